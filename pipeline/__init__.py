@@ -1,0 +1,3 @@
+"""Planar: a folder of X-rays or CT slices and their masks becomes a trained MONAI bundle."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,93 @@
+"""The root command: finds the others by name without importing them, and turns errors into one line."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from pipeline import __version__
+from pipeline.errors import PlanarError, user_error_within
+
+# Name of the command, module under pipeline.cli that holds it, and its line in `planar --help`. The line stands here so
+# that the help page needs no import of torch (1.6 s) or MONAI (5 s).
+COMMANDS: dict[str, tuple[str, str]] = {
+    "phantom": ("phantom", "Make a digital thorax phantom: radiographs and CT slices with exact masks."),
+    "index": ("index", "Pair images with masks, check them, split by subject, write datalist.json."),
+    "train": ("train", "Train a bundle on a datalist."),
+    "evaluate": ("evaluate", "Score a bundle on one split of a datalist, case by case."),
+    "infer": ("infer", "Segment files, folders or volumes; masks come back on the source grid."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All command names, in the order of the way of the data."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now; None if there is no such command."""
+        if cmd_name not in COMMANDS:
+            return None
+        return importlib.import_module(f"pipeline.cli.{COMMANDS[cmd_name][0]}").command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest name offered for a mistyped one."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1) if args else []
+            if near:
+                error.message += f" Did you mean '{near[0]}'?"
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, from the table above."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="planar")
+def root() -> None:
+    """From a folder of X-rays or CT slices and their masks to a trained MONAI bundle and masks for new images.
+
+    The usual way: index, train, evaluate, infer. Each step reads files and writes files, so each can be used alone.
+    """
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run `planar`. Errors of the user's making end in one line and status 1, Ctrl-C in status 130."""
+    try:
+        result: Any = root.main(args=args, prog_name="planar", standalone_mode=False)
+        sys.exit(result if isinstance(result, int) else 0)
+    except click.exceptions.Abort:
+        click.echo("\nStopped by Ctrl-C. Nothing unfinished was left under a final name.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # `planar … | head`: the reader has gone, which is no error; without this Python complains at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        cause = user_error_within(error)
+        if cause is None or os.environ.get("PLANAR_TRACEBACK"):
+            raise
+        click.echo(f"Error: {one_line(cause)}", err=True)
+        sys.exit(1)
+
+
+def one_line(error: PlanarError | OSError) -> str:
+    """The error as one line, with the path and the operating system's reason where it is one of those."""
+    if isinstance(error, OSError) and not isinstance(error, PlanarError) and error.strerror:
+        return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+    return " ".join(str(error).split())

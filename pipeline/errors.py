@@ -1,0 +1,97 @@
+"""The errors that a user may cause, in one tree.
+
+Every message is one line that says what, where, expected, got, and what to do; the command line prints it as it is.
+Each leaf is also a builtin, so that code that knows nothing of Planar can still catch it::
+
+    PlanarError
+    ├── UnreadableImage (ValueError)        a file that is there but cannot be decoded
+    ├── UnsupportedImage (ValueError)       a file that decodes, but is not a picture that Planar works on
+    ├── MissingFile (FileNotFoundError)     a path that the user named and that is not there
+    ├── GeometryMismatch (ValueError)       two grids that should be one
+    ├── UnknownLabel (ValueError)           a mask value that the task does not know
+    ├── InvalidDatalist (ValueError)        a datalist.json that cannot be used
+    ├── InvalidSplit (ValueError)           a split that the subjects do not allow
+    ├── InvalidBundle (ValueError)          a folder that is not the bundle it should be
+    ├── InvalidOption (ValueError)          options that contradict each other or the data
+    ├── OutputExists (FileExistsError)      a result that would overwrite another
+    └── MissingExtra (ImportError)          an optional part that is not installed
+"""
+
+__all__ = [
+    "GeometryMismatch",
+    "InvalidBundle",
+    "InvalidDatalist",
+    "InvalidOption",
+    "InvalidSplit",
+    "MissingExtra",
+    "MissingFile",
+    "OutputExists",
+    "PlanarError",
+    "UnknownLabel",
+    "UnreadableImage",
+    "UnsupportedImage",
+    "user_error_within",
+]
+
+
+class PlanarError(Exception):
+    """Base of all errors that a user can mend."""
+
+
+class UnreadableImage(PlanarError, ValueError):
+    """A file that is there but cannot be decoded: truncated, empty, damaged, of an unknown format."""
+
+
+class UnsupportedImage(PlanarError, ValueError):
+    """A file that can be decoded but is not a picture that Planar works on."""
+
+
+class MissingFile(PlanarError, FileNotFoundError):
+    """A path that the user named and that is not there."""
+
+
+class GeometryMismatch(PlanarError, ValueError):
+    """Two grids that should be the same and are not."""
+
+
+class UnknownLabel(PlanarError, ValueError):
+    """A mask value that the label coding does not know."""
+
+
+class InvalidDatalist(PlanarError, ValueError):
+    """A datalist that cannot be used."""
+
+
+class InvalidSplit(PlanarError, ValueError):
+    """A split that the given subjects do not allow."""
+
+
+class InvalidBundle(PlanarError, ValueError):
+    """A folder that is not the bundle it should be."""
+
+
+class InvalidOption(PlanarError, ValueError):
+    """Options that contradict each other or the data."""
+
+
+class OutputExists(PlanarError, FileExistsError):
+    """A result that would overwrite another."""
+
+
+class MissingExtra(PlanarError, ImportError):
+    """An optional part that is not installed."""
+
+
+def user_error_within(error: BaseException | None) -> PlanarError | OSError | None:
+    """The error of the user's making that a library wrapped into its own, or None.
+
+    MONAI wraps what a transform raises into ``RuntimeError("applying transform …")``, several times over; the cause
+    chain still carries the line that the user needs.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, (PlanarError, OSError)):
+            return error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return None
