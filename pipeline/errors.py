@@ -14,6 +14,7 @@ Each leaf is also a builtin, so that code that knows nothing of Planar can still
     ├── InvalidBundle (ValueError)          a folder that is not the bundle it should be
     ├── InvalidOption (ValueError)          options that contradict each other or the data
     ├── OutputExists (FileExistsError)      a result that would overwrite another
+    ├── TrackingUnreachable (ConnectionError)  an MLflow store that cannot be opened
     └── MissingExtra (ImportError)          an optional part that is not installed
 """
 
@@ -27,6 +28,7 @@ __all__ = [
     "MissingFile",
     "OutputExists",
     "PlanarError",
+    "TrackingUnreachable",
     "UnknownLabel",
     "UnreadableImage",
     "UnsupportedImage",
@@ -76,6 +78,10 @@ class InvalidOption(PlanarError, ValueError):
 
 class OutputExists(PlanarError, FileExistsError):
     """A result that would overwrite another."""
+
+
+class TrackingUnreachable(PlanarError, ConnectionError):
+    """An MLflow store that cannot be opened."""
 
 
 class MissingExtra(PlanarError, ImportError):

@@ -1,0 +1,90 @@
+"""Best and last checkpoint of a training, written whole or not at all, and resumed with the best score kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ignite.distributed as idist
+import torch
+from ignite.engine import Engine, Events
+from monai.engines import Trainer
+from torch import nn
+
+from pipeline.atomic import written_aside
+
+__all__ = ["Checkpoints", "save_aside"]
+
+
+def save_aside(content: Any, path: Path) -> None:
+    """`torch.save`, whole or not at all."""
+    with written_aside(path) as aside:
+        torch.save(content, aside)
+
+
+class Checkpoints:
+    """Handler of both the trainer and its validator: `model.pt` is the best network, `last.pt` resumes the training.
+
+    MONAI's CheckpointSaver does the same in two instances, but forgets the best score when a training is resumed, so
+    that the first validation afterwards overwrites the best weights with whatever there is. Here the score is part of
+    `last.pt`.
+
+    Args:
+        folder: Where both files are written. `model.pt` is a plain state dict, as bundles have it.
+        state: What `last.pt` holds, each with `state_dict()`; must have "network". The trainer and this object are
+            added when the handler is attached to the trainer.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
+        self.folder = Path(folder)
+        self.state: dict[str, Any] = {**state, "best": self}
+        self.best_metric = float("-inf")
+        self.best_epoch = 0
+
+    @property
+    def best_path(self) -> Path:
+        """The weights of the best validation."""
+        return self.folder / "model.pt"
+
+    @property
+    def last_path(self) -> Path:
+        """Everything that resuming needs."""
+        return self.folder / "last.pt"
+
+    def attach(self, engine: Engine) -> None:
+        """Attach to the trainer (after the validation handler) and to the validator."""
+        if isinstance(engine, Trainer):
+            self.state["trainer"] = engine
+            engine.add_event_handler(Events.EPOCH_COMPLETED, self.save_last)
+        else:
+            engine.add_event_handler(Events.COMPLETED, self.save_if_better)
+
+    def save_if_better(self, evaluator: Engine) -> None:
+        """Write `model.pt` if this validation's key metric is the best so far."""
+        metric = float(evaluator.state.metrics[evaluator.state.key_metric_name])
+        if not metric > self.best_metric:  # also false for NaN: a validation set without labels saves nothing
+            return
+        self.best_metric = metric
+        if "trainer" in self.state:
+            self.best_epoch = int(self.state["trainer"].state.epoch)
+            self.state["trainer"].state.best_validation = metric  # for whoever shows the progress
+        if idist.get_rank() == 0:
+            network = self.state["network"]
+            inner = network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
+            save_aside(inner.state_dict(), self.best_path)
+
+    def save_last(self, trainer: Engine) -> None:
+        """Write `last.pt` after an epoch."""
+        if idist.get_rank() == 0:
+            save_aside({name: part.state_dict() for name, part in self.state.items()}, self.last_path)
+
+    def state_dict(self) -> dict[str, float | int]:
+        """The best score and its epoch."""
+        return {"best_metric": self.best_metric, "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state: Mapping[str, float | int]) -> None:
+        """Take up a former training's best score."""
+        self.best_metric = float(state["best_metric"])
+        self.best_epoch = int(state["best_epoch"])

@@ -1,0 +1,88 @@
+"""Progress bars on stderr, with rate and time left; silent where stderr is no terminal but for a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+__all__ = ["EngineProgress", "RateColumn", "progress_bar"]
+
+
+class RateColumn(ProgressColumn):
+    """Things a second."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit
+
+    def render(self, task: Task) -> Text:
+        """The rate, or a dash before there is one."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.1f} {self.unit}/s" if speed else f"– {self.unit}/s", style="progress.data.speed")
+
+
+def progress_bar(unit: str) -> Progress:
+    """A bar for a number of things that is known."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        RateColumn(unit),
+        TimeRemainingColumn(),
+        console=Console(file=sys.stderr),
+        transient=True,
+    )
+
+
+class EngineProgress:
+    """Ignite handler: one bar over all the epochs of a training, or over the cases of an evaluation.
+
+    Args:
+        unit: What an engine's iteration is called.
+    """
+
+    def __init__(self, unit: str = "batches") -> None:
+        self.unit = unit
+        self.bar = progress_bar(unit)
+        self.task: Any = None
+        self.last_line = 0.0
+
+    def attach(self, engine: Any) -> None:
+        """Attach to a trainer or an evaluator."""
+        from ignite.engine import Events
+
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._advance)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._epoch)
+        engine.add_event_handler(Events.COMPLETED, lambda _: self.stop())
+
+    def stop(self) -> None:
+        """Remove the bar; also after an error."""
+        self.bar.stop()
+
+    def _start(self, engine: Any) -> None:
+        state = engine.state
+        total = state.epoch_length * state.max_epochs
+        self.task = self.bar.add_task(self._says(engine), total=total, completed=state.iteration)
+        self.bar.start()
+
+    def _advance(self, engine: Any) -> None:
+        self.bar.update(self.task, completed=engine.state.iteration, description=self._says(engine))
+
+    def _epoch(self, engine: Any) -> None:
+        # Where a bar cannot be drawn (a log file, a CI), a line every half minute says that it is alive.
+        if not self.bar.console.is_terminal and time.monotonic() - self.last_line > 30:
+            self.last_line = time.monotonic()
+            self.bar.console.print(self._says(engine))
+
+    def _says(self, engine: Any) -> str:
+        state = engine.state
+        if state.max_epochs == 1:
+            return "Evaluating"
+        best = getattr(state, "best_validation", None)     # `Checkpoints` puts it there
+        return f"Epoch {max(state.epoch, 1)}/{state.max_epochs}" + (f"  best Dice {best:.3f}" if best else "")

@@ -1,0 +1,15 @@
+"""Where a user finds what was written."""
+
+from __future__ import annotations
+
+__all__ = ["mlflow_hint"]
+
+
+def mlflow_hint() -> str:
+    """How to look at the runs."""
+    from pipeline.tracking import tracking_uri
+
+    uri = tracking_uri()
+    if uri.startswith("http"):
+        return f"open {uri}"
+    return f"to look: mlflow server --backend-store-uri {uri} --port 5000, then open http://127.0.0.1:5000"

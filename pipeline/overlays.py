@@ -1,0 +1,76 @@
+"""Pictures to look at: an image with the outlines of its masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from scipy.ndimage import binary_erosion
+
+from pipeline.atomic import written_aside
+
+__all__ = ["PREDICTION", "REFERENCE", "colour_of", "draw_overlay", "save_overlay", "to_grey"]
+
+PREDICTION = (230, 40, 40)
+REFERENCE = (60, 120, 255)
+# Further classes, after the first: distinct for the colour-blind too (Okabe and Ito).
+CLASSES = (PREDICTION, (0, 158, 115), (240, 228, 66), (86, 180, 233), (204, 121, 167), (230, 159, 0))
+
+
+def colour_of(index: int) -> tuple[int, int, int]:
+    """The colour of a class; 1 is the first."""
+    return CLASSES[(index - 1) % len(CLASSES)]
+
+
+def to_grey(image: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """An image stretched to 8 bits between its 0.5 and 99.5 percentiles.
+
+    Args:
+        image: (W, H), or (W, H, 3), which is only scaled if it is not 8-bit already.
+    Returns: The same shape, uint8.
+    """
+    if image.dtype == np.uint8 and image.ndim == 3:
+        return np.asarray(image)
+    low, high = np.percentile(image, [0.5, 99.5])
+    return np.clip((image - low) * (255.0 / max(high - low, 1e-12)), 0, 255).astype(np.uint8)
+
+
+def draw_overlay(
+    image: npt.NDArray[Any], mask: npt.NDArray[Any], reference: npt.NDArray[Any] | None = None
+) -> npt.NDArray[np.uint8]:
+    """An image with a tint and an outline for each class of the mask, and a blue outline for the reference.
+
+    Args:
+        image: (W, H) or (W, H, 3).
+        mask: Class indices, (W, H).
+        reference: Class indices, (W, H), or None.
+    Returns: RGB picture, (W, H, 3).
+    """
+    grey = to_grey(image)
+    canvas = (np.repeat(grey[..., None], 3, axis=2) if grey.ndim == 2 else grey).astype(np.float32)
+    width = max(1, round(max(mask.shape) / 400))
+    for index in np.unique(mask[mask > 0]).tolist():
+        region = mask == index
+        colour = np.asarray(colour_of(index), dtype=np.float32)
+        canvas[region] += 0.18 * (colour - canvas[region])
+        canvas[_outline(region, width)] = colour
+    if reference is not None:
+        for index in np.unique(reference[reference > 0]).tolist():
+            canvas[_outline(reference == index, width)] = REFERENCE
+    return canvas.round().astype(np.uint8)
+
+
+def save_overlay(
+    image: npt.NDArray[Any], mask: npt.NDArray[Any], path: Path, reference: npt.NDArray[Any] | None = None
+) -> None:
+    """Draw and write a PNG; see `draw_overlay`."""
+    picture = np.ascontiguousarray(draw_overlay(image, mask, reference).swapaxes(0, 1))
+    with written_aside(path) as aside:
+        Image.fromarray(picture).save(aside, format="PNG")
+
+
+def _outline(region: npt.NDArray[np.bool_], width: int) -> npt.NDArray[np.bool_]:
+    return region & ~binary_erosion(region, iterations=width, border_value=1)

@@ -1,0 +1,59 @@
+"""The last decoded volumes of this process, so that reading slice by slice decodes each volume once."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.readers.picture import Picture
+
+__all__ = ["VolumeCache"]
+
+Key = tuple[object, ...]
+
+
+class VolumeCache:
+    """Least recently used volumes, kept within a number of bytes (one volume may exceed it).
+
+    A volume is known by its path, time of change, size and reading options: a file that was written again is decoded
+    again. Threads that want one volume wait for the first of them to decode it.
+    """
+
+    def __init__(self, max_bytes: int = 512 * 2**20) -> None:
+        self.max_bytes = max_bytes
+        self._volumes: OrderedDict[Key, Picture] = OrderedDict()
+        self._lock = threading.Lock()
+        self._decoding = threading.Lock()
+
+    def get(self, path: str, options: Key, decode: Callable[[], Picture]) -> Picture:
+        """The volume, from the cache or by `decode`. Its array must not be changed: copy what leaves this package."""
+        key = (*_identity(path), *options)
+        found = self.peek(key)
+        if found is not None:
+            return found
+        with self._decoding:
+            found = self.peek(key)
+            if found is None:
+                found = decode()
+                self._put(key, found)
+            return found
+
+    def peek(self, key: Key) -> Picture | None:
+        """The volume if it is there."""
+        with self._lock:
+            if key in self._volumes:
+                self._volumes.move_to_end(key)
+            return self._volumes.get(key)
+
+    def _put(self, key: Key, volume: Picture) -> None:
+        with self._lock:
+            self._volumes[key] = volume
+            while len(self._volumes) > 1 and sum(v.array.nbytes for v in self._volumes.values()) > self.max_bytes:
+                self._volumes.popitem(last=False)
+
+
+def _identity(path: str) -> Key:
+    status = Path(path).stat()
+    return path, status.st_mtime_ns, status.st_size

@@ -1,0 +1,129 @@
+"""Which container a file is: by its first bytes, because names lie."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from pathlib import Path
+
+from pipeline.errors import MissingFile, UnreadableImage, UnsupportedImage
+
+__all__ = ["FRAGMENT", "SUFFIXES", "container_of", "is_dicom", "split_fragment", "suffix_of"]
+
+# Suffix → container. DICOM files often have none.
+SUFFIXES = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".bmp": "BMP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".dcm": "DICOM",
+    ".dicom": "DICOM",
+    ".nii": "NIfTI",
+    ".nii.gz": "NIfTI",
+    ".mha": "MetaImage",
+    ".mhd": "MetaImage",
+    ".nrrd": "NRRD",
+    ".nhdr": "NRRD",
+}
+
+MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"BM", "BMP"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+    (b"NRRD", "NRRD"),
+)
+DICOM_MAGIC_AT = 128
+NIFTI_MAGIC = {344: (b"n+1\0",), 4: (b"n+2\0",)}
+HEADER_BYTES = 352
+
+# What lies beside pictures and need not be opened to know.
+NO_PICTURES = frozenset(
+    {".csv", ".gz", ".json", ".md", ".npy", ".npz", ".pt", ".raw", ".txt", ".xml", ".yaml", ".zip", ".zraw"}
+)
+
+FRAGMENT = "#slice="
+
+
+def split_fragment(path: str | os.PathLike[str]) -> tuple[str, int | None]:
+    """The file and the slice number of a path that may end in `#slice=K`."""
+    file, mark, number = os.fspath(path).rpartition(FRAGMENT)
+    return (file, int(number)) if mark and number.isdecimal() else (os.fspath(path), None)
+
+
+def suffix_of(path: str | os.PathLike[str]) -> str:
+    """The suffix in lower case, ".nii.gz" in one piece, without a fragment."""
+    name = Path(split_fragment(path)[0]).name.lower()
+    return ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
+
+
+def container_of(path: str) -> str:
+    """The container of a file or folder: a value of `SUFFIXES`, or "series" for a folder.
+
+    Raises:
+        MissingFile: if nothing is there.
+        UnreadableImage: if it is empty, or its content is not what its suffix says.
+        UnsupportedImage: if neither content nor suffix are known.
+    """
+    if Path(path).is_dir():
+        return "series"
+    try:
+        with Path(path).open("rb") as file:
+            start = file.read(HEADER_BYTES)
+    except FileNotFoundError:
+        raise MissingFile(f"{path}: no such file.") from None
+    suffix = suffix_of(path)
+    if not start:
+        raise UnreadableImage(f"{path}: the file is empty. Copy or export it again.")
+    container = _by_magic(path, start)
+    if container is not None:
+        return container
+    expected = SUFFIXES.get(suffix)
+    # A MetaImage header is text without a magic number; a DICOM file may lack its preamble.
+    if (expected == "MetaImage" and b"NDims" in start) or (expected == "DICOM" and len(start) > 8 and start[1] == 0):
+        return expected
+    if expected is not None:
+        raise UnreadableImage(f"{path}: not a {expected} file: its first bytes are {start[:12]!r}. Export it again.")
+    raise UnsupportedImage(
+        f"{path}: not a known picture format. Planar reads DICOM, NIfTI, MHA, NRRD, PNG, JPEG, TIFF, BMP."
+    )
+
+
+def is_dicom(path: str) -> bool:
+    """Whether a file is DICOM: by its suffix, or by its magic number where the suffix says nothing."""
+    container = SUFFIXES.get(suffix_of(path))
+    if container is not None:
+        return container == "DICOM"
+    if suffix_of(path) in NO_PICTURES:
+        return False
+    try:
+        with Path(path).open("rb") as file:
+            file.seek(DICOM_MAGIC_AT)
+            return file.read(4) == b"DICM"
+    except OSError:
+        return False
+
+
+def _by_magic(path: str, start: bytes) -> str | None:
+    # DICOM first: its preamble may hold a TIFF header, for software that reads either.
+    if start[DICOM_MAGIC_AT : DICOM_MAGIC_AT + 4] == b"DICM":
+        return "DICOM"
+    for magic, container in MAGIC:
+        if start.startswith(magic):
+            return container
+    if start.startswith(b"\x1f\x8b"):
+        try:
+            with gzip.open(path) as file:
+                start = file.read(HEADER_BYTES)
+        except (OSError, EOFError, zlib.error):
+            raise UnreadableImage(f"{path}: the gzip file is damaged or cut short. Copy it again.") from None
+    for offset, magics in NIFTI_MAGIC.items():
+        if start[offset : offset + 4] in magics:
+            return "NIfTI"
+    return None

@@ -1,0 +1,39 @@
+"""Whatever a decoding library raises becomes one line of ours that names the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipeline.errors import PlanarError, UnreadableImage, UnsupportedImage
+from pipeline.readers.quiet import quiet_libraries
+
+__all__ = ["library_errors"]
+
+
+@contextmanager
+def library_errors(file: str, container: str) -> Iterator[None]:
+    """Within it the libraries are quiet, and what they raise about a file is UnreadableImage.
+
+    Args:
+        file: The file or folder that is read.
+        container: What it is, for the message.
+    """
+    try:
+        with quiet_libraries():
+            yield
+    except PlanarError:
+        raise
+    except OSError as error:
+        if error.errno is not None:  # no permission, no such device: the system's own words are clear
+            raise
+        raise _unreadable(file, container, error) from error
+    except MemoryError as error:
+        raise UnsupportedImage(f"{file}: too large for the memory of this machine.") from error
+    except Exception as error:
+        raise _unreadable(file, container, error) from error
+
+
+def _unreadable(file: str, container: str, error: Exception) -> UnreadableImage:
+    said = " ".join(str(error).replace(file, "").split())[:120].rstrip(". ") or type(error).__name__
+    return UnreadableImage(f"{file}: the {container} file is damaged or cut short ({said}). Copy or export it again.")

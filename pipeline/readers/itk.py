@@ -1,0 +1,98 @@
+"""MetaImage (MHA, MHD) and NRRD by SimpleITK, and the PNG and TIFF layouts that Pillow does not hold."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk  # noqa: N813
+
+from pipeline.errors import UnsupportedImage
+from pipeline.geometry import SourceGrid, lps_to_ras
+from pipeline.readers.picture import Picture, exact_dtype
+
+__all__ = ["itk_affine", "itk_grid", "read_itk", "read_itk_raster"]
+
+# ITK reports on stderr what it then raises.
+sitk.ProcessObject.SetGlobalWarningDisplay(False)
+
+
+def read_itk(path: str, source_format: str) -> Picture:
+    """Decode a MetaImage or NRRD file.
+
+    Raises: UnsupportedImage: for more than three spatial axes, or channels that are not a colour.
+    """
+    image = sitk.ReadImage(path)
+    channels = image.GetNumberOfComponentsPerPixel()
+    grid = _grid(path, image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+    if channels not in (1, 3, 4) or "complex" in image.GetPixelIDTypeAsString():
+        raise UnsupportedImage(
+            f"{path}: {channels} channels of {image.GetPixelIDTypeAsString()}; expected one grey value or a colour."
+        )
+    return Picture(
+        path,
+        grid.to_display(_pixels(image)),
+        grid,
+        source_format,
+        spacing_mm=grid.spacing_mm,
+        spacing_source=f"{source_format} header",
+        photometric=image.GetPixelIDTypeAsString(),
+        colour=channels > 1,
+    )
+
+
+def itk_grid(path: str) -> SourceGrid:
+    """The grid of a MetaImage or NRRD file, from its header."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(path)
+    reader.ReadImageInformation()
+    return _grid(path, reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
+
+
+def read_itk_raster(path: str) -> Picture:
+    """Decode a PNG or TIFF of 16-bit colours or 64-bit floats."""
+    image = sitk.ReadImage(path)
+    array = _pixels(image)
+    colour = image.GetNumberOfComponentsPerPixel() > 1
+    if colour and array.shape[-1] == 2:
+        array, colour = array[..., 0], False  # grey with alpha
+    grid = SourceGrid.of_picture(array.shape[: array.ndim - colour])
+    source_format = "PNG" if path.lower().endswith(".png") else "TIFF"
+    photometric = image.GetPixelIDTypeAsString()
+    return Picture(path, grid.to_display(array), grid, source_format, photometric=photometric, colour=colour)
+
+
+def itk_affine(
+    spacing: tuple[float, ...], origin: tuple[float, ...], direction: tuple[float, ...]
+) -> npt.NDArray[np.float64]:
+    """4×4 RAS+ affine of ITK's spacing, origin (mm, LPS) and direction cosines; 2D gets a third axis of 1 mm."""
+    n = len(spacing)
+    affine = np.eye(4)
+    affine[:n, :n] = np.array(direction).reshape(n, n) * np.array(spacing)
+    affine[:n, 3] = origin
+    return lps_to_ras(affine)
+
+
+def _grid(
+    path: str,
+    size: tuple[int, ...],
+    spacing: tuple[float, ...],
+    origin: tuple[float, ...],
+    direction: tuple[float, ...],
+) -> SourceGrid:
+    if len(size) == 4 and size[3] == 1:
+        size, spacing, origin = size[:3], spacing[:3], origin[:3]
+        direction = tuple(np.array(direction).reshape(4, 4)[:3, :3].ravel())
+    if len(size) not in (2, 3):
+        raise UnsupportedImage(
+            f"{path}: {len(size)} axes ({'×'.join(map(str, size))}); expected a picture or a volume."
+        )
+    return SourceGrid.oriented(tuple(size), itk_affine(spacing, origin, direction))
+
+
+def _pixels(image: sitk.Image) -> npt.NDArray[np.generic]:
+    """(W, H[, D]) or (W, H[, D], channels); alpha is dropped."""
+    array = sitk.GetArrayFromImage(image)
+    channels = image.GetNumberOfComponentsPerPixel()
+    spatial = array.ndim - (channels > 1)
+    array = exact_dtype(array.transpose(*reversed(range(spatial)), *range(spatial, array.ndim)))
+    return array[..., :3] if channels == 4 else array

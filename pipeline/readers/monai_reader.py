@@ -1,0 +1,81 @@
+"""The reader as MONAI's `LoadImaged(reader="pipeline.readers.PlanarReader")` takes it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from monai.data import ImageReader
+
+from pipeline.errors import GeometryMismatch, UnsupportedImage
+from pipeline.readers.container import SUFFIXES, suffix_of
+from pipeline.readers.picture import Picture
+from pipeline.readers.read import read_picture
+
+__all__ = ["PlanarReader"]
+
+Paths = Sequence[str | os.PathLike[str]] | str | os.PathLike[str]
+
+
+class PlanarReader(ImageReader):
+    """Reads every picture that Planar knows, in display orientation.
+
+    Args:
+        voi: Apply the DICOM VOI LUT or window: grey from 0 to 255.
+        labels: The files are masks; see `read_picture`.
+    """
+
+    def __init__(self, voi: bool = False, labels: bool = False) -> None:
+        super().__init__()
+        self.voi = voi
+        self.labels = labels
+
+    def verify_suffix(self, filename: Paths) -> bool:
+        """Whether all the files may be pictures: a known suffix, or none that says otherwise (DICOM, a folder)."""
+        return all(
+            suffix_of(name) in SUFFIXES or suffix_of(name) not in (".npy", ".npz") for name in _as_list(filename)
+        )
+
+    def read(self, data: Paths, **_kwargs: Any) -> list[str]:
+        """The paths alone.
+
+        MONAI tries its own readers when this method raises, and would read some files in another orientation: decoding
+        waits for `get_data`, whose errors come through.
+        """
+        return [os.fspath(name) for name in _as_list(data)]
+
+    def get_data(self, img: list[str]) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+        """The decoded array and its metadata.
+
+        Args:
+            img: What `read` gave. Several files (the masks of one case) are stacked, last axis.
+        Returns: (W, H[, D]) or with channels last, and the metadata of `Picture.meta`.
+
+        Raises:
+            MissingFile, UnreadableImage, UnsupportedImage: as `read_picture`.
+            GeometryMismatch: if several files differ in size.
+        """
+        pictures = [read_picture(path, voi=self.voi, labels=self.labels) for path in img]
+        if len(pictures) == 1:
+            # Contiguous before MONAI widens it to float32: a transposed copy of fewer bytes.
+            return np.ascontiguousarray(pictures[0].array), pictures[0].meta()
+        array = np.stack([_grey(picture, pictures[0]) for picture in pictures], axis=-1)
+        return array, {**pictures[0].meta(), "original_channel_dim": -1}
+
+
+def _grey(picture: Picture, first: Picture) -> npt.NDArray[Any]:
+    if picture.grid.display_shape != first.grid.display_shape:
+        sizes = ("×".join(map(str, p.grid.display_shape)) for p in (picture, first))
+        raise GeometryMismatch("{}: {} does not match {} of {}.".format(picture.path, *sizes, first.path))
+    if not picture.colour:
+        return picture.array
+    if (picture.array[..., :1] != picture.array[..., 1:]).any():
+        raise UnsupportedImage(f"{picture.path}: a coloured mask among several; expected grey ones.")
+    return picture.array[..., 0]
+
+
+def _as_list(paths: Paths) -> Sequence[str | os.PathLike[str]]:
+    return [paths] if isinstance(paths, (str, os.PathLike)) else paths

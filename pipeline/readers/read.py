@@ -1,0 +1,129 @@
+"""Read a picture from any container, in display orientation."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from pipeline.errors import UnsupportedImage
+from pipeline.geometry import SourceGrid
+from pipeline.readers.cache import VolumeCache
+from pipeline.readers.container import FRAGMENT, container_of, split_fragment
+from pipeline.readers.faults import library_errors
+from pipeline.readers.picture import Picture
+
+__all__ = ["read_grid", "read_picture", "slices_in"]
+
+_volumes = VolumeCache()
+
+
+def read_picture(path: str | os.PathLike[str], *, voi: bool = False, labels: bool = False) -> Picture:
+    """Decode one picture or volume.
+
+    Args:
+        path: A file, or a folder that holds one DICOM series. It may end in `#slice=K`, the K-th slice from 0 in
+            display order, which is then read as a picture.
+        voi: Apply the DICOM VOI LUT or window: float32 grey values from 0 to 255.
+        labels: The file is a mask: palette indices stay indices, 1-bit pixels are 0/1, and DICOM values are as stored.
+    Returns: The picture in display orientation, with the way back to its file.
+
+    Raises:
+        MissingFile: if nothing is there.
+        UnreadableImage: if it is empty, cut short, damaged, or not what its name says.
+        UnsupportedImage: if it is no picture (a DICOM segmentation, a time series) or has no slice K.
+    """
+    file, number = split_fragment(path)
+    if number is None:
+        return _decode(file, voi, labels)
+    if container_of(file) == "series":
+        return _slice_of_series(file, number, voi, labels)
+    volume = _volumes.get(file, (voi, labels), lambda: _decode(file, voi, labels))
+    _check_slice(file, number, volume.depth)
+    return volume.cut(number, os.fspath(path)) if volume.depth > 1 else volume
+
+
+def read_grid(path: str | os.PathLike[str]) -> SourceGrid:
+    """The grid of a picture or volume, from its header where the container allows it.
+
+    Raises: MissingFile, UnreadableImage, UnsupportedImage: as `read_picture`.
+    """
+    file, number = split_fragment(path)
+    grid = _guarded_grid(file)
+    if number is None:
+        return grid
+    _check_slice(file, number, grid.depth)
+    return grid.cut(number) if grid.depth > 1 else grid
+
+
+def slices_in(path: str | os.PathLike[str]) -> list[str]:
+    """The names under which the slices of a path can be read: the path itself for a picture.
+
+    Raises: MissingFile, UnreadableImage, UnsupportedImage: as `read_picture`.
+    """
+    file, number = split_fragment(path)
+    depth = 1 if number is not None else _guarded_grid(file).depth
+    return [os.fspath(path)] if depth == 1 else [f"{file}{FRAGMENT}{k}" for k in range(depth)]
+
+
+def _decode(file: str, voi: bool, labels: bool) -> Picture:
+    container = container_of(file)
+    with library_errors(file, container):
+        if container in ("PNG", "JPEG", "BMP", "TIFF"):
+            from pipeline.readers.raster import read_raster
+
+            return read_raster(file, labels=labels)
+        if container == "DICOM":
+            from pipeline.readers.dicom import read_dicom
+
+            return read_dicom(file, voi=voi, labels=labels)
+        if container == "NIfTI":
+            from pipeline.readers.nifti import read_nifti
+
+            return read_nifti(file)
+        if container == "series":
+            from pipeline.readers.series import read_series, series_in
+
+            return read_series(series_in(file), voi=voi, labels=labels)
+        from pipeline.readers.itk import read_itk
+
+        return read_itk(file, container)
+
+
+def _guarded_grid(file: str) -> SourceGrid:
+    container = container_of(file)
+    with library_errors(file, container):
+        if container in ("PNG", "JPEG", "BMP", "TIFF"):
+            from pipeline.readers.raster import raster_grid
+
+            return raster_grid(file)
+        if container == "DICOM":
+            from pipeline.readers.dicom import dicom_grid
+
+            return dicom_grid(file)
+        if container == "NIfTI":
+            from pipeline.readers.nifti import nifti_grid
+
+            return nifti_grid(file)
+        if container == "series":
+            from pipeline.readers.series import series_in
+
+            return series_in(file).grid
+        from pipeline.readers.itk import itk_grid
+
+        return itk_grid(file)
+
+
+def _slice_of_series(folder: str, number: int, voi: bool, labels: bool) -> Picture:
+    """One slice of a series, by decoding its one file."""
+    from pipeline.readers.series import series_in
+
+    with library_errors(folder, "series"):
+        series = series_in(folder)
+    _check_slice(folder, number, series.grid.depth)
+    picture = _decode(series.files[number], voi, labels)
+    return replace(picture, path=f"{folder}{FRAGMENT}{number}", grid=series.grid.cut(number))
+
+
+def _check_slice(file: str, number: int, depth: int) -> None:
+    if number >= depth:
+        raise UnsupportedImage(f"{file}: there is no slice {number}: it has {depth}, numbered from 0.")

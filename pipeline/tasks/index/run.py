@@ -1,0 +1,336 @@
+"""The way from files to a datalist, step by step."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.datalist import Datalist, Finding, relative_to, write_datalist
+from pipeline.errors import InvalidDatalist, InvalidOption, OutputExists
+from pipeline.labels import MaskHistogram
+from pipeline.tasks.index.checking import Case, Checked, CheckPlan, check_pair, count_values
+from pipeline.tasks.index.coding import LabelOptions, guess_plan, plan_from_options
+from pipeline.tasks.index.pairing import Pair, Pairing, pair_files
+from pipeline.tasks.index.parallel import default_workers, map_in_order
+from pipeline.tasks.index.sides import SplitOptions, join_near_duplicates, place_subjects, split_facts
+from pipeline.tasks.index.sources import find_source, series_as_volumes
+from pipeline.tasks.index.subjects import Column, read_column, subject_by_pattern, subject_key, subject_pseudonym
+
+__all__ = ["IndexOptions", "IndexResult", "PairingOptions", "SubjectOptions", "index_set"]
+
+# Called with the stage, the number of files done, and the number of files.
+OnProgress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class PairingOptions:
+    """Which mask belongs to which image; see `pair_files`."""
+
+    image_pattern: str | None = None
+    mask_pattern: str | None = None
+    allow_missing_masks: bool = False
+
+
+@dataclass(frozen=True)
+class SubjectOptions:
+    """Whose picture it is: at most one of these; by default PatientID, or one subject a file.
+
+    Args:
+        column: `FILE.csv:COLUMN` or `FILE.csv:COLUMN@FILECOLUMN`.
+        pattern: Regular expression whose group 1 is the subject in a file's name.
+        tag: DICOM keyword.
+    """
+
+    column: str | None = None
+    pattern: str | None = None
+    tag: str | None = None
+
+
+@dataclass(frozen=True)
+class IndexOptions:
+    """How to index.
+
+    Args:
+        name: Name of the set; by default that of the image folder's parent.
+        modality: DICOM modality; by default the task's or the files' own.
+        labels: How masks are coded.
+        pairing: Which mask belongs to which image.
+        subjects: Whose picture it is.
+        split: How to split.
+        refuse_empty: Refuse cases whose mask is empty.
+        keep_empty_slices: Share of a volume's slices without label that is kept.
+        workers: Processes; None for one a core.
+        overwrite: Replace an existing datalist.
+    """
+
+    name: str | None = None
+    modality: str | None = None
+    labels: LabelOptions = field(default_factory=LabelOptions)
+    pairing: PairingOptions = field(default_factory=PairingOptions)
+    subjects: SubjectOptions = field(default_factory=SubjectOptions)
+    split: SplitOptions = field(default_factory=SplitOptions)
+    refuse_empty: bool = False
+    keep_empty_slices: float = 0.0
+    workers: int | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class IndexResult:
+    """What was written, and what a summary needs.
+
+    Args:
+        path: The datalist.
+        datalist: Its content.
+        class_pixels: Pixels of each class, over all parts.
+        coding: The label coding.
+        coding_was_guessed: Whether it was guessed from the masks' values.
+    """
+
+    path: Path
+    datalist: Datalist
+    class_pixels: tuple[int, ...]
+    coding: str
+    coding_was_guessed: bool
+
+
+def index_set(
+    images: str | os.PathLike[str],
+    masks: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    options: IndexOptions | None = None,
+    *,
+    on_progress: OnProgress = lambda stage, done, total: None,
+) -> IndexResult:
+    """Index a set of images with masks and write its datalist.
+
+    Args:
+        images: Folder, glob or file of images.
+        masks: The same of masks; several where one case has several mask files.
+        output: The datalist.json to write.
+        options: How to index.
+        on_progress: Told of the progress.
+    Returns: The datalist and figures for a summary; files that were refused are listed in it.
+    Raises:
+        OutputExists: if the output is there and may not be replaced.
+        MissingFile, InvalidOption: for what the user named.
+        UnknownLabel: if the masks' coding was not given and cannot be guessed.
+        InvalidSplit: if the subjects do not allow the split.
+        InvalidDatalist: if no case is left.
+    """
+    options = options or IndexOptions()
+    target = Path(output)
+    if target.exists() and not options.overwrite:
+        raise OutputExists(f"{target} exists. Give --overwrite to replace it, or another name with -o.")
+    if target.is_dir():
+        raise InvalidOption(f"{target} is a folder. Name a file, e.g. -o {target / 'datalist.json'}.")
+    # What can be seen to be wrong without decoding is said before decoding.
+    mask_sources = [find_source(folder) for folder in masks]
+    folders = [source.given for source in mask_sources]
+    plan = plan_from_options(options.labels, folders)
+    image_source = series_as_volumes(find_source(images), mask_sources)
+    pairing = pair_files(
+        image_source,
+        mask_sources,
+        image_pattern=options.pairing.image_pattern,
+        mask_pattern=options.pairing.mask_pattern,
+        allow_missing=options.pairing.allow_missing_masks,
+    )
+    subject_of = _subject_rule(options.subjects, pairing.pairs)
+    part_column = _part_column(options, pairing.pairs)
+    key, _ = subject_key()
+    workers = options.workers or default_workers()
+
+    guessed = plan is None
+    if plan is None:
+        plan = guess_plan(_count_masks(pairing.pairs, len(masks), workers, on_progress), options.labels, folders)
+    kept = _Kept([], [], [])
+    check = CheckPlan(
+        coding=plan.coding,
+        n_classes=len(plan.labels),
+        subject_tag=options.subjects.tag or "PatientID",
+        refuse_empty=options.refuse_empty,
+        keep_empty_slices=options.keep_empty_slices,
+    )
+    seen: dict[str, Case] = {}
+    results = map_in_order(partial(check_pair, plan=check), pairing.pairs, workers=workers, when_killed=_killed)
+    with closing(results):
+        for done, checked in enumerate(results, 1):
+            _keep(checked, kept, seen, pairing, subject_of, part_column)
+            on_progress("Checking", done, len(pairing.pairs))
+    if not kept.cases:
+        raise InvalidDatalist(f"No case is left: {summary_of(pairing.refused)}. Nothing was written.")
+
+    given = kept.parts if part_column is not None else None
+    fixed = given is not None or options.split.test_only
+    subjects, near = join_near_duplicates(kept.cases, kept.subjects, split_is_given=fixed)
+    split = place_subjects(kept.cases, subjects, options.split, given)
+    datalist = Datalist(
+        name=options.name or _name_of(image_source.root, options.labels),
+        labels=list(plan.labels),
+        modality=options.modality or _modality(options.labels, kept.cases),
+        description=options.labels.task.description if options.labels.task else "",
+        split=split_facts(split, options.split, _subjects_from(options.subjects, kept)),
+    )
+    folder = target.absolute().parent
+    for case, subject in zip(kept.cases, subjects, strict=True):
+        item = _item(case, folder)
+        item["subject"] = subject_pseudonym(subject, key)
+        if subject in split.fold:
+            item["fold"] = split.fold[subject]
+        datalist.part(split.part[subject]).append(item)
+    findings = {"refused": pairing.refused, "warnings": pairing.warnings + near}
+    for name, entries in findings.items():
+        placed = [Finding(relative_to(folder, f.file), f.code, f.reason) for f in entries]
+        setattr(datalist, name, placed)
+    write_datalist(datalist, target, overwrite=options.overwrite)
+    pixels = tuple(sum(case.class_pixels[k] for case in kept.cases) for k in range(len(plan.labels)))
+    return IndexResult(target, datalist, pixels, str(plan.coding), guessed)
+
+
+@dataclass
+class _Kept:
+    """Cases that passed, the subject of each, and the part that a table gives each."""
+
+    cases: list[Case]
+    subjects: list[str]
+    parts: list[str]
+    tagged: int = 0
+
+
+def _keep(
+    checked: Checked,
+    kept: _Kept,
+    seen: dict[str, Case],
+    pairing: Pairing,
+    subject_of: Callable[[Pair, Case], tuple[str | None, str]],
+    part_column: Column | None,
+) -> None:
+    pairing.refused += checked.refused
+    pairing.warnings += checked.warnings
+    for case in checked.cases:
+        subject, why = subject_of(checked.pair, case)
+        part = part_column.of(checked.pair) if part_column is not None else ""
+        first = seen.setdefault(case.image_sha256, case)
+        if first is not case:
+            same = "the same mask" if first.label_sha256 == case.label_sha256 else "another mask"
+            reason = f"the same pixels as {first.image}, with {same}: the first is kept"
+            pairing.refused.append(Finding(case.image, "duplicate_image", reason))
+        elif subject is None:
+            pairing.refused.append(Finding(case.image, "no_subject", why))
+        elif part is None:
+            pairing.refused.append(Finding(case.image, "no_split", f"{part_column.described} has no part for it"))  # type: ignore[union-attr]
+        else:
+            kept.cases.append(case)
+            kept.subjects.append(subject)
+            kept.parts.append(part)
+            kept.tagged += bool(case.tagged_subject)
+
+
+def _subject_rule(options: SubjectOptions, pairs: Sequence[Pair]) -> Callable[[Pair, Case], tuple[str | None, str]]:
+    """A function that gives the subject of a case, or None and why."""
+    given = [name for name, value in vars(options).items() if value]
+    if len(given) > 1:
+        raise InvalidOption(
+            "Subjects come from one place: give one of --subjects, --subject-pattern and --subject-tag."
+        )
+    if options.column:
+        column = read_column(options.column, pairs)
+        return lambda pair, case: (column.of(pair), f"{column.described} has no subject for it")
+    if options.pattern:
+        pattern = options.pattern
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            raise InvalidOption(f"--subject-pattern {pattern!r} is no regular expression: {error}.") from None
+        if not groups:
+            raise InvalidOption(f"--subject-pattern {pattern!r} has no group: put the subject in (), e.g. '^([^_]+)_'.")
+        why = "its name does not match --subject-pattern"
+        return lambda pair, case: (subject_by_pattern(pattern, pair), why)
+    if options.tag:
+        return lambda pair, case: (case.tagged_subject or None, f"it has no {options.tag}")
+    return lambda pair, case: (case.tagged_subject or pair.key, "")
+
+
+def _part_column(options: IndexOptions, pairs: Sequence[Pair]) -> Column | None:
+    text = options.split.column
+    if text is None:
+        return None
+    if options.split.test_only:
+        raise InvalidOption("--split-column and --test-only contradict each other. Give one of them.")
+    if ":" not in text:
+        table = (options.subjects.column or "").rpartition(":")[0]
+        if not table:
+            raise InvalidOption(f"--split-column {text}: of which table? Write FILE.csv:{text}.")
+        text = f"{table}:{text}"
+    return read_column(text, pairs)
+
+
+def _count_masks(pairs: Sequence[Pair], n_folders: int, workers: int, on_progress: OnProgress) -> list[MaskHistogram]:
+    totals = [MaskHistogram() for _ in range(n_folders)]
+    results = map_in_order(count_values, pairs, workers=workers, when_killed=lambda pair: [])
+    with closing(results):
+        for done, counted in enumerate(results, 1):
+            # A mask that cannot be read is refused when its pair is checked.
+            for total, histogram in zip(totals, counted, strict=False):
+                if isinstance(histogram, MaskHistogram):
+                    total.update(histogram)
+            on_progress("Reading masks", done, len(pairs))
+    return totals
+
+
+def _killed(pair: Pair) -> Checked:
+    reason = "decoding it or its mask ended the process (damaged file, or not enough memory)"
+    return Checked(pair, refused=[Finding(pair.image, "decoder_crash", reason)])
+
+
+def _item(case: Case, folder: Path) -> dict[str, Any]:
+    labels = [relative_to(folder, mask) for mask in case.masks]
+    return {
+        "image": relative_to(folder, case.image),
+        "label": labels[0] if len(labels) == 1 else labels,
+        "label_coding": sys.intern(case.coding),
+        "image_sha256": case.image_sha256,
+        "label_sha256": case.label_sha256,
+        "shape": list(case.shape),
+        "spacing_mm": list(case.spacing_mm) if case.spacing_mm else None,
+    }
+
+
+def _name_of(root: str, labels: LabelOptions) -> str:
+    if labels.task is not None:
+        return labels.task.name
+    folder = Path(root).absolute()
+    return folder.parent.name if folder.name.lower() in ("images", "image", "img", "imagestr") else folder.name
+
+
+def _modality(labels: LabelOptions, cases: Sequence[Case]) -> str:
+    own = Counter(case.modality for case in cases if case.modality)
+    if own:
+        return own.most_common(1)[0][0]
+    return labels.task.modality if labels.task is not None else "unknown"
+
+
+def _subjects_from(options: SubjectOptions, kept: _Kept) -> str:
+    if options.column:
+        return f"column {Path(options.column).name}"
+    if options.pattern:
+        return f"pattern {options.pattern}"
+    if options.tag or kept.tagged == len(kept.cases):
+        return f"DICOM {options.tag or 'PatientID'}"
+    return "one subject a file" if not kept.tagged else "DICOM PatientID where present, else one subject a file"
+
+
+def summary_of(refused: Sequence[Finding]) -> str:
+    """How many files were refused for which reason, and one of them."""
+    counts = Counter(finding.code for finding in refused)
+    first = f"; e.g. {refused[0].file}: {refused[0].reason}" if refused else ""
+    return ", ".join(f"{count} {code}" for code, count in counts.most_common()) + first

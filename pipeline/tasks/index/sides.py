@@ -1,0 +1,127 @@
+"""Who goes where: near duplicates made one subject, and each case its part and fold."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.datalist import Finding
+from pipeline.errors import InvalidOption, InvalidSplit
+from pipeline.split import PARTS, Fractions, SubjectSplit, assign_folds, split_subjects
+from pipeline.tasks.index.checking import Case
+from pipeline.tasks.index.duplicates import nearly_equal_pairs
+
+__all__ = ["SplitOptions", "join_near_duplicates", "place_subjects", "split_facts"]
+
+SPELLINGS = {
+    **dict.fromkeys(("train", "training", "tr"), "training"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "tune"), "validation"),
+    **dict.fromkeys(("test", "testing", "ts", "holdout"), "test"),
+}
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """How to split.
+
+    Args:
+        fractions: Share of the cases in each part.
+        seed: Another seed gives another split.
+        folds: Folds for cross-validation.
+        column: A column `[FILE.csv:]COLUMN` that says the part of each case.
+        test_only: Everything is test.
+    """
+
+    fractions: Fractions = field(default_factory=Fractions)
+    seed: int = 0
+    folds: int = 5
+    column: str | None = None
+    test_only: bool = False
+
+
+def join_near_duplicates(
+    cases: Sequence[Case], subjects: list[str], *, split_is_given: bool
+) -> tuple[list[str], list[Finding]]:
+    """Make one subject of the subjects that nearly equal pictures belong to, so that they land on one side.
+
+    Args:
+        cases: The cases.
+        subjects: The subject of each.
+        split_is_given: The sides are fixed: tell of the pairs, and join nobody.
+    Returns: The subject of each case, and a warning for each pair of different subjects.
+    """
+    parent: dict[str, str] = {}
+
+    def head(subject: str) -> str:
+        while subject in parent:
+            subject = parent[subject]
+        return subject
+
+    told: list[Finding] = []
+    for first, second in nearly_equal_pairs([case.thumbnail for case in cases]):
+        if subjects[first] == subjects[second]:
+            continue
+        what = "they stay as given" if split_is_given else "both count as one subject"
+        reason = f"nearly the same picture as {cases[first].image}, of another subject: {what}"
+        told.append(Finding(cases[second].image, "near_duplicate", reason))
+        a, b = sorted((head(subjects[first]), head(subjects[second])))
+        if a != b and not split_is_given:
+            parent[b] = a
+    return [head(subject) for subject in subjects], told
+
+
+def place_subjects(
+    cases: Sequence[Case], subjects: Sequence[str], options: SplitOptions, given: Sequence[str] | None
+) -> SubjectSplit:
+    """The part and fold of each subject.
+
+    Args:
+        cases: The cases.
+        subjects: The subject of each.
+        options: How to split.
+        given: The part of each case as a table says it, if one does.
+    Raises: InvalidSplit: if the subjects do not allow the split, or the table puts one on two sides.
+    """
+    counts = Counter(subjects)
+    if options.test_only:
+        return SubjectSplit(dict.fromkeys(counts, "test"))
+    if given is None:
+        return split_subjects(counts, options.fractions, seed=options.seed, folds=options.folds)
+    part = _parts_as_given(cases, subjects, given)
+    inside = {subject: n for subject, n in counts.items() if part[subject] != "test"}
+    return SubjectSplit(part, assign_folds(inside, folds=options.folds, seed=options.seed))
+
+
+def _parts_as_given(cases: Sequence[Case], subjects: Sequence[str], given: Sequence[str]) -> dict[str, str]:
+    unknown = sorted({value for value in given if value.lower() not in SPELLINGS})
+    if unknown:
+        raise InvalidOption(f"The split column holds {', '.join(unknown[:5])}: expected train, validation or test.")
+    seen: dict[str, dict[str, str]] = defaultdict(dict)
+    for case, subject, value in zip(cases, subjects, given, strict=True):
+        seen[subject].setdefault(SPELLINGS[value.lower()], case.image)
+    torn = [images for images in seen.values() if len(images) > 1]
+    if torn:
+        files = " and ".join(f"{image} ({part})" for part, image in torn[0].items())
+        raise InvalidSplit(
+            f"The split column puts {len(torn)} subject{'s' * (len(torn) > 1)} on two sides: {files} show the same "
+            "subject. Correct the column, or let planar split."
+        )
+    return {subject: next(iter(images)) for subject, images in seen.items()}
+
+
+def split_facts(split: SubjectSplit, options: SplitOptions, subjects_from: str) -> dict[str, Any]:
+    """What a datalist says of its split."""
+    counts = Counter(split.part.values())
+    shares: Mapping[str, float] = dict(zip(PARTS, options.fractions.shares, strict=True))
+    method = "test only" if options.test_only else f"column {options.column}" if options.column else "seeded"
+    return {
+        "method": method,
+        "seed": options.seed,
+        "fractions": dict(shares) if method == "seeded" else None,
+        "folds": 0 if options.test_only else options.folds,
+        "unit": "subject",
+        "subjects_from": subjects_from,
+        "subjects": {part: counts[part] for part in PARTS},
+    }

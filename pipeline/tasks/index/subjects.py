@@ -1,0 +1,155 @@
+"""Whose picture it is: from a CSV column, a pattern, a DICOM tag, or one subject a file; and the hash that stands for it.
+
+Raw names are used for splitting and never written: a datalist holds HMAC-SHA256 of the name under a key of the user's.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import InvalidOption, MissingFile
+from pipeline.tasks.index.pairing import Pair, case_name
+
+__all__ = ["Column", "read_column", "subject_by_pattern", "subject_key", "subject_pseudonym"]
+
+KEY_VARIABLE = "PLANAR_SUBJECT_KEY"
+SHORTEST_KEY = 16
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a CSV file by the file that each row is about.
+
+    Args:
+        described: File and column, for messages.
+        values: Value by file name, with suffix and without.
+    """
+
+    described: str
+    values: dict[str, str]
+
+    def of(self, pair: Pair) -> str | None:
+        """The value for a case; None if there is no row for it or the cell is empty."""
+        return next((self.values[name] for name in names_of(pair) if self.values.get(name)), None)
+
+
+def names_of(pair: Pair) -> tuple[str, ...]:
+    """What a row may call a case: its key, its image's file name or path end, with and without suffix."""
+    name = os.path.basename(pair.image)  # noqa: PTH119
+    return name, case_name(name), pair.key
+
+
+def read_column(text: str, pairs: Sequence[Pair]) -> Column:
+    """Read `FILE.csv:COLUMN` or `FILE.csv:COLUMN@FILECOLUMN`.
+
+    Without FILECOLUMN, rows are matched by the column that names most of the images.
+
+    Raises:
+        MissingFile: if the file is not there.
+        InvalidOption: if a column is not there, no column names the images, or two rows disagree about one.
+    """
+    path, colon, columns = text.rpartition(":")
+    column, _, file_column = columns.partition("@")
+    if not colon or not path or not column:
+        raise InvalidOption(f"{text!r} names no column. Write FILE.csv:COLUMN, e.g. index.csv:patient.")
+    header, rows = read_table(path)
+    for name in filter(None, (column, file_column)):
+        if name not in header:
+            raise InvalidOption(f"{path} has no column '{name}'. Its columns are {', '.join(header)}.")
+    wanted = {name for pair in pairs for name in names_of(pair)}
+    if not file_column:
+        hits = Counter({name: sum(bool(wanted & set(spellings(row[name]))) for row in rows) for name in header})
+        file_column, best = max(hits.items(), key=lambda entry: entry[1], default=("", 0))
+        if not best:
+            raise InvalidOption(
+                f"No column of {path} ({', '.join(header)}) names the images, such as {next(iter(sorted(wanted)), '-')}. "
+                "Name it: FILE.csv:COLUMN@FILECOLUMN."
+            )
+    values: dict[str, str] = {}
+    for row in rows:
+        for name in spellings(row[file_column]):
+            if name in wanted and values.setdefault(name, row[column].strip()) != row[column].strip():
+                raise InvalidOption(f"{path} has two rows for '{name}' that disagree in '{column}'. Correct the table.")
+    return Column(f"column '{column}' of {path}", values)
+
+
+def read_table(path: str) -> tuple[list[str], list[dict[str, str]]]:
+    """Header and rows of a CSV file, whichever of , ; and tab divides it."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise MissingFile(f"{path}: no such table.") from None
+    except UnicodeDecodeError:
+        raise InvalidOption(f"{path} is no UTF-8 text. Save the table as CSV in UTF-8.") from None
+    first = text.partition("\n")[0]
+    reader = csv.DictReader(text.splitlines(), delimiter=max(",;\t", key=first.count), restval="")
+    return list(reader.fieldnames or ()), list(reader)
+
+
+def spellings(cell: str) -> tuple[str, ...]:
+    """The names that a cell may stand for: as written, its last part, and both without suffix."""
+    whole = cell.strip().replace("\\", "/")
+    last = whole.rpartition("/")[2]
+    return tuple(dict.fromkeys(name for name in (whole, last, case_name(whole), case_name(last)) if name))
+
+
+def subject_by_pattern(pattern: str, pair: Pair) -> str | None:
+    """Group 1 of a pattern in a case's name; None if it does not match."""
+    found = re.search(pattern, pair.key)
+    return found[1] if found else None
+
+
+def subject_pseudonym(subject: str, key: bytes) -> str:
+    """What a datalist says instead of a subject's name: 16 hexadecimal digits of HMAC-SHA256."""
+    return hmac.new(key, subject.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def subject_key() -> tuple[bytes, str]:
+    """The key of the pseudonyms, and where it came from.
+
+    PLANAR_SUBJECT_KEY if it is set; else a file in the user's configuration folder, made on first use.
+
+    Raises: InvalidOption: if the key is too short to protect anything.
+    """
+    given = os.environ.get(KEY_VARIABLE)
+    if given:
+        if len(given) < SHORTEST_KEY:
+            raise InvalidOption(
+                f"{KEY_VARIABLE} has {len(given)} characters: give at least {SHORTEST_KEY} random ones."
+            )
+        return given.encode(), KEY_VARIABLE
+    file = config_folder() / "subject.key"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # The key appears under its name whole: a second process that starts at the same time sees all of it or none.
+    aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    if not file.exists():
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as out:
+            out.write(secrets.token_hex(32))
+        try:
+            os.link(aside, file)
+        except FileExistsError:
+            pass
+        finally:
+            aside.unlink()
+    key = file.read_text().strip()
+    if len(key) < SHORTEST_KEY:
+        raise InvalidOption(f"{file} holds no key. Delete it, or set {KEY_VARIABLE}.")
+    return key.encode(), str(file)
+
+
+def config_folder() -> Path:
+    """Where this user's settings of planar are kept."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("APPDATA", Path.home())) / "planar"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "planar"

@@ -1,0 +1,143 @@
+"""A bundle's inference config as a function from file names to masks and probabilities."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from monai.bundle import ConfigParser
+from monai.data import MetaTensor, decollate_batch, list_data_collate
+from monai.transforms import AsDiscreted, SaveImaged, Transform
+
+from pipeline.bundle import Bundle
+from pipeline.errors import InvalidBundle, InvalidOption
+from pipeline.networks import AveragedNetwork, with_autocast
+
+__all__ = ["Prediction", "Predictor"]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """The result for one picture or slice, in display orientation.
+
+    Attributes:
+        mask: Class indices, (W, H), uint8.
+        probabilities: (classes, W, H), float32; None unless asked for.
+        meta: The image's metadata, with the way back to its source grid.
+    """
+
+    mask: npt.NDArray[np.uint8]
+    probabilities: npt.NDArray[np.float32] | None
+    meta: Mapping[str, Any]
+
+
+class Predictor:
+    """Runs the pre-processing, network, inferer and post-processing of `inference.yaml`, without its `SaveImaged`.
+
+    Args:
+        bundle: Whose inference config.
+        checkpoints: State dicts; several are averaged as an ensemble.
+        overrides: As on MONAI's command line.
+        test_time_flips: Average over the flips that the config's `test_time_flips` allows.
+    Raises:
+        InvalidBundle: if the weights do not fit the network.
+        InvalidOption: if flips are asked for and the bundle names none.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        checkpoints: Sequence[Path],
+        overrides: Mapping[str, Any],
+        *,
+        test_time_flips: bool = False,
+    ) -> None:
+        parser = ConfigParser()
+        parser.read_config(str(bundle.config("inference")))
+        if bundle.metadata.is_file():
+            parser.read_meta(str(bundle.metadata))
+        parser.update({"bundle_root": str(bundle.root), **overrides})
+        parser.parse(reset=True)
+        self.device = torch.device(parser.get_parsed_content("device"))
+        self.preprocessing = parser.get_parsed_content("preprocessing")
+        self.postprocessing = [
+            step for step in parser.get_parsed_content("postprocessing").transforms if not isinstance(step, SaveImaged)
+        ]
+        self.inferer = parser.get_parsed_content("inferer")
+        flips: list[tuple[int, ...]] = [()]
+        if test_time_flips:
+            if "test_time_flips" not in parser:
+                raise InvalidOption(
+                    f"{bundle.config('inference')}: has no `test_time_flips`, so the bundle does not say which flips "
+                    "are harmless. Add for instance `test_time_flips: [[], [0]]` for left/right, or leave out --tta."
+                )
+            flips = [tuple(flip) for flip in parser.get_parsed_content("test_time_flips")]
+        definition = parser.get_parsed_content("network_def")
+        networks = [_loaded(definition, path, self.device) for path in checkpoints]
+        single = len(networks) == 1 and flips == [()]
+        self.network = networks[0] if single else AveragedNetwork(networks, flips).eval()
+
+    def __call__(self, names: Sequence[str], *, probabilities: bool = False) -> Iterator[Prediction]:
+        """Predict pictures or slices, in their order, those of one shape together.
+
+        Args:
+            names: What the bundle's reader can read.
+            probabilities: Whether to keep them: eight times the memory of a mask for each class.
+        Raises: whatever reading the first bad one raises.
+        """
+        cases = [self.preprocessing({"image": name}) for name in names]
+        with torch.inference_mode():
+            for group in _of_one_shape(cases):
+                batch = list_data_collate(group)
+                batch["image"] = batch["image"].to(self.device)
+                batch["pred"] = self.inferer(batch["image"], self.network)
+                for case in decollate_batch(batch):
+                    yield self._finish(case, probabilities)
+
+    def _finish(self, case: dict[str, Any], keep_probabilities: bool) -> Prediction:
+        kept: npt.NDArray[np.float32] | None = None
+        for step in self.postprocessing:
+            if keep_probabilities and kept is None and _makes_classes(step):
+                kept = case["pred"].cpu().numpy().astype(np.float32)
+            case = step(case)
+        mask = case["pred"]
+        meta = mask.meta if isinstance(mask, MetaTensor) else case["image"].meta
+        classes = mask.cpu().numpy()
+        return Prediction(np.asarray(classes[0] if classes.ndim == 3 else classes).astype(np.uint8), kept, meta)
+
+
+def _loaded(definition: torch.nn.Module, path: Path, device: torch.device) -> torch.nn.Module:
+    network = copy.deepcopy(definition)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        # A last.pt, from which training resumes, holds the weights among other things.
+        network.load_state_dict(content["network"] if "network" in content else content)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InvalidBundle(
+            f"{path}: does not load into the network of the bundle's inference.yaml: {reason} Expected a state dict of "
+            "that network. Give the checkpoint that was trained with this bundle."
+        ) from error
+    return with_autocast(network.to(device).eval(), device)
+
+
+def _makes_classes(step: Transform) -> bool:
+    return isinstance(step, AsDiscreted) and any(step.argmax)
+
+
+def _of_one_shape(cases: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Neighbours of one shape, in order."""
+    group: list[dict[str, Any]] = []
+    for case in cases:
+        if group and group[0]["image"].shape != case["image"].shape:
+            yield group
+            group = []
+        group.append(case)
+    if group:
+        yield group

@@ -1,0 +1,96 @@
+"""Running a bundle's own config through MONAI, with our hooks put in and MONAI's chatter kept down."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.bundle import Bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from monai.bundle import ConfigWorkflow
+
+__all__ = ["open_workflow", "quiet_libraries", "run_recorded"]
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Only errors from the libraries underneath: the command prints one summary of its own."""
+    levels = {name: logging.getLogger(name).level for name in ("", "monai", "ignite", "mlflow", "alembic")}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in levels:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)
+
+
+def open_workflow(
+    bundle: Bundle,
+    kind: str,
+    overrides: Mapping[str, Any],
+    *,
+    tracking: bool = False,
+    handlers: Mapping[str, Sequence[object]] | None = None,
+) -> ConfigWorkflow:
+    """The bundle's config as MONAI's workflow, initialised and ready to run.
+
+    Args:
+        bundle: Whose config.
+        kind: "train", "evaluate" or "inference".
+        overrides: As on MONAI's command line; they win over the config.
+        tracking: Whether to bring in `configs/tracking.json`.
+        handlers: Ignite handlers to add, by the id of the config's list of handlers.
+    """
+    from monai.bundle import ConfigWorkflow
+
+    workflow = ConfigWorkflow(
+        config_file=str(bundle.config(kind)),
+        meta_file=str(bundle.metadata) if bundle.metadata.is_file() else None,
+        logging_file=False,
+        workflow_type="train" if kind == "train" else "eval",
+        tracking=str(bundle.tracking) if tracking and bundle.tracking else None,
+        bundle_root=str(bundle.root),
+        **overrides,
+    )
+    # After the constructor, which exports the config to JSON for the record: a handler object has no JSON.
+    for where, extra in (handlers or {}).items():
+        workflow.parser[where] = [*workflow.parser[where], *extra]
+    workflow.initialize()
+    return workflow
+
+
+def run_recorded(workflow: ConfigWorkflow, recorder_id: str) -> str | None:
+    """Run a workflow; an error or Ctrl-C ends its MLflow run with the right status before it goes on.
+
+    Returns: The MLflow run's id, or None without tracking.
+    """
+    recorder = workflow.parser.get_parsed_content(recorder_id) if recorder_id in workflow.parser else None
+    try:
+        workflow.run()
+        workflow.finalize()
+    except KeyboardInterrupt as error:
+        if recorder is not None:
+            recorder.close("KILLED", error)
+        raise
+    except BaseException as error:
+        if recorder is not None:
+            recorder.close("FAILED", error)
+        raise
+    return recorder.run_id if recorder is not None else None
+
+
+def default_folder(bundle: Bundle, what: str) -> Path:
+    """`runs/<bundle>/<what>-<time>` in the working folder."""
+    from datetime import datetime
+
+    return Path("runs") / bundle.name / f"{what}-{datetime.now():%Y%m%d-%H%M%S}"

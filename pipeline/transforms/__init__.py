@@ -1,0 +1,17 @@
+"""MONAI transforms that MONAI does not have, each usable in a bundle's YAML by its dotted name."""
+
+from pipeline.transforms.channels import AsChannelsd
+from pipeline.transforms.collimation import RandCollimationd
+from pipeline.transforms.devices import RandDevicesd
+from pipeline.transforms.exposure import RandExposureFieldd
+from pipeline.transforms.masks import DecodeMaskd
+from pipeline.transforms.opacity import RandLungOpacityd
+
+__all__ = [
+    "AsChannelsd",
+    "DecodeMaskd",
+    "RandCollimationd",
+    "RandDevicesd",
+    "RandExposureFieldd",
+    "RandLungOpacityd",
+]
