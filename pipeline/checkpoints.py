@@ -15,7 +15,7 @@ from torch import nn
 
 from pipeline.atomic import written_aside
 
-__all__ = ["Checkpoints", "save_aside"]
+__all__ = ["Checkpoints", "LastCheckpoint", "save_aside"]
 
 
 def save_aside(content: Any, path: Path) -> None:
@@ -71,14 +71,12 @@ class Checkpoints:
             self.best_epoch = int(self.state["trainer"].state.epoch)
             self.state["trainer"].state.best_validation = metric  # for whoever shows the progress
         if idist.get_rank() == 0:
-            network = self.state["network"]
-            inner = network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
-            save_aside(inner.state_dict(), self.best_path)
+            save_aside(_weights(self.state["network"]), self.best_path)
 
     def save_last(self, trainer: Engine) -> None:
         """Write `last.pt` after an epoch."""
         if idist.get_rank() == 0:
-            save_aside({name: part.state_dict() for name, part in self.state.items()}, self.last_path)
+            save_aside({name: _weights(part) for name, part in self.state.items()}, self.last_path)
 
     def state_dict(self) -> dict[str, float | int]:
         """The best score and its epoch."""
@@ -88,3 +86,25 @@ class Checkpoints:
         """Take up a former training's best score."""
         self.best_metric = float(state["best_metric"])
         self.best_epoch = int(state["best_epoch"])
+
+
+class LastCheckpoint:
+    """The trainer's side of `Checkpoints`.
+
+    MONAI's `check_properties` expects each of `train#handlers` to be a mapping with a `_target_`, so a bundle cannot
+    name the shared object there as `"@checkpoints"`.
+    """
+
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self.checkpoints = checkpoints
+
+    def attach(self, engine: Engine) -> None:
+        """Attach to the trainer, after its validation handler."""
+        self.checkpoints.attach(engine)
+
+
+def _weights(part: Any) -> dict[str, Any]:
+    """The state of a part; that of the network inside, if it is wrapped for several processes."""
+    inner = part.module if isinstance(part, nn.parallel.DistributedDataParallel) else part
+    state: dict[str, Any] = inner.state_dict()
+    return state

@@ -18,6 +18,8 @@ Each leaf is also a builtin, so that code that knows nothing of Planar can still
     └── MissingExtra (ImportError)          an optional part that is not installed
 """
 
+import re
+
 __all__ = [
     "GeometryMismatch",
     "InvalidBundle",
@@ -92,12 +94,30 @@ def user_error_within(error: BaseException | None) -> PlanarError | OSError | No
     """The error of the user's making that a library wrapped into its own, or None.
 
     MONAI wraps what a transform raises into ``RuntimeError("applying transform …")``, several times over; the cause
-    chain still carries the line that the user needs.
+    chain still carries the line that the user needs. An `OSError` counts only if it was wrapped on purpose (``from``):
+    one that code was busy handling when it met a bug must not hide the bug.
     """
     seen: set[int] = set()
+    on_purpose = True
     while error is not None and id(error) not in seen:
-        if isinstance(error, (PlanarError, OSError)):
+        if isinstance(error, PlanarError) or (on_purpose and isinstance(error, OSError)):
             return error
+        told = _told_by_worker(str(error))
+        if told is not None:
+            return told
         seen.add(id(error))
-        error = error.__cause__ or error.__context__
+        if error.__cause__ is not None:
+            error = error.__cause__
+        else:
+            on_purpose = False
+            error = None if error.__suppress_context__ else error.__context__
     return None
+
+
+def _told_by_worker(text: str) -> PlanarError | None:
+    """The error that a data loader's worker process sent home: PyTorch keeps its traceback as text and no more."""
+    if not text.startswith("Caught "):
+        return None
+    lines = re.findall(r"^pipeline\.errors\.(\w+): (.+)$", text, flags=re.MULTILINE)
+    leaf = globals().get(lines[-1][0]) if lines else None
+    return leaf(lines[-1][1]) if isinstance(leaf, type) and issubclass(leaf, PlanarError) else None

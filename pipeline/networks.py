@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MethodType
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,9 +19,9 @@ def best_dtype(device: torch.device | str) -> torch.dtype:
     """
     if torch.device(device).type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    if torch.device(device).type == "cpu" and torch.cpu._is_avx512_bf16_supported():
-        return torch.bfloat16
-    return torch.float32
+    # Private, and under another name before torch 2.6: where it cannot be asked, float32 is right and a little slower.
+    has_bf16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return torch.bfloat16 if torch.device(device).type == "cpu" and has_bf16() else torch.float32
 
 
 def with_autocast(network: nn.Module, device: torch.device | str, enabled: bool = True) -> nn.Module:
@@ -34,15 +36,21 @@ def with_autocast(network: nn.Module, device: torch.device | str, enabled: bool 
     dtype = best_dtype(device)
     if not enabled or dtype == torch.float32:
         return network
-    inner = network.forward
+    kind = torch.device(device).type
 
-    def forward(*args: torch.Tensor, **kwargs: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(torch.device(device).type, dtype=dtype):
-            out = inner(*args, **kwargs)
-        return out.float()
+    def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        with torch.autocast(kind, dtype=dtype):
+            out = type(self).forward(self, *args, **kwargs)
+        return _as_float32(out)
 
-    network.forward = forward  # type: ignore[method-assign]
+    # A method and not a closure over the network: a deep copy then computes with its own weights.
+    network.forward = MethodType(forward, network)  # type: ignore[method-assign]
     return network
+
+
+def _as_float32(out: Any) -> Any:
+    """The output in float32; each of them, where deep supervision gives several."""
+    return type(out)(_as_float32(part) for part in out) if isinstance(out, (list, tuple)) else out.float()
 
 
 class AveragedNetwork(nn.Module):

@@ -34,6 +34,9 @@ def to_grey(image: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """
     if image.dtype == np.uint8 and image.ndim == 3:
         return np.asarray(image)
+    finite = np.isfinite(image)
+    if not finite.all():
+        image = np.where(finite, image, image[finite].min() if finite.any() else 0)
     low, high = np.percentile(image, [0.5, 99.5])
     return np.clip((image - low) * (255.0 / max(high - low, 1e-12)), 0, 255).astype(np.uint8)
 

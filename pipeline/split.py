@@ -81,8 +81,8 @@ def split_subjects(cases: Mapping[str, int], fractions: Fractions, *, seed: int,
     wanted = {part: share * total for part, share in zip(PARTS, fractions.shares, strict=True) if share > 0}
     if len(cases) < len(wanted):
         raise InvalidSplit(
-            f"{len(cases)} subject{'s' * (len(cases) != 1)} cannot be split into {' and '.join(wanted)}, which need one "
-            "each. Give more cases, set a share to 0 (--split 0.5,0,0.5), or check that --subjects tells subjects apart."
+            f"{len(cases)} subject{'s' * (len(cases) != 1)} cannot be split into {' and '.join(wanted)}, which need "
+            "one each. Give more cases, set a share to 0 (--split 0.5,0,0.5), or check how subjects are told apart."
         )
     part: dict[str, str] = {}
     empty = dict.fromkeys(wanted)

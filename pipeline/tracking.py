@@ -6,10 +6,12 @@ import atexit
 import logging
 import math
 import os
+import re
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +26,35 @@ from pipeline.errors import TrackingUnreachable
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["RunRecorder", "tracking_uri"]
+__all__ = [
+    "RunRecorder",
+    "TrainingRecorder",
+    "ValidationRecorder",
+    "executed_config",
+    "tracking_uri",
+    "without_password",
+]
+
 
 def tracking_uri(configured: str | None = None) -> str:
     """Where runs are recorded: `MLFLOW_TRACKING_URI`, else what the bundle says, else SQLite in the working folder."""
     return os.environ.get("MLFLOW_TRACKING_URI") or configured or f"sqlite:///{Path.cwd() / 'mlruns.db'}"
+
+
+def executed_config(said: str | None, output_dir: str | os.PathLike[str]) -> str | None:
+    """The file that MONAI has exported the executed config to; for the artifacts in a bundle's `tracking.json`.
+
+    MONAI (1.6) names it as ``output_dir + "/config_….json"`` in its config language, which is a path only where
+    `output_dir` is an expression too, and not where it has been overridden with a path.
+
+    Args:
+        said: What `save_execute_config` came to.
+        output_dir: What `output_dir` came to.
+    """
+    if said and Path(said).is_file():
+        return said
+    name = re.search(r"/(config_[^/']*\.json)", said or "")
+    return str(Path(output_dir) / name[1]) if name else None
 
 
 class RunRecorder:
@@ -67,10 +93,12 @@ class RunRecorder:
         self.artifacts = dict(artifacts or {})
         self.results = dict(results or {})
         self.run_id: str | None = None
+        # There while a run is open.
         self._client: MlflowClient | None = None
         self._trainer: Engine | None = None
         self._epoch_began = 0.0
-        self._losses: list[torch.Tensor] = []
+        self._learning_rate = math.nan
+        self._losses: list[float] = []
 
     def attach(self, engine: Engine) -> None:
         """Attach to the trainer, or to an evaluator that runs on its own."""
@@ -84,26 +112,22 @@ class RunRecorder:
             engine.add_event_handler(Events.COMPLETED, self._log_evaluation)
         engine.add_event_handler(Events.COMPLETED, self.finish)
 
-    def for_validator(self) -> ValidationRecorder:
-        """The handler of the trainer's validator: its metrics go to the same run."""
-        return ValidationRecorder(self)
-
     def start(self, engine: Engine) -> None:
-        """Open the run. Only the first process of a distributed training records."""
-        if idist.get_rank() != 0 or self.run_id is not None:
+        """Open a run. Only the first process of a distributed training records."""
+        if idist.get_rank() != 0:
             return
+        self.close("FAILED")  # one that an error left open, where the engine is started once more
+        tags = {"planar.version": __version__, **self.tags}
         try:
-            self._client, experiment_id = _open_store(self.uri, self.experiment)
-            run = self._client.create_run(
-                experiment_id, run_name=self.run_name, tags={"planar.version": __version__, **self.tags}
-            )
+            client, experiment_id = _open_store(self.uri, self.experiment)
+            run = client.create_run(experiment_id, run_name=self.run_name, tags=tags)
         except Exception as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise TrackingUnreachable(
-                f"MLflow at {self.uri} cannot be used: {reason} Start the server, or set MLFLOW_TRACKING_URI, or train "
-                "with --no-tracking."
+                f"MLflow at {without_password(self.uri)} cannot be used: {without_password(reason)} Start the server, "
+                "or set MLFLOW_TRACKING_URI, or run with --no-tracking."
             ) from error
-        self.run_id = run.info.run_id
+        self._client, self.run_id = client, run.info.run_id
         # A run that nothing ended (Ctrl-C and errors outside the engine) is ended when the process is.
         atexit.register(self._close_at_exit)
         self._log_params()
@@ -119,11 +143,13 @@ class RunRecorder:
         if self._client is None or self.run_id is None:
             return
         client, self._client = self._client, None
-        if error is not None:
-            text = "".join(traceback.format_exception(error))
-            client.log_text(self.run_id, text, "traceback.txt")
-        client.set_terminated(self.run_id, status=status)
         atexit.unregister(self._close_at_exit)
+        try:
+            if error is not None:
+                text = "".join(traceback.format_exception(error))
+                client.log_text(self.run_id, text, "traceback.txt")
+        finally:
+            client.set_terminated(self.run_id, status=status)
 
     def _close_at_exit(self) -> None:
         error = getattr(sys, "last_value", None)
@@ -131,30 +157,35 @@ class RunRecorder:
 
     def _begin_epoch(self, trainer: Engine) -> None:
         self._epoch_began = time.perf_counter()
+        # Now: at the epoch's end the schedule has set the next one's.
+        self._learning_rate = float(trainer.optimizer.param_groups[0]["lr"])
         self._losses = []
 
     def _note_loss(self, trainer: Engine) -> None:
-        # Kept as tensors: reading a number here would make the CPU wait for the GPU in every step.
-        self._losses += [case["loss"].detach() for case in trainer.state.output[:1]]
+        # Where MONAI has decollated the output it has repeated the batch's loss for each case.
+        output = trainer.state.output
+        self._losses.append(float((output[0] if isinstance(output, list) else output)["loss"]))
 
     def _log_epoch(self, trainer: Engine) -> None:
-        values = {f"{name}": float(value) for name, value in trainer.state.metrics.items()}
+        values = _numbers(trainer.state.metrics)
         if self._losses:
-            values["train_loss"] = float(torch.stack(self._losses).mean())
+            values["train_loss"] = sum(self._losses) / len(self._losses)
         values["epoch_seconds"] = time.perf_counter() - self._epoch_began
-        values["learning_rate"] = float(trainer.optimizer.param_groups[0]["lr"])
+        values["learning_rate"] = self._learning_rate
         self.log_metrics(values, step=trainer.state.epoch)
 
     def _log_evaluation(self, evaluator: Engine) -> None:
-        self.log_metrics({name: float(value) for name, value in evaluator.state.metrics.items()}, step=0)
+        self.log_metrics(_numbers(evaluator.state.metrics), step=0)
 
     def log_validation(self, evaluator: Engine) -> None:
         """Log the validator's metrics, and each of them by class, at the trainer's epoch."""
-        values = {name: float(value) for name, value in evaluator.state.metrics.items()}
+        values = _numbers(evaluator.state.metrics)
         for name, detail in evaluator.state.metric_details.items():
-            by_class = torch.nanmean(torch.as_tensor(detail).float(), dim=0)
-            for label, value in zip(self.labels.values(), by_class.tolist(), strict=False):
-                values[f"{name}_{label}"] = value
+            by_class = torch.nanmean(torch.as_tensor(detail).float(), dim=0).flatten().tolist()
+            if len(by_class) == len(self.labels) + 1:
+                by_class = by_class[1:]  # the background was scored too
+            if len(by_class) == len(self.labels):
+                values |= {f"{name}_{label}": v for label, v in zip(self.labels.values(), by_class, strict=True)}
         self.log_metrics(values, step=self._trainer.state.epoch if self._trainer is not None else 0)
 
     def log_metrics(self, values: Mapping[str, float], step: int) -> None:
@@ -164,7 +195,7 @@ class RunRecorder:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        metrics = [Metric(name, value, now, step) for name, value in values.items() if math.isfinite(value)]
+        metrics = [Metric(_allowed(name), v, now, step) for name, v in values.items() if math.isfinite(v)]
         self._client.log_batch(self.run_id, metrics=metrics)
 
     def _log_params(self) -> None:
@@ -183,6 +214,17 @@ class RunRecorder:
                 self._client.log_artifact(self.run_id, path, artifact_path=folder.split("/")[0])
 
 
+class TrainingRecorder:
+    """The trainer's side of a `RunRecorder`; a mapping in the config, as MONAI's `check_properties` wants it."""
+
+    def __init__(self, recorder: RunRecorder) -> None:
+        self.recorder = recorder
+
+    def attach(self, engine: Engine) -> None:
+        """Attach to the trainer."""
+        self.recorder.attach(engine)
+
+
 class ValidationRecorder:
     """Forwards a validator's metrics to the run of its trainer."""
 
@@ -194,6 +236,34 @@ class ValidationRecorder:
         engine.add_event_handler(Events.COMPLETED, self.recorder.log_validation)
 
 
+def without_password(text: str) -> str:
+    """A line in which the user and password of a URI are replaced by dots."""
+    return re.sub(r"://[^/@\s]+@", "://…@", text)
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics that are one number each; an engine may hold tables too."""
+    return {name: float(value) for name, value in metrics.items() if torch.as_tensor(value).numel() == 1}
+
+
+def _allowed(name: str) -> str:
+    """A metric's name as MLflow takes it: class names are the user's and may hold anything."""
+    return re.sub(r"[^\w.\- ]", "_", name)
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """A server that is not there is told at once; MLflow would try for four minutes."""
+    settings = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
+    ours = {name: value for name, value in settings.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            del os.environ[name]
+
+
 def _open_store(uri: str, experiment: str) -> tuple[MlflowClient, str]:
     """A client and the experiment's id."""
     # MLflow answers the creation of a SQLite store with a page of migration messages.
@@ -203,7 +273,8 @@ def _open_store(uri: str, experiment: str) -> tuple[MlflowClient, str]:
     from mlflow.exceptions import MlflowException
 
     client = MlflowClient(tracking_uri=uri)
-    found = client.get_experiment_by_name(experiment)
+    with _impatient():
+        found = client.get_experiment_by_name(experiment)
     if found is not None:
         return client, found.experiment_id
     try:

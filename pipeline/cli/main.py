@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -36,7 +36,9 @@ class LazyGroup(click.Group):
             return None
         return importlib.import_module(f"pipeline.cli.{COMMANDS[cmd_name][0]}").command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with the nearest name offered for a mistyped one."""
         try:
             return super().resolve_command(ctx, args)
@@ -67,27 +69,53 @@ def main(args: list[str] | None = None) -> None:
     """Run `planar`. Errors of the user's making end in one line and status 1, Ctrl-C in status 130."""
     try:
         result: Any = root.main(args=args, prog_name="planar", standalone_mode=False)
+        sys.stdout.flush()
         sys.exit(result if isinstance(result, int) else 0)
-    except click.exceptions.Abort:
+    except click.exceptions.Abort as abort:
+        # click turns an EOFError into Abort too: that is a truncated file, not Ctrl-C.
+        if isinstance(abort.__cause__, EOFError):
+            fail(abort.__cause__)
         click.echo("\nStopped by Ctrl-C. Nothing unfinished was left under a final name.", err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        # `planar … | head`: the reader has gone, which is no error; without this Python complains at exit.
+        # The work is done but `planar … | head` has stopped reading; without this Python complains at exit. A command
+        # that meets it halfway ends with status 1, which click sees to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
-        cause = user_error_within(error)
-        if cause is None or os.environ.get("PLANAR_TRACEBACK"):
-            raise
-        click.echo(f"Error: {one_line(cause)}", err=True)
-        sys.exit(1)
+        fail(error)
+
+
+def fail(error: BaseException) -> NoReturn:
+    """Say what went wrong in one line, and exit with status 1; with PLANAR_TRACEBACK set, raise it instead."""
+    if os.environ.get("PLANAR_TRACEBACK"):
+        raise error
+    cause = user_error_within(error)
+    click.echo(f"Error: {one_line(cause) if cause is not None else unexpected(error)}", err=True)
+    sys.exit(1)
 
 
 def one_line(error: PlanarError | OSError) -> str:
     """The error as one line, with the path and the operating system's reason where it is one of those."""
     if isinstance(error, OSError) and not isinstance(error, PlanarError) and error.strerror:
-        return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+        # The second name is the final one, where a file written aside could not be renamed to it.
+        path = error.filename2 or error.filename
+        return f"{path}: {error.strerror}." if path else f"{error.strerror}."
     return " ".join(str(error).split())
+
+
+def unexpected(error: BaseException) -> str:
+    """One line for an error that is not of the user's making, with the place of its traceback."""
+    import tempfile
+    import traceback
+
+    deepest = error
+    while deepest.__cause__ is not None:
+        deepest = deepest.__cause__
+    with tempfile.NamedTemporaryFile("w", prefix="planar-", suffix=".log", delete=False, encoding="utf-8") as file:
+        file.write("".join(traceback.format_exception(error)))
+    what = " ".join(str(deepest).split())[:300]
+    return f"{type(deepest).__name__}: {what} (unexpected; please report it with {file.name})"

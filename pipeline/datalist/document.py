@@ -194,6 +194,7 @@ def load_cases(path: str | os.PathLike[str], split: str = "training", *, labelle
         path: The datalist.json.
         split: "training", "validation" or "test".
         labelled: Whether each item must have a label.
+
     Raises:
         MissingFile: if the datalist is not there.
         InvalidDatalist: if it cannot be used, the part is empty, or a file that it names is gone.

@@ -259,9 +259,9 @@ def nearest_colour(picture: NDArray[Any], rgb: NDArray[np.int32]) -> tuple[NDArr
     return nearest, best
 
 
-def pack_colours(picture: NDArray[Any]) -> NDArray[np.uint32]:
+def pack_colours(picture: NDArray[Any]) -> NDArray[np.int32]:
     """Colours (…, 3) as one number 0xRRGGBB each."""
-    channels = picture[..., :3].astype(np.uint32)
+    channels = picture[..., :3].astype(np.int32)
     return (channels[..., 0] << 16) | (channels[..., 1] << 8) | channels[..., 2]
 
 

@@ -81,6 +81,11 @@ class MaskHistogram:
         self.lossy |= other.lossy
         self._prune()
 
+    @property
+    def has_foreground(self) -> bool:
+        """Whether any pixel differs from 0."""
+        return bool(self.colours) or any(value != 0 for value in self.grey)
+
     def _prune(self) -> None:
         for name in ("grey", "colours"):
             counts = getattr(self, name)
@@ -128,7 +133,7 @@ def _guess_grey(histogram: MaskHistogram, n_classes: int | None) -> LabelCoding:
     counts = histogram.grey
     values = sorted(counts)
     whole = all(value == int(value) for value in values if np.isfinite(value)) and all(map(np.isfinite, values))
-    if values in ([], [0]):
+    if not histogram.has_foreground:
         raise UnknownLabel("Every mask is empty: no pixel differs from 0. Check that these are the masks.")
     if values[0] == 0 and whole:
         largest = int(values[-1])
@@ -202,7 +207,7 @@ def _is_blend(colour: int, others: list[int], within: float = 48.0) -> bool:
 
 
 def colour_name(colour: int) -> str:
-    """ "red" for what is nearly pure red, and so on; else `colour_rrggbb`."""
+    """The name of a nearly pure colour, such as "red"; else `colour_rrggbb`."""
     corners = list(CORNER_NAMES)
     nearest, squared = nearest_colour(np.array([rgb_of(colour)]), np.array([rgb_of(c) for c in corners], np.int32))
     return CORNER_NAMES[corners[nearest[0]]] if squared[0] < 64**2 else f"colour_{colour:06x}"

@@ -49,12 +49,13 @@ class CaseTable:
 
     def collect(self, engine: Engine) -> None:
         """Score the cases of one iteration."""
-        for case in engine.state.output:
+        # The engine's output holds image, label and prediction alone; the rest of the case is in its batch.
+        for case, item in zip(engine.state.output, engine.state.batch, strict=True):
             name = str(case["image"].meta["filename_or_obj"])
             prediction, reference = case["pred"], case["label"]
             if prediction.shape != reference.shape:
                 raise GeometryMismatch(
-                    f"{name}: the prediction is {_size(prediction)} and the mask {_size(reference)}; expected one grid. "
+                    f"{name}: the prediction is {_size(prediction)}, the mask {_size(reference)}; expected one grid. "
                     "Run `planar index` again: it refuses such pairs."
                 )
             scores = overlap_scores(prediction, reference)
@@ -62,7 +63,7 @@ class CaseTable:
                 self.rows.append(
                     {
                         "image": name,
-                        "subject": str(case.get("subject", name)),
+                        "subject": str(item.get("subject", name)),
                         "class": label,
                         **{metric: float(scores[metric][index]) for metric in OVERLAP_METRICS},
                         "reference_pixels": int(scores["reference_pixels"][index]),
@@ -95,4 +96,3 @@ class CaseTable:
 
 def _size(mask: Any) -> str:
     return "×".join(str(n) for n in mask.shape[1:])
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from monai.metrics import compute_confusion_matrix_metric, get_confusion_matrix
+from monai.metrics import compute_confusion_matrix_metric
 
 __all__ = ["EMPTY_MASK_POLICY", "OVERLAP_METRICS", "overlap_scores"]
 
@@ -34,7 +34,10 @@ def overlap_scores(prediction: torch.Tensor, reference: torch.Tensor) -> dict[st
         `EMPTY_MASK_POLICY`); and "reference_pixels" and "predicted_pixels".
     References: Maier-Hein et al., Metrics Reloaded, Nature Methods 21 (2024); the formulas are MONAI's.
     """
-    counts = get_confusion_matrix(prediction[None], reference[None], include_background=True)[0].double()
+    # MONAI's get_confusion_matrix counts in float32, which loses pixels above 2^24: a large mammogram, or a volume.
+    found, wanted = (torch.as_tensor(mask).bool().flatten(start_dim=1) for mask in (prediction, reference))
+    parts = (found & wanted, found & ~wanted, ~found & ~wanted, ~found & wanted)
+    counts = torch.stack([part.sum(dim=1) for part in parts], dim=-1).double()
     true_pos, false_pos, _, false_neg = counts.unbind(dim=-1)
     absent = (true_pos + false_pos + false_neg) == 0
     one_sided = ~absent & (true_pos == 0)

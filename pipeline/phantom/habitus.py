@@ -50,7 +50,7 @@ def draw_habitus(rng: np.random.Generator) -> Habitus:
     size = rng.normal(1.0, 0.05)
     width, depth, height = size * np.clip(rng.normal(1.0, 0.04, size=3), 0.9, 1.1)
     heart = rng.normal(1.0, 0.09)
-    dome = rng.normal(0.0, 12.0)
+    dome = rng.normal(0.0, 10.0)
     return Habitus(
         scale=(float(width), float(depth), float(height)),
         skin_mm=rng.uniform(1.8, 2.8),
@@ -60,15 +60,15 @@ def draw_habitus(rng: np.random.Generator) -> Habitus:
         dome_right_mm=dome + rng.normal(0.0, 4.0),
         dome_left_mm=dome + rng.normal(-8.0, 5.0),
         apex_mm=(rng.normal(0.0, 6.0), rng.normal(0.0, 6.0)),
-        heart_radii_mm=(66.0 * heart, 46.0 * heart, 52.0 * heart * rng.uniform(0.92, 1.06)),
+        heart_radii_mm=(68.0 * heart, 46.0 * heart, 58.0 * heart * rng.uniform(0.92, 1.06)),
         heart_shift_mm=rng.normal(0.0, 5.0),
         heart_tilt_deg=rng.uniform(18.0, 42.0),
         aorta_mm=rng.uniform(11.0, 16.0),
         mediastinum_mm=rng.uniform(23.0, 31.0),
         spine_lean=(rng.normal(0.0, 0.015), rng.uniform(-0.10, -0.05)),
         spine_bow_mm=rng.normal(0.0, 3.0),
-        rib_slope=rng.uniform(0.18, 0.34),
-        rib_droop=rng.uniform(0.38, 0.60),
+        rib_slope=rng.uniform(0.28, 0.40),
+        rib_droop=rng.uniform(0.50, 0.75),
         rib_offset_mm=rng.uniform(-10.0, 10.0),
         bone_density=rng.uniform(0.75, 1.2),
         lung_hu=rng.uniform(-880.0, -790.0),

@@ -15,11 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "Array",
-    "Box",
-    "bounding_box",
+    "bounds",
     "contains",
     "convex",
     "ellipsoid",
+    "extents",
     "frame_along",
     "half_space",
     "in_frame",
@@ -30,7 +30,6 @@ __all__ = [
 ]
 
 Array: TypeAlias = NDArray[np.float64]
-Box: TypeAlias = tuple[slice, ...]
 
 _PARALLEL = 1e-14  # 1/mm²: below this a quadric's second-order term along the ray is rounding
 
@@ -94,10 +93,11 @@ def rotation(x_deg: float = 0.0, y_deg: float = 0.0, z_deg: float = 0.0) -> Arra
 
 def frame_along(direction: ArrayLike) -> Array:
     """Orthonormal axes as columns, shape (3, 3), the first of them along `direction`."""
-    first = np.asarray(direction, float) / np.linalg.norm(direction)
-    second = np.cross(first, np.eye(3)[np.argmin(np.abs(first))])
-    second /= np.linalg.norm(second)
-    return np.stack([first, second, np.cross(first, second)], axis=1)
+    # The mirror that takes the x axis to the direction.
+    towards = np.asarray(direction, float) / np.linalg.norm(direction)
+    normal = towards - (1.0, 0.0, 0.0)
+    square = normal @ normal
+    return np.eye(3) if square < 1e-24 else np.eye(3) - np.outer(normal, normal) * (2 / square)
 
 
 def in_frame(solid: Array, to_mm: Array) -> Array:
@@ -137,17 +137,19 @@ def ray_interval(solid: Array, i: Array, j: Array) -> tuple[Array, Array]:
     for q in solid:
         a = q[2, 2]
         b = (q[0, 2] * i + q[2, 3]) + q[1, 2] * j
-        c = i * (q[0, 0] * i + 2 * q[0, 3]) + j * (q[1, 1] * j + 2 * q[1, 3]) + q[3, 3]
+        c = i * (q[0, 0] * i + 2 * q[0, 3]) + (j * (q[1, 1] * j + 2 * q[1, 3]) + q[3, 3])
         if q[0, 1]:
-            c = c + (2 * q[0, 1] * i) * j
+            c += (2 * q[0, 1] * i) * j
         if a > _PARALLEL:
             discriminant = b * b - a * c
-            root = np.sqrt(np.maximum(discriminant, 0.0))
+            missed = discriminant < 0
+            discriminant[missed] = 0.0
+            root = np.sqrt(discriminant, out=discriminant)
             np.maximum(enter, (-b - root) / a, out=enter)
             np.minimum(leave, (root - b) / a, out=leave)
-            leave[discriminant < 0] = -np.inf
+            leave[missed] = -np.inf
         else:
-            # A plane: the ray crosses it once, or never when it runs alongside (b = 0).
+            # A plane, which a ray crosses once; or anything that the rays run along (b = 0), and are inside of or not.
             with np.errstate(divide="ignore", invalid="ignore"):
                 crossing = -c / (2 * b)
             np.maximum(enter, np.where(b < 0, crossing, -np.inf), out=enter)
@@ -170,32 +172,34 @@ def union_length(enter: list[Array], leave: list[Array]) -> Array:
     return total
 
 
-def bounding_box(solid: Array, shape: tuple[int, ...]) -> Box | None:
-    """Index ranges outside of which the convex holds nothing, or None where it misses the grid altogether.
+def bounds(solids: Array) -> Array:
+    """Ellipsoids that hold convexes, as dual quadrics (inverse matrices); NaN for those that are unbounded.
 
-    Every sum of the solid's quadrics holds it too, and the sum of a cylinder and a slab is an ellipsoid, whose box is
-    known; so the box is tight even for a thin slice of a large shell.
+    Each sum of two of its quadrics holds a solid too, and the sum of a cylinder and a slab is an ellipsoid: so the
+    bounds are tight even for a thin slice of a large shell.
 
     Args:
-        solid: Convex in index coordinates, shape (k, 4, 4).
-        shape: Grid size along the first two or three coordinates.
+        solids: Convexes of k quadrics each, shape (n, k, 4, 4).
+    Returns: Shape (n, k (k + 1) / 2, 4, 4).
     """
-    first, second = np.triu_indices(len(solid))
-    held_by = solid[first] + solid[second]
-    form = held_by[:, :3, :3]
+    first, second = np.triu_indices(solids.shape[1])
+    held_by = solids[:, first] + solids[:, second]
+    form = held_by[..., :3, :3]
     # Bounded if positive definite: judged at unit diagonal, so that "singular" does not depend on the unit.
-    diagonal = np.einsum("kii->ki", form)
+    diagonal = np.diagonal(form, axis1=-2, axis2=-1)
     size = np.sqrt(np.where(diagonal > 0, diagonal, np.inf))
-    closed = np.linalg.det(form / (size[:, :, None] * size[:, None, :])) > 1e-9
-    form, linear, constant = form[closed], held_by[closed, :3, 3], held_by[closed, 3, 3]
-    low, high = np.zeros(len(shape), int), np.asarray(shape)
-    if closed.any():
-        inverse = np.linalg.inv(form)
-        centre = -np.einsum("kij,kj->ki", inverse, linear)
-        extent = np.maximum(-constant - np.einsum("ki,ki->k", linear, centre), 0.0)
-        half = np.sqrt(np.einsum("kii->ki", inverse) * extent[:, None])
-        low = np.maximum(low, np.ceil((centre - half).max(axis=0))[: len(shape)].astype(int))
-        high = np.minimum(high, np.floor((centre + half).min(axis=0))[: len(shape)].astype(int) + 1)
-    if np.any(high <= low):
-        return None
-    return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    closed = np.linalg.det(form / (size[..., :, None] * size[..., None, :])) > 1e-9
+    duals = np.full_like(held_by, np.nan)
+    duals[closed] = np.linalg.inv(held_by[closed])
+    return duals
+
+
+def extents(duals: Array) -> tuple[Array, Array]:
+    """Lowest and highest coordinates of ellipsoids given as dual quadrics (..., 4, 4), both of shape (..., 3).
+
+    A plane touches the ellipsoid where its dual form vanishes: a quadratic equation for each coordinate.
+    """
+    scale = duals[..., 3, 3, None]
+    centre = duals[..., 3, :3] / scale
+    half = np.sqrt(np.maximum(centre**2 - np.diagonal(duals, axis1=-2, axis2=-1)[..., :3] / scale, 0.0))
+    return centre - half, centre + half

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.phantom.anatomy import AIR_HU, Label, Part, build_parts
 from pipeline.phantom.habitus import Habitus, draw_habitus
-from pipeline.phantom.quadrics import Array, Box, bounding_box, contains, in_frame, ray_interval, union_length
+from pipeline.phantom.quadrics import Array, bounds, contains, extents, in_frame, ray_interval, union_length
 
 __all__ = ["RAS_TO_LPS", "Thorax", "thorax"]
 
@@ -61,10 +63,7 @@ class Thorax:
         to_lps = RAS_TO_LPS @ np.asarray(affine, float)
         hu = np.full(shape, AIR_HU, np.float32)
         labels = np.zeros(shape, np.uint8)
-        for part in self.parts:
-            part, box = _on_grid(part, to_lps, shape)
-            if box is None:
-                continue
+        for part, box in self._on_grid(to_lps, shape):
             inside = _holds(part, *_open_grid(box))
             hu[box][inside] += np.float32(part.hu_change)
             if part.label is not None:
@@ -83,16 +82,44 @@ class Thorax:
         to_lps = RAS_TO_LPS @ np.asarray(affine, float)
         water_mm = np.zeros(shape)
         shadows = {label: np.zeros(shape, bool) for label in Label}
-        for part in self.parts:
-            part, box = _on_grid(part, to_lps, shape)
-            if box is None:
-                continue
+        for part, box in self._on_grid(to_lps, shape):
             length_mm = _length(part, *_open_grid(box))
             water_mm[box] += length_mm * (part.hu_change / 1000.0)
             if part.label is not None:
                 shadows[part.label][box] |= length_mm > 0
         shadows[Label.BACKGROUND] = ~shadows[Label.BODY]
         return water_mm, shadows
+
+    @cached_property
+    def _solids(self) -> list[tuple[list[int], Array, Array]]:
+        """The convexes, each once, as (ids, convexes, bounds) for each number of quadrics: holes are shared by many."""
+        solids = {id(solid): solid for part in self.parts for solid in (part.solid, *part.holes)}
+        groups = []
+        for count in sorted({len(solid) for solid in solids.values()}):
+            keys = [key for key, solid in solids.items() if len(solid) == count]
+            stack = np.stack([solids[key] for key in keys])
+            groups.append((keys, stack, bounds(stack)))
+        return groups
+
+    def _on_grid(self, to_lps: Array, shape: tuple[int, ...]) -> Iterator[tuple[Part, tuple[slice, ...]]]:
+        """The parts that meet a grid, in index coordinates, each with the box of indices that holds it.
+
+        Holes that miss the box are left out.
+        """
+        from_lps = np.linalg.inv(to_lps)
+        grid: dict[int, tuple[Array, Array, Array]] = {}
+        for keys, stack, duals in self._solids:
+            lows, highs = extents(from_lps @ duals @ from_lps.T)
+            low = np.ceil(np.fmax.reduce(lows[..., : len(shape)], axis=1, initial=0.0)).astype(int)
+            high = np.floor(np.fmin.reduce(highs[..., : len(shape)], axis=1, initial=np.inf)) + 1
+            high = np.minimum(high, shape).astype(int)
+            grid.update(zip(keys, zip(in_frame(stack, to_lps), low, high, strict=True), strict=True))
+        for part in self.parts:
+            solid, low, high = grid[id(part.solid)]
+            if np.all(low < high):
+                holes = (grid[id(hole)] for hole in part.holes)
+                near = tuple(hole for hole, start, stop in holes if np.all((start < high) & (low < stop)))
+                yield replace(part, solid=solid, holes=near), tuple(map(slice, low.tolist(), high.tolist()))
 
 
 def thorax(seed: int | list[int], **changes: object) -> Thorax:
@@ -102,8 +129,6 @@ def thorax(seed: int | list[int], **changes: object) -> Thorax:
         seed: Any seed of `numpy.random.default_rng`.
         **changes: Fields of `Habitus` to set by hand, for example ``opacity="none"``.
     """
-    from dataclasses import replace
-
     habitus = replace(draw_habitus(np.random.default_rng(seed)), **changes)  # type: ignore[arg-type]
     return Thorax(habitus, build_parts(habitus))
 
@@ -115,22 +140,7 @@ def _holds(part: Part, x: Array, y: Array, z: Array) -> NDArray[np.bool_]:
     return inside
 
 
-def _on_grid(part: Part, to_lps: Array, shape: tuple[int, ...]) -> tuple[Part, Box | None]:
-    """The part in index coordinates, without the holes that miss it, and the box of indices that holds it."""
-    solid = in_frame(part.solid, to_lps)
-    box = bounding_box(solid, shape)
-    if box is None:
-        return part, None
-    holes = [in_frame(hole, to_lps) for hole in part.holes]
-    near = tuple(hole for hole in holes if _overlap(bounding_box(hole, shape), box))
-    return Part(part.name, solid, part.hu_change, part.label, near), box
-
-
-def _overlap(a: Box | None, b: Box) -> bool:
-    return a is not None and all(s.start < t.stop and t.start < s.stop for s, t in zip(a, b, strict=True))
-
-
-def _open_grid(box: Box) -> list[Array]:
+def _open_grid(box: tuple[slice, ...]) -> list[Array]:
     return [g.astype(float) for g in np.ogrid[box]]
 
 
@@ -139,10 +149,12 @@ def _length(part: Part, i: Array, j: Array) -> Array:
     enter, leave = ray_interval(part.solid, i, j)
     length = np.maximum(leave - enter, 0.0)
     if part.holes:
-        leave = np.maximum(enter, leave)
+        hit = length > 0
+        i, j = np.broadcast_to(i, hit.shape)[hit], np.broadcast_to(j, hit.shape)[hit]
+        enter, leave = enter[hit], leave[hit]
         holes = [ray_interval(hole, i, j) for hole in part.holes]
-        starts = [np.clip(a, enter, leave) for a, _ in holes]
-        ends = [np.clip(b, enter, leave) for _, b in holes]
-        length -= union_length(starts, ends)
-        length[length < 1e-9] = 0.0
+        starts = [np.clip(start, enter, leave) for start, _ in holes]
+        ends = [np.clip(end, enter, leave) for _, end in holes]
+        left = length[hit] - union_length(starts, ends)
+        length[hit] = np.where(left > 1e-9, left, 0.0)  # what rounding leaves of a ray that the holes cover
     return length

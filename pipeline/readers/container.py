@@ -40,7 +40,7 @@ MAGIC = (
     (b"NRRD", "NRRD"),
 )
 DICOM_MAGIC_AT = 128
-NIFTI_MAGIC = {344: (b"n+1\0",), 4: (b"n+2\0",)}
+NIFTI_MAGIC = ((344, b"n+1\0"), (4, b"n+2\0"))
 HEADER_BYTES = 352
 
 # What lies beside pictures and need not be opened to know.
@@ -123,7 +123,7 @@ def _by_magic(path: str, start: bytes) -> str | None:
                 start = file.read(HEADER_BYTES)
         except (OSError, EOFError, zlib.error):
             raise UnreadableImage(f"{path}: the gzip file is damaged or cut short. Copy it again.") from None
-    for offset, magics in NIFTI_MAGIC.items():
-        if start[offset : offset + 4] in magics:
+    for offset, magic in NIFTI_MAGIC:
+        if start[offset : offset + 4] == magic:
             return "NIfTI"
     return None

@@ -23,6 +23,10 @@ NO_PICTURES = {
     "1.2.840.10008.5.1.4.1.1.481.2": "a radiotherapy dose, not an image",
     "1.2.840.10008.5.1.4.1.1.77.1.6": "a tiled whole-slide image",
 }
+# JPEG (processes 1 to 14) and JPEG-LS.
+JPEG_SYNTAXES = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 53, 55, 57, 70, 80, 81))
+END_OF_JPEG = b"\xff\xd9"
+LONGEST_PADDING = 64
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
@@ -41,7 +45,7 @@ def read_dicom(path: str, *, voi: bool = False, labels: bool = False) -> Picture
     ds = pydicom.dcmread(path, force=True)
     _check_is_picture(path, ds)
     if not any(keyword in ds for keyword in PIXEL_KEYWORDS):
-        raise UnreadableImage(f"{path}: the DICOM file ends before its pixels. Copy or export it again.")
+        raise _cut_short(path)
     pixels = _stored_pixels(path, ds)
     photometric = str(ds.get("PhotometricInterpretation") or "MONOCHROME2")
     colour = int(ds.get("SamplesPerPixel") or 1) > 1
@@ -96,9 +100,10 @@ def _check_is_picture(path: str, ds: Any) -> None:
         raise UnsupportedImage(f"{path}: the DICOM object is {what}. Give the images it was made from.")
     if "Rows" in ds and "Columns" in ds:
         return
-    if not sop_class:
-        raise UnreadableImage(f"{path}: the DICOM file is damaged or cut short: it names no object and no pixels.")
-    raise UnsupportedImage(f"{path}: the DICOM object ({UID(sop_class).name}) holds no pixels. Give image objects.")
+    name = UID(sop_class).name
+    if not sop_class or "Image Storage" in name:
+        raise _cut_short(path)
+    raise UnsupportedImage(f"{path}: the DICOM object ({name}) holds no pixels. Give image objects.")
 
 
 def _stored_pixels(path: str, ds: Any) -> npt.NDArray[Any]:
@@ -108,6 +113,9 @@ def _stored_pixels(path: str, ds: Any) -> npt.NDArray[Any]:
         # A file without its meta header: pydicom has found out how it is encoded.
         implicit = ds.original_encoding[0] if hasattr(ds, "original_encoding") else ds.read_implicit_vr
         ds.file_meta.TransferSyntaxUID = syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+    # libjpeg fills up what is missing of a JPEG or JPEG-LS stream with grey and says nothing.
+    if str(syntax) in JPEG_SYNTAXES and END_OF_JPEG not in ds.PixelData[-LONGEST_PADDING:]:
+        raise _cut_short(path)
     try:
         array = ds.pixel_array
     except NotImplementedError as error:
@@ -120,6 +128,10 @@ def _stored_pixels(path: str, ds: Any) -> npt.NDArray[Any]:
     if frames > 1:
         return array.transpose(2, 1, 0, *range(3, array.ndim))
     return array.swapaxes(0, 1)
+
+
+def _cut_short(path: str) -> UnreadableImage:
+    return UnreadableImage(f"{path}: the DICOM file is damaged or cut short. Copy or export it again.")
 
 
 def _no_decoder(path: str, syntax: Any) -> UnsupportedImage:

@@ -62,9 +62,9 @@ def colour_values(ds: Any, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     photometric = str(ds.get("PhotometricInterpretation"))
     if photometric == "PALETTE COLOR":
         pixels = apply_color_lut(pixels, ds)[..., :3]
-        return (
-            (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 and pixels.max() > 255 else exact_dtype(pixels)
-        )
+        if pixels.dtype == np.uint16 and pixels.max() > 255:  # tables of 16 bits
+            pixels = (pixels >> 8).astype(np.uint8)
+        return exact_dtype(pixels)
     if not DECODER_TURNS_YBR and photometric in ("YBR_FULL", "YBR_FULL_422"):
         pixels = convert_color_space(pixels, photometric, "RGB")
     return exact_dtype(pixels)
@@ -89,7 +89,8 @@ def _rescale(
     elif (slope, intercept) == (1, 0):
         rescaled = pixels
     elif pixels.dtype.kind in "iu" and slope.is_integer() and intercept.is_integer():
-        rescaled = exact_dtype(pixels.astype(np.int32) * int(slope) + int(intercept))
+        wide = np.int32 if pixels.itemsize <= 2 and abs(slope) < 2**14 else np.int64
+        rescaled = exact_dtype(pixels.astype(wide) * int(slope) + int(intercept))
     else:
         rescaled = (pixels * np.float64(slope) + intercept).astype(np.float32)
     low, high = sorted(slope * end + intercept for end in ends)
@@ -118,9 +119,8 @@ def _apply_voi(ds: Any, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Grey from 0 to 255 by the first VOI LUT or window, or by the whole range of values where there is none."""
     if ds.get("VOILUTSequence") and values.dtype.kind in "iu":
         item = ds.VOILUTSequence[0]
-        return _look_up(item, values).astype(np.float32) * np.float32(
-            DISPLAY_WHITE / (2 ** int(item.LUTDescriptor[2]) - 1)
-        )
+        white = 2 ** int(item.LUTDescriptor[2]) - 1
+        return _look_up(item, values).astype(np.float32) * np.float32(DISPLAY_WHITE / white)
     group = functional_group(ds, 0, "FrameVOILUTSequence")
     item = ds if group is None else group
     centre, width = _first_number(item, "WindowCenter"), _first_number(item, "WindowWidth")
@@ -128,7 +128,7 @@ def _apply_voi(ds: Any, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     grey = values.astype(np.float32)
     if centre is None or width is None or width <= 0:
         low, high = float(grey.min()), float(grey.max())
-        return (grey - low) * np.float32(DISPLAY_WHITE / (high - low if high > low else 1.0))
+        return (grey - low) / np.float32(high - low if high > low else 1.0) * np.float32(DISPLAY_WHITE)
     if function == "SIGMOID":
         return np.float32(DISPLAY_WHITE) / (1 + np.exp(-4 * (grey - np.float32(centre)) / np.float32(width)))
     if function == "LINEAR_EXACT":

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from textwrap import shorten
 
-from pipeline.errors import PlanarError, UnreadableImage, UnsupportedImage
+from pipeline.errors import GeometryMismatch, PlanarError, UnreadableImage, UnsupportedImage
 from pipeline.readers.quiet import quiet_libraries
 
 __all__ = ["library_errors"]
@@ -22,6 +23,8 @@ def library_errors(file: str, container: str) -> Iterator[None]:
     try:
         with quiet_libraries():
             yield
+    except GeometryMismatch as error:
+        raise UnsupportedImage(f"{file}: {error}") from error
     except PlanarError:
         raise
     except OSError as error:
@@ -35,5 +38,8 @@ def library_errors(file: str, container: str) -> Iterator[None]:
 
 
 def _unreadable(file: str, container: str, error: Exception) -> UnreadableImage:
-    said = " ".join(str(error).replace(file, "").split())[:120].rstrip(". ") or type(error).__name__
+    said = str(error).replace(file, "it")
+    if "ERROR:" in said:  # ITK: where in its source, then what
+        said = said.rpartition("ERROR:")[2].strip().splitlines()[-1]
+    said = shorten(said, 120, placeholder=" …").rstrip(". ") or type(error).__name__
     return UnreadableImage(f"{file}: the {container} file is damaged or cut short ({said}). Copy or export it again.")

@@ -1,4 +1,4 @@
-"""MetaImage (MHA, MHD) and NRRD by SimpleITK, and the PNG and TIFF layouts that Pillow does not hold."""
+"""MetaImage (MHA, MHD) and NRRD by SimpleITK, and the 16-bit colours of PNG and TIFF, which Pillow cuts to 8."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import SimpleITK as sitk  # noqa: N813
 
 from pipeline.errors import UnsupportedImage
 from pipeline.geometry import SourceGrid, lps_to_ras
+from pipeline.readers.metaimage import check_metaimage
 from pipeline.readers.picture import Picture, exact_dtype
 
 __all__ = ["itk_affine", "itk_grid", "read_itk", "read_itk_raster"]
@@ -21,6 +22,8 @@ def read_itk(path: str, source_format: str) -> Picture:
 
     Raises: UnsupportedImage: for more than three spatial axes, or channels that are not a colour.
     """
+    if source_format == "MetaImage":
+        check_metaimage(path)
     image = sitk.ReadImage(path)
     channels = image.GetNumberOfComponentsPerPixel()
     grid = _grid(path, image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
@@ -40,25 +43,26 @@ def read_itk(path: str, source_format: str) -> Picture:
     )
 
 
-def itk_grid(path: str) -> SourceGrid:
+def itk_grid(path: str, source_format: str) -> SourceGrid:
     """The grid of a MetaImage or NRRD file, from its header."""
+    if source_format == "MetaImage":
+        check_metaimage(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(path)
     reader.ReadImageInformation()
     return _grid(path, reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
 
 
-def read_itk_raster(path: str) -> Picture:
-    """Decode a PNG or TIFF of 16-bit colours or 64-bit floats."""
+def read_itk_raster(path: str, container: str) -> Picture:
+    """Decode a PNG or TIFF of 16-bit colours."""
     image = sitk.ReadImage(path)
     array = _pixels(image)
     colour = image.GetNumberOfComponentsPerPixel() > 1
     if colour and array.shape[-1] == 2:
         array, colour = array[..., 0], False  # grey with alpha
     grid = SourceGrid.of_picture(array.shape[: array.ndim - colour])
-    source_format = "PNG" if path.lower().endswith(".png") else "TIFF"
     photometric = image.GetPixelIDTypeAsString()
-    return Picture(path, grid.to_display(array), grid, source_format, photometric=photometric, colour=colour)
+    return Picture(path, grid.to_display(array), grid, container, photometric=photometric, colour=colour)
 
 
 def itk_affine(

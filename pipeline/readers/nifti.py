@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+from pathlib import Path
 from typing import Any
 
 import nibabel as nib
@@ -13,6 +15,8 @@ from pipeline.geometry import SourceGrid, spacing_of
 from pipeline.readers.picture import Picture, exact_dtype
 
 __all__ = ["header_from", "millimetres_per_unit", "nifti_grid", "read_nifti"]
+
+GZIP = b"\x1f\x8b"
 
 # Length unit of the header (xyzt_units) → mm. Most files say mm or nothing, and nothing means mm.
 MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
@@ -26,17 +30,21 @@ def read_nifti(path: str) -> Picture:
 
     Raises: UnsupportedImage: for time series, vectors and complex numbers.
     """
-    image = nib.load(path)
-    grid = _grid(path, image)
+    content = Path(path).read_bytes()
+    if content.startswith(GZIP):
+        content = gzip.decompress(content)  # all of it, so that its checksum is checked
+    header = header_from(content)
+    grid = _grid(path, header)
+    image = (nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image).from_bytes(content)
     array = np.asanyarray(image.dataobj)
     if array.dtype.kind == "c":
         raise UnsupportedImage(f"{path}: complex numbers. Export the magnitude.")
-    colour = _is_colour(image)
+    colour = _is_colour(header)
     if array.dtype.names is not None:
         array = np.stack([array[name] for name in "RGB"], axis=-1)
     array = exact_dtype(array.reshape(grid.stored_shape + ((3,) if colour else ())))
-    known = not _is_identity(grid.shape, image.affine)
-    unit = image.header.get_xyzt_units()[0]
+    known = not _is_identity(grid.shape, header.get_best_affine())
+    unit = header.get_xyzt_units()[0]
     return Picture(
         path,
         grid.to_display(array),
@@ -44,16 +52,19 @@ def read_nifti(path: str) -> Picture:
         "NIfTI",
         spacing_mm=grid.spacing_mm if known else None,
         spacing_source="NIfTI header" if known else "unknown",
-        photometric=str(image.get_data_dtype()),
+        photometric=str(header.get_data_dtype()),
         colour=colour,
         warnings=(f"Lengths in {unit} were turned into mm.",) if unit in MILLIMETRES else (),
-        header=image.header.binaryblock,
+        header=header.binaryblock,
     )
 
 
 def nifti_grid(path: str) -> SourceGrid:
     """The grid of a NIfTI file, from its header."""
-    return _grid(path, nib.load(path))
+    with Path(path).open("rb") as file:
+        zipped = file.read(2) == GZIP
+    with gzip.open(path) if zipped else Path(path).open("rb") as file:
+        return _grid(path, header_from(file.read(nib.Nifti2Header.sizeof_hdr)))
 
 
 def millimetres_per_unit(header: Any) -> float:
@@ -61,22 +72,25 @@ def millimetres_per_unit(header: Any) -> float:
     return MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
 
 
-def header_from(block: bytes) -> Any:
-    """The header of a picture's `header` bytes: NIfTI-1 (348) or NIfTI-2 (540)."""
-    return (nib.Nifti2Header if len(block) == nib.Nifti2Header.sizeof_hdr else nib.Nifti1Header)(block)
+def header_from(content: bytes) -> Any:
+    """The NIfTI-1 or NIfTI-2 header at the start of the bytes."""
+    header_class = nib.Nifti2Header if content[4:7] == b"n+2" else nib.Nifti1Header
+    return header_class(content[: header_class.sizeof_hdr])
 
 
-def _grid(path: str, image: Any) -> SourceGrid:
-    shape = image.shape[:3]
-    if any(size > 1 for size in image.shape[3:]) and not _is_colour(image):
+def _grid(path: str, header: Any) -> SourceGrid:
+    whole = header.get_data_shape()
+    shape = tuple(int(size) for size in whole[:3])
+    if len(shape) < 2 or (any(size > 1 for size in whole[3:]) and not _is_colour(header)):
         raise UnsupportedImage(
-            f"{path}: {'×'.join(map(str, image.shape))}, a series or vectors; expected a picture or a volume. Split it."
+            f"{path}: {'×'.join(map(str, whole))}, a series or vectors; expected a picture or a volume. Split it."
         )
-    affine = np.diag([*[millimetres_per_unit(image.header)] * 3, 1.0]) @ image.affine
+    stored = header.get_best_affine()
+    affine = np.diag([*[millimetres_per_unit(header)] * 3, 1.0]) @ stored
     single_slice = len(shape) == 2 or shape[2] == 1
-    if _is_identity(shape, image.affine):
-        return SourceGrid((*shape[:2], 1), affine, planar=len(shape) == 2)
-    if single_slice and image.header["qform_code"] == image.header["sform_code"] == 0:
+    if _is_identity(shape, stored):
+        return SourceGrid((shape[0], shape[1], 1), affine, planar=len(shape) == 2)
+    if single_slice and header["qform_code"] == header["sform_code"] == 0:
         return SourceGrid.of_picture(shape, spacing_of(affine)[:2].tolist())
     return SourceGrid.oriented(shape, affine)
 
@@ -85,6 +99,6 @@ def _is_identity(shape: tuple[int, ...], affine: npt.NDArray[np.float64]) -> boo
     return (len(shape) == 2 or shape[2] == 1) and np.array_equal(affine, np.eye(4))
 
 
-def _is_colour(image: Any) -> bool:
+def _is_colour(header: Any) -> bool:
     """Whether the voxels are RGB(A) records, or vectors of three as ITK writes colours."""
-    return image.get_data_dtype().names is not None or (image.ndim == 5 and image.shape[3:] == (1, 3))
+    return header.get_data_dtype().names is not None or header.get_data_shape()[3:] == (1, 3)

@@ -90,7 +90,7 @@ class Picture:
 def exact_dtype(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The same values as uint8, int16, uint16 or float32: the first that the array's kind and values fit into.
 
-    Integers outside 16 bits become float32, which is exact up to 2²⁴; float64 becomes float32.
+    Integers outside 16 bits become float32, which holds them exactly up to 2²⁴; float64 is rounded to float32.
     """
     if array.dtype.kind == "b":
         return array.astype(np.uint8)

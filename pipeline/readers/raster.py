@@ -11,79 +11,88 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageSequence, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
-from pipeline.errors import UnsupportedImage
+from pipeline.errors import UnreadableImage, UnsupportedImage
 from pipeline.geometry import EXIF_AXES, SourceGrid
 from pipeline.readers.picture import Picture, exact_dtype
 
 __all__ = ["raster_grid", "read_raster"]
 
-FORMATS = {"PNG": "PNG", "JPEG": "JPEG", "MPO": "JPEG", "BMP": "BMP", "DIB": "BMP", "TIFF": "TIFF"}
-
+TAG_WIDTH = 256
+TAG_HEIGHT = 257
 TAG_BITS_PER_SAMPLE = 258
 TAG_PHOTOMETRIC = 262
 TAG_ORIENTATION = 274
 MIN_IS_WHITE = 0
 
 
-def read_raster(path: str, *, labels: bool = False) -> Picture:
+def read_raster(path: str, container: str, *, labels: bool = False) -> Picture:
     """Decode a PNG, JPEG, BMP or TIFF file, all pages of it.
 
     Args:
         path: The file.
+        container: "PNG", "JPEG", "BMP" or "TIFF".
         labels: Keep the indices of a palette image, and give a 1-bit image as 0/1 rather than 0/255.
     Raises: UnsupportedImage: for a mode that is no picture, or for pages of different sizes.
     """
-    try:
-        image = Image.open(path)
-    except UnidentifiedImageError:
-        return _read_deep(path)  # TIFF alone has pixel layouts that Pillow does not know (float64 …)
+    image = _open(path, container)
+    if image is None:
+        return _read_deep(path, container)
     with image:
-        source_format = _format(path, image)
-        mode, pages, orientation = image.mode, _pages(image), _tiff_orientation(image)
+        mode, pages = image.mode, _pages(image)
         palette = _palette(image) if labels and mode == "P" else None
-        if _is_deep_colour(image):
-            return _read_deep(path)
+        orientation = _orientation(image)
         if pages > 1:
-            frames = [_pixels(page, labels) for page in ImageSequence.Iterator(image)]
-            if len({frame.shape for frame in frames}) > 1:
-                sizes = sorted({f"{frame.shape[0]}×{frame.shape[1]}" for frame in frames})
-                raise UnsupportedImage(
-                    f"{path}: its {pages} pages differ in size ({', '.join(sizes)}). Export one page."
-                )
-            array = np.stack(frames, axis=2)
+            array = _stack(path, [_pixels(page, labels) for page in ImageSequence.Iterator(image)])
         else:
             array = _pixels(image, labels)
-        if source_format != "TIFF":
-            orientation = image.getexif().get(TAG_ORIENTATION, 1)
+        if container != "TIFF":
+            orientation = _orientation(image)  # a PNG may say it behind its pixels
     colour = array.ndim == (4 if pages > 1 else 3)
     shape = array.shape[: array.ndim - colour]
-    if source_format == "TIFF":
-        # Pillow has turned it already.
-        grid = SourceGrid.of_picture(_stored_shape(shape, orientation), exif_orientation=orientation)
+    if container == "TIFF":  # Pillow has turned it already
+        stored = (shape[1], shape[0], *shape[2:]) if EXIF_AXES[orientation][0] == (1, 0) else shape
+        grid = SourceGrid.of_picture(stored, exif_orientation=orientation)
     else:
-        grid = SourceGrid.of_picture(shape, exif_orientation=orientation if orientation in EXIF_AXES else 1)
+        grid = SourceGrid.of_picture(shape, exif_orientation=orientation)
         array = grid.to_display(array)
-    return Picture(path, array, grid, source_format, photometric=mode, colour=colour, palette=palette)
+    return Picture(path, array, grid, container, photometric=mode, colour=colour, palette=palette)
 
 
-def raster_grid(path: str) -> SourceGrid:
-    """The grid of a file from its header; what EXIF says of a PNG or JPEG is left aside."""
+def raster_grid(path: str, container: str) -> SourceGrid:
+    """The grid of a PNG, JPEG, BMP or TIFF file, from its header."""
+    image = _open(path, container)
+    if image is None:
+        return _read_deep(path, container).grid
+    with image:
+        orientation, pages = _orientation(image), _pages(image)
+        shape = image.size
+        if isinstance(image, TiffImageFile):
+            shape = image.tag_v2[TAG_WIDTH], image.tag_v2[TAG_HEIGHT]
+        return SourceGrid.of_picture((*shape, pages) if pages > 1 else shape, exif_orientation=orientation)
+
+
+def _open(path: str, container: str) -> Image.Image | None:
+    """The file as Pillow sees it, or None where Pillow would cut its colours to 8 bits."""
     try:
-        with Image.open(path) as image:
-            _format(path, image)
-            orientation, pages = _tiff_orientation(image), _pages(image)
-            shape = (*_stored_shape(image.size, orientation), pages)[: 3 if pages > 1 else 2]
-            return SourceGrid.of_picture(shape, exif_orientation=orientation)
+        image = Image.open(path, formats=[container])
     except UnidentifiedImageError:
-        return _read_deep(path).grid
-
-
-def _format(path: str, image: Image.Image) -> str:
-    name = FORMATS.get(str(image.format))
-    if name is None:
-        raise UnsupportedImage(f"{path}: {image.format} pictures are not read. Export it as PNG, TIFF or DICOM.")
-    return name
+        raise UnreadableImage(
+            f"{path}: the {container} file is damaged, cut short, or of a kind that is not read "
+            "(64-bit, compressed in a rare way). Export it as 8 or 16 bit or float32."
+        ) from None
+    except Image.DecompressionBombError:
+        raise UnsupportedImage(
+            f"{path}: too many pixels (over {2 * (Image.MAX_IMAGE_PIXELS or 0)}). Crop it."
+        ) from None
+    if image.mode == "LAB":
+        image.close()
+        raise UnsupportedImage(f"{path}: CIELAB colours are not read. Export it as RGB.")
+    if _is_deep_colour(image):
+        image.close()
+        return None
+    return image
 
 
 def _pages(image: Image.Image) -> int:
@@ -91,36 +100,44 @@ def _pages(image: Image.Image) -> int:
     return int(getattr(image, "n_frames", 1)) if image.format == "TIFF" else 1
 
 
-def _tiff_orientation(image: Image.Image) -> int:
-    """Orientation of a TIFF; to be asked before decoding, which turns the picture and removes the tag."""
-    tags = getattr(image, "tag_v2", {})
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation; of a TIFF to be asked before decoding, which turns the picture and removes the tag."""
+    tags: Any = image.tag_v2 if isinstance(image, TiffImageFile) else image.getexif() if _has_exif(image) else {}
     orientation = tags.get(TAG_ORIENTATION, 1)
-    return orientation if orientation in EXIF_AXES else 1
+    return int(orientation) if orientation in EXIF_AXES else 1
 
 
-def _stored_shape(shape: tuple[int, ...], orientation: int) -> tuple[int, ...]:
-    turned = EXIF_AXES[orientation][0] == (1, 0)
-    return (shape[1], shape[0], *shape[2:]) if turned else tuple(shape)
+def _has_exif(image: Image.Image) -> bool:
+    return any(key in image.info for key in ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp"))
+
+
+def _stack(path: str, pages: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    sizes = sorted({f"{page.shape[0]}×{page.shape[1]}" for page in pages})
+    if len({page.shape for page in pages}) > 1:
+        raise UnsupportedImage(f"{path}: its {len(pages)} pages differ ({', '.join(sizes)}). Export one of them.")
+    return np.stack(pages, axis=2)
 
 
 def _is_deep_colour(image: Image.Image) -> bool:
     """Whether the file holds 16-bit colours, which Pillow would cut to 8 bits."""
-    if image.format == "TIFF":
-        bits = getattr(image, "tag_v2", {}).get(TAG_BITS_PER_SAMPLE, (1,))
+    if isinstance(image, TiffImageFile):
+        bits = image.tag_v2.get(TAG_BITS_PER_SAMPLE, (1,))
         return len(bits) > 1 and max(bits) > 8
-    return image.format == "PNG" and image.mode in ("RGB", "RGBA", "LA") and "16" in str(getattr(image, "tile", ""))
+    return image.format == "PNG" and image.mode != "I;16" and "16" in str(getattr(image, "tile", ""))
 
 
 def _pixels(image: Image.Image, labels: bool) -> npt.NDArray[Any]:
     """Decoded pixels, (W, H) or (W, H, 3)."""
     mode = image.mode
-    min_is_white = mode.startswith("I;16") and getattr(image, "tag_v2", {}).get(TAG_PHOTOMETRIC) == MIN_IS_WHITE
+    if isinstance(image, TiffImageFile) and _orientation(image) > 4:
+        # Pillow 13 turns the size before it decodes, which scrambles an uncompressed TIFF.
+        image._size = image.tag_v2[TAG_WIDTH], image.tag_v2[TAG_HEIGHT]
+    tags: Any = image.tag_v2 if isinstance(image, TiffImageFile) else {}
+    min_is_white = mode.startswith("I;16") and tags.get(TAG_PHOTOMETRIC) == MIN_IS_WHITE
     if mode in ("LA", "La"):
         image = image.convert("L")
     elif mode in ("RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "PA") or (mode == "P" and not labels):
         image = image.convert("RGB")
-    elif mode == "LAB":
-        raise UnsupportedImage("CIELAB colours are not read. Export the picture as RGB.")
     array = np.array(image.transpose(Image.Transpose.TRANSPOSE))  # faster than NumPy, and contiguous
     if mode == "1":
         array = array.astype(np.uint8) * np.uint8(1 if labels else 255)
@@ -136,8 +153,7 @@ def _palette(image: Image.Image) -> npt.NDArray[np.uint8] | None:
     return None if palette is None else np.array(palette, dtype=np.uint8).reshape(-1, 3)
 
 
-def _read_deep(path: str) -> Picture:
-    """A PNG or TIFF that Pillow would cut to 8 bits, by ITK."""
+def _read_deep(path: str, container: str) -> Picture:
     from pipeline.readers.itk import read_itk_raster
 
-    return read_itk_raster(path)
+    return read_itk_raster(path, container)

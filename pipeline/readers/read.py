@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+import numpy as np
+
 from pipeline.errors import UnsupportedImage
 from pipeline.geometry import SourceGrid
 from pipeline.readers.cache import VolumeCache
@@ -66,12 +68,21 @@ def slices_in(path: str | os.PathLike[str]) -> list[str]:
 
 
 def _decode(file: str, voi: bool, labels: bool) -> Picture:
-    container = container_of(file)
+    picture = _decoded(file, container_of(file), voi, labels)
+    if picture.array.dtype.kind == "f":
+        wrong = picture.array.size - int(np.count_nonzero(np.isfinite(picture.array)))
+        if wrong:
+            told = f"{wrong} of {picture.array.size} values are not finite (NaN or infinity)."
+            return replace(picture, warnings=(*picture.warnings, told))
+    return picture
+
+
+def _decoded(file: str, container: str, voi: bool, labels: bool) -> Picture:
     with library_errors(file, container):
         if container in ("PNG", "JPEG", "BMP", "TIFF"):
             from pipeline.readers.raster import read_raster
 
-            return read_raster(file, labels=labels)
+            return read_raster(file, container, labels=labels)
         if container == "DICOM":
             from pipeline.readers.dicom import read_dicom
 
@@ -95,7 +106,7 @@ def _guarded_grid(file: str) -> SourceGrid:
         if container in ("PNG", "JPEG", "BMP", "TIFF"):
             from pipeline.readers.raster import raster_grid
 
-            return raster_grid(file)
+            return raster_grid(file, container)
         if container == "DICOM":
             from pipeline.readers.dicom import dicom_grid
 
@@ -110,7 +121,7 @@ def _guarded_grid(file: str) -> SourceGrid:
             return series_in(file).grid
         from pipeline.readers.itk import itk_grid
 
-        return itk_grid(file)
+        return itk_grid(file, container)
 
 
 def _slice_of_series(folder: str, number: int, voi: bool, labels: bool) -> Picture:

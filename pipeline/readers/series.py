@@ -72,9 +72,9 @@ class _Slice:
     number: int
 
     def belongs_with(self, other: _Slice) -> bool:
+        """Whether two slices of one series can lie in one volume."""
         return (
-            self.series == other.series
-            and self.shape == other.shape
+            self.shape == other.shape
             and np.allclose(self.cosines, other.cosines, atol=1e-3)
             and np.allclose(self.spacing_mm or 0.0, other.spacing_mm or 0.0, rtol=1e-3)
         )
@@ -95,27 +95,27 @@ def group_series(files: Iterable[str]) -> list[DicomSeries | str]:
         files: Picture files, as `find_pictures` gives them.
     Returns: Series where their first file stood, and the other files.
     """
-    groups: list[list[_Slice]] = []
+    groups: dict[str, list[list[_Slice]]] = {}
     order: list[list[_Slice] | str] = []
     for file in files:
         found = _slice_header(file) if is_dicom(file) else None
         if found is None:
             order.append(file)
             continue
-        group = next((group for group in groups if group[0].belongs_with(found)), None)
+        parts = groups.setdefault(found.series, [])
+        group = next((group for group in parts if group[0].belongs_with(found)), None)
         if group is None:
             group = []
-            groups.append(group)
+            parts.append(group)
             order.append(group)
         group.append(found)
-    parts = {series: sum(group[0].series == series for group in groups) for series in {g[0].series for g in groups}}
     result: list[DicomSeries | str] = []
     for entry in order:
         if isinstance(entry, str):
             result.append(entry)
             continue
         for volume in _one_slice_a_place(entry):
-            split = parts[entry[0].series] > 1 or len(volume) < len(entry)
+            split = len(groups[entry[0].series]) > 1 or len(volume) < len(entry)
             result.append(volume[0].file if len(volume) == 1 else _series_of(volume, split))
     return result
 
@@ -167,7 +167,7 @@ def _slice_header(file: str) -> _Slice | None:
             if cosines is None or positions is None or int(ds.get("NumberOfFrames") or 1) > 1:
                 return None
             shape = (int(ds.Columns), int(ds.Rows))
-            series, number = str(ds.get("SeriesInstanceUID") or ""), int(ds.get("InstanceNumber") or 0)
+            series, number = str(ds.get("SeriesInstanceUID") or Path(file).parent), int(ds.get("InstanceNumber") or 0)
             return _Slice(file, series, shape, cosines, positions[0], spacing_of_film(ds)[0], number)
     except PlanarError:
         return None  # reading the file says what is wrong with it

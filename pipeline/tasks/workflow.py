@@ -16,22 +16,20 @@ if TYPE_CHECKING:
 
     from monai.bundle import ConfigWorkflow
 
-__all__ = ["open_workflow", "quiet_libraries", "run_recorded"]
+__all__ = ["default_folder", "open_workflow", "quiet_libraries", "run_recorded"]
 
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Only errors from the libraries underneath: the command prints one summary of its own."""
-    levels = {name: logging.getLogger(name).level for name in ("", "monai", "ignite", "mlflow", "alembic")}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name in levels:
-            logging.getLogger(name).setLevel(logging.ERROR)
-        try:
+    """No log lines and warnings from the libraries underneath: the command prints one summary, or one error, of its own."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             yield
-        finally:
-            for name, level in levels.items():
-                logging.getLogger(name).setLevel(level)
+    finally:
+        logging.disable(before)
 
 
 def open_workflow(

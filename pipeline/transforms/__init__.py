@@ -4,6 +4,7 @@ from pipeline.transforms.channels import AsChannelsd
 from pipeline.transforms.collimation import RandCollimationd
 from pipeline.transforms.devices import RandDevicesd
 from pipeline.transforms.exposure import RandExposureFieldd
+from pipeline.transforms.local_contrast import RandLocalContrastd
 from pipeline.transforms.masks import DecodeMaskd
 from pipeline.transforms.opacity import RandLungOpacityd
 
@@ -13,5 +14,6 @@ __all__ = [
     "RandCollimationd",
     "RandDevicesd",
     "RandExposureFieldd",
+    "RandLocalContrastd",
     "RandLungOpacityd",
 ]

@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 from monai.config import KeysCollection
+from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
 from pipeline.errors import UnsupportedImage
 
-__all__ = ["AsChannelsd", "as_channels"]
+__all__ = ["AsChannelsd", "as_channels", "file_of"]
 
 # ITU-R BT.601 luma, as in Pillow's "L": an X-ray stored as RGB keeps its grey values.
 LUMA = (0.299, 0.587, 0.114)
@@ -29,6 +30,7 @@ def as_channels(image: torch.Tensor, channels: int) -> torch.Tensor:
     if image.shape[0] == channels:
         return image
     if channels == 1 and image.shape[0] == 3:
+        image = image if image.is_floating_point() else image.float()  # the weights are nothing as integers
         weights = torch.tensor(LUMA, dtype=image.dtype, device=image.device)
         return (image * weights.reshape(3, *[1] * (image.ndim - 1))).sum(dim=0, keepdim=True)
     if channels == 3 and image.shape[0] == 1:
@@ -55,5 +57,14 @@ class AsChannelsd(MapTransform):
         """Return the case with its pictures converted."""
         out = dict(data)
         for key in self.key_iterator(out):
-            out[key] = as_channels(out[key], self.channels)
+            try:
+                out[key] = as_channels(out[key], self.channels)
+            except UnsupportedImage as error:
+                raise UnsupportedImage(f"{file_of(out[key], key)}: {error}") from error
         return out
+
+
+def file_of(picture: Any, key: Hashable) -> str:
+    """Where a picture came from, for a message: its file, or its key in the case."""
+    meta = picture.meta if isinstance(picture, MetaTensor) else {}
+    return str(meta.get("filename_or_obj", key))

@@ -72,7 +72,8 @@ class RandCollimationd(Randomizable, MapTransform):
         self.randomize()
         if not self.shares:
             return out
-        for key in (*self.key_iterator(out), self.mask_key):
+        masks = [] if self.allow_missing_keys and self.mask_key not in out else [self.mask_key]
+        for key in (*self.key_iterator(out), *masks):
             width, height = out[key].shape[-2:]
             margins = [int(s * side) for s, side in zip(self.shares, (width, width, height, height), strict=True)]
             out[key] = collimate(out[key], margins, 0.0 if key == self.mask_key else self.value)

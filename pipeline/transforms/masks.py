@@ -11,7 +11,9 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
+from pipeline.errors import UnknownLabel
 from pipeline.labels import LabelCoding
+from pipeline.transforms.channels import file_of
 
 __all__ = ["DecodeMaskd"]
 
@@ -27,8 +29,9 @@ class DecodeMaskd(MapTransform):
         keys: Channel-first masks as loaded, shape (1, W, H), (3, W, H) for colours, or (n, W, H) for n files.
         coding_key: Item of the case that holds the coding.
         default: Coding of a case that says nothing.
+        n_classes: Number of classes with the background; a mask with others is refused. None takes any.
         allow_missing_keys: As in MONAI.
-    Raises: UnknownLabel: if the mask does not fit the coding.
+    Raises: UnknownLabel: if the mask does not fit the coding or the classes, with the file's name.
     """
 
     def __init__(
@@ -36,11 +39,13 @@ class DecodeMaskd(MapTransform):
         keys: KeysCollection,
         coding_key: str = "label_coding",
         default: str = "index",
+        n_classes: int | None = None,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.coding_key = coding_key
         self.default = default
+        self.n_classes = n_classes
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return the case with its masks decoded."""
@@ -50,6 +55,9 @@ class DecodeMaskd(MapTransform):
             mask = out[key]
             stored = mask.cpu().numpy() if isinstance(mask, torch.Tensor) else np.asarray(mask)
             stored = stored[0] if stored.shape[0] == 1 else np.moveaxis(stored, 0, -1)
-            classes = torch.from_numpy(coding.decode(stored)).to(torch.float32)[None]
-            out[key] = MetaTensor(classes, meta=mask.meta) if isinstance(mask, MetaTensor) else classes
+            try:
+                classes = torch.from_numpy(coding.decode(stored, n_classes=self.n_classes)).to(torch.float32)[None]
+            except UnknownLabel as error:
+                raise UnknownLabel(f"{file_of(mask, key)}: {error}") from error
+            out[key] = MetaTensor(classes).copy_meta_from(mask) if isinstance(mask, MetaTensor) else classes
         return out

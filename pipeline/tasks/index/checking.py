@@ -71,7 +71,7 @@ class Checked:
     warnings: list[Finding] = field(default_factory=list)
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     def __init__(self, file: str, code: str, reason: str) -> None:
         super().__init__(reason)
         self.finding = Finding(file, code, reason)
@@ -85,7 +85,7 @@ def count_values(pair: Pair) -> list[MaskHistogram | Finding]:
         if file is not None:
             try:
                 picture = _read(file, labels=True)
-            except _Refused as refusal:
+            except _RefusedError as refusal:
                 counted.append(refusal.finding)
                 continue
             histogram.lossy = picture.source_format == "JPEG"
@@ -110,10 +110,11 @@ def check_pair(pair: Pair, plan: CheckPlan) -> Checked:
         subject = _tagged_subject(image, plan.subject_tag)
         coding = _coding_of(plan.coding, pair, masks[0])
         if image.depth == 1:
-            checked.cases.append(_check_slice(pair, image, masks, files, coding, subject, plan, checked))
+            classes = _decode(masks, files, coding, plan, checked)
+            checked.cases.append(_check_slice(pair, image, masks, files, classes, coding, subject, plan, checked))
         else:
             _check_volume(pair, image, masks, files, coding, subject, plan, checked)
-    except _Refused as refusal:
+    except _RefusedError as refusal:
         checked.cases.clear()
         checked.refused.append(refusal.finding)
     return checked
@@ -124,7 +125,7 @@ def _read(file: str, *, labels: bool) -> Picture:
         return read_picture(file, labels=labels)
     except Exception as error:  # a decoder may raise anything on a damaged file, and the others go on
         line = " ".join(str(error).split()) or type(error).__name__
-        raise _Refused(file, "unreadable", line.removeprefix(f"{file}: ")) from None
+        raise _RefusedError(file, "unreadable", line.removeprefix(f"{file}: ")) from None
 
 
 def _check_grid(image_file: str, image: Picture, file: str, mask: Picture, checked: Checked) -> None:
@@ -132,7 +133,7 @@ def _check_grid(image_file: str, image: Picture, file: str, mask: Picture, check
         sizes = ["×".join(map(str, picture.grid.display_shape)) for picture in (mask, image)]
         turned = " (turned by 90°?)" if mask.grid.display_shape[:2] == image.grid.display_shape[1::-1] else ""
         reason = f"mask {sizes[0]} does not match image {sizes[1]}{turned}. Export the mask again"
-        raise _Refused(file, "size_mismatch", reason)
+        raise _RefusedError(file, "size_mismatch", reason)
     if image.spacing_mm and mask.spacing_mm and "unknown" not in (image.spacing_source, mask.spacing_source):
         # Where the corners lie in the patient, compared in pixels.
         corners = np.array([[0, 0, 0, 1], [*image.grid.display_shape[:2], 0, 1]], float).T
@@ -152,7 +153,7 @@ def _coding_of(coding: LabelCoding, pair: Pair, mask: Picture) -> LabelCoding:
         meant = np.array([rgb_of(int(value)) for value, _ in coding.table], np.int32)
         nearest, squared = nearest_colour(mask.palette[used], meant)
         if coding.kind == "colours-exact" and squared.any():
-            raise _Refused(mask.path, "unknown_label", f"its palette holds other colours than {coding}")
+            raise _RefusedError(mask.path, "unknown_label", f"its palette holds other colours than {coding}")
         numbers = [coding.table[k][1] for k in nearest]
         return LabelCoding("levels", table=tuple(zip(map(float, used), numbers, strict=True)))
     return coding
@@ -170,14 +171,14 @@ def _check_volume(
 ) -> None:
     left_out = 0
     for number in range(image.depth):
-        if not any(mask.array[:, :, number].any() for mask in masks):
-            if unit_hash(f"{pair.key}#{number}") >= plan.keep_empty_slices:
-                left_out += 1
-                continue
         part = replace(pair, key=f"{pair.key}#slice={number}", image=f"{pair.image}#slice={number}")
         cut = [mask.cut(number, f"{file}#slice={number}") for file, mask in zip(files, masks, strict=True)]
         names = tuple(mask.path for mask in cut)
-        case = _check_slice(part, image.cut(number, part.image), cut, names, coding, subject, plan, checked)
+        classes = _decode(cut, names, coding, plan, checked)
+        if not classes.any() and unit_hash(part.key) >= plan.keep_empty_slices:
+            left_out += 1
+            continue
+        case = _check_slice(part, image.cut(number, part.image), cut, names, classes, coding, subject, plan, checked)
         checked.cases.append(case)
     if left_out:
         reason = f"{left_out} of {image.depth} slices hold no label and were left out (--keep-empty-slices keeps some)"
@@ -189,18 +190,18 @@ def _check_slice(
     image: Picture,
     masks: Sequence[Picture],
     files: tuple[str, ...],
+    classes: NDArray[np.uint8],
     coding: LabelCoding,
     subject: str,
     plan: CheckPlan,
     checked: Checked,
 ) -> Case:
-    classes = _decode(masks, files, coding, plan, checked)
     class_pixels = np.bincount(classes.ravel(), minlength=plan.n_classes)
     if not class_pixels[1:].any():
         low, high = min(mask.array.min() for mask in masks), max(mask.array.max() for mask in masks)
         reason = f"no pixel belongs to a class: '{coding}' on values {low:g} to {high:g}"
         if plan.refuse_empty:
-            raise _Refused(files[0], "empty_mask", reason)
+            raise _RefusedError(files[0], "empty_mask", reason)
         checked.warnings.append(Finding(files[0], "empty_mask", reason))
     if (image.array == image.array.flat[0]).all():
         checked.warnings.append(Finding(pair.image, "constant_image", f"every pixel is {image.array.flat[0]}"))
@@ -248,7 +249,7 @@ def _decode(
         share = strays / part.size
         if share > MOST_STRAYS:
             reason = f"{share:.0%} of its pixels lie far from every value of '{coding}'"
-            raise _Refused(file, "unknown_label", reason)
+            raise _RefusedError(file, "unknown_label", reason)
         if share > STRAYS_WORTH_TELLING:
             reason = f"{share:.1%} of its pixels lie far from every value of '{coding}'; the nearest was taken"
             checked.warnings.append(Finding(file, "stray_values", reason))
@@ -259,14 +260,15 @@ def _decode_one(mask: Picture, file: str, coding: LabelCoding, n_classes: int) -
     try:
         return coding.decode_counting(mask.array, n_classes=n_classes)
     except UnknownLabel as error:
-        raise _Refused(file, "unknown_label", str(error)) from None
+        raise _RefusedError(file, "unknown_label", str(error)) from None
 
 
 def _tagged_subject(image: Picture, tag: str) -> str:
     if image.source_format != "DICOM" or tag == "PatientID":
         return image.subject_id
-    import pydicom
     from pathlib import Path
+
+    import pydicom
 
     path = Path(image.path)
     file = next(entry for entry in sorted(path.iterdir()) if entry.is_file()) if path.is_dir() else path

@@ -91,9 +91,11 @@ def guess_plan(histograms: Sequence[MaskHistogram], options: LabelOptions, folde
     Raises: UnknownLabel: if the values leave their meaning open.
     """
     n_classes = len(options.class_names) + 1 if options.class_names and len(folders) == 1 else None
-    codings = [guess_coding(histogram, n_classes=n_classes) for histogram in histograms]
+    # A folder whose masks are all empty says nothing of the coding; the others speak for it.
+    speaking = [k for k, histogram in enumerate(histograms) if histogram.has_foreground] or [0]
+    codings = [guess_coding(histograms[k], n_classes=n_classes) for k in speaking]
     if len(set(codings)) > 1:
-        told = ", ".join(f"{folder}: {coding}" for folder, coding in zip(folders, codings, strict=True))
+        told = ", ".join(f"{folders[k]}: {coding}" for k, coding in zip(speaking, codings, strict=True))
         raise UnknownLabel(
             f"The mask folders are coded differently ({told}). Say one coding for all, e.g. --threshold 0."
         )
@@ -115,6 +117,10 @@ def check_folders(options: LabelOptions, folders: Sequence[str]) -> None:
     if options.merge and len(options.class_names) > 1:
         raise InvalidOption(
             f"--merge makes one class, --class-names names {len(options.class_names)}. Give one of them."
+        )
+    if options.class_names and not (kept or options.merge):
+        raise InvalidOption(
+            f"--class-names names {len(options.class_names)} classes for {len(folders)} mask folders. Give a name for each."
         )
     if not (options.merge or kept or by_task or (options.task is not None and options.task.coding.files)):
         names = ",".join(case.lower() for case in (Path(folder).name.split(".")[0] for folder in folders))

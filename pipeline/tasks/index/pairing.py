@@ -185,5 +185,5 @@ def _no_pair_message(images: Source, masks: Sequence[Source]) -> str:
 
     return (
         f"No image has a mask: {len(images.files)} images such as {example(images)}, and masks such as "
-        f"{', '.join(example(source) for source in masks)}. Say which part of the names agrees, e.g. --pattern '(\\d+)'."
+        f"{', '.join(example(source) for source in masks)}. Say what the names share, e.g. --pattern '(\\d+)'."
     )

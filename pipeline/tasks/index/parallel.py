@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -41,8 +41,8 @@ def map_in_order(
     *,
     workers: int,
     when_killed: Callable[[Task], Result],
-) -> Iterator[Result]:
-    """Yield `function(task)` for each task.
+) -> Generator[Result, None, None]:
+    """Yield `function(task)` for each task; close the generator to end the processes early.
 
     Args:
         function: A function that can be pickled; it does not raise for a bad file.

@@ -119,6 +119,7 @@ def index_set(
         options: How to index.
         on_progress: Told of the progress.
     Returns: The datalist and figures for a summary; files that were refused are listed in it.
+
     Raises:
         OutputExists: if the output is there and may not be replaced.
         MissingFile, InvalidOption: for what the user named.
@@ -222,7 +223,7 @@ def _keep(
         first = seen.setdefault(case.image_sha256, case)
         if first is not case:
             same = "the same mask" if first.label_sha256 == case.label_sha256 else "another mask"
-            reason = f"the same pixels as {first.image}, with {same}: the first is kept"
+            reason = f"the same pixels as case '{first.key}', with {same}: the first is kept"
             pairing.refused.append(Finding(case.image, "duplicate_image", reason))
         elif subject is None:
             pairing.refused.append(Finding(case.image, "no_subject", why))

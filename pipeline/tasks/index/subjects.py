@@ -1,4 +1,4 @@
-"""Whose picture it is: from a CSV column, a pattern, a DICOM tag, or one subject a file; and the hash that stands for it.
+"""Whose picture it is: a CSV column, a pattern, a DICOM tag, or one subject a file; and the hash that stands for it.
 
 Raw names are used for splitting and never written: a datalist holds HMAC-SHA256 of the name under a key of the user's.
 """
@@ -72,7 +72,7 @@ def read_column(text: str, pairs: Sequence[Pair]) -> Column:
         file_column, best = max(hits.items(), key=lambda entry: entry[1], default=("", 0))
         if not best:
             raise InvalidOption(
-                f"No column of {path} ({', '.join(header)}) names the images, such as {next(iter(sorted(wanted)), '-')}. "
+                f"No column of {path} ({', '.join(header)}) names the images ({min(wanted, default='-')} …). "
                 "Name it: FILE.csv:COLUMN@FILECOLUMN."
             )
     values: dict[str, str] = {}

@@ -1,0 +1,47 @@
+# The habits of this project. On a fresh machine with Python 3.10 or newer and make, `make demo` or `make test` is all.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Rewritten when what is to be installed changes.
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast check format clean
+
+help:  ## Show this page
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP)  ## The main job on a digital phantom: index, train, evaluate, infer
+	@mkdir -p demo && rm -rf demo/bundle
+	cd demo && ../$(BIN)/planar phantom phantom -n 60 --overwrite
+	cd demo && ../$(BIN)/planar index phantom/images phantom/masks --subjects phantom/index.csv:subject -o datalist.json --overwrite
+	cd demo && ../$(BIN)/planar train cxr_lung_segmentation --data datalist.json -o bundle max_epochs=12
+	cd demo && ../$(BIN)/planar evaluate bundle --data datalist.json -o evaluation
+	cd demo && ../$(BIN)/planar infer bundle phantom/dicom -o masks --overlay --overwrite
+	@echo
+	@echo "Pictures: demo/masks/*_overlay.png    Scores: demo/evaluation/cases.csv"
+	@echo "Runs:     $(BIN)/mlflow server --backend-store-uri sqlite:///demo/mlruns.db --port 5000, then http://127.0.0.1:5000"
+
+test: $(STAMP)  ## All tests
+	$(BIN)/python -m pytest
+
+test-fast: $(STAMP)  ## Tests without those that take long
+	$(BIN)/python -m pytest -m "not slow"
+
+check: $(STAMP)  ## Format, lint, types, and the direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)  ## Format and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## Remove the environment and what was built
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

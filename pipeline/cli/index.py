@@ -1,0 +1,217 @@
+"""`planar index`: from folders of images and masks to a datalist."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pipeline.datalist import Finding
+    from pipeline.tasks.index import IndexResult
+
+__all__ = ["command"]
+
+NAMES_SHOWN = 3
+
+
+@click.command("index")
+@click.argument("images")
+@click.argument("masks", nargs=-1, required=True)
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The datalist.json to write.")
+@click.option("--overwrite", is_flag=True, help="Replace the output if it is there.")
+@click.option("--name", help="Name of the set; by default the task's or the folder's.")
+@click.option("--modality", help="DICOM modality (CR, DX, CT …); by default the files' own or the task's.")
+@click.option("--pattern", help="Regex searched in both paths below their folders; its groups must agree.")
+@click.option("--image-pattern", help="The same for images alone; files that it does not match are left aside.")
+@click.option("--mask-pattern", help="The same for masks alone.")
+@click.option(
+    "--allow-missing-masks", is_flag=True, help="Where one of several mask folders lacks a case, it is empty."
+)
+@click.option("--class-names", metavar="A,B,…", help="Names of the classes from 1 (mask folders or values).")
+@click.option("--merge", is_flag=True, help="Several mask folders are one class.")
+@click.option("--task", type=click.Path(), help="Task spec (configs/tasks/*.yaml) with labels and mask coding.")
+@click.option("--threshold", type=float, help="The class is where the mask exceeds this value (JPEG masks: 127).")
+@click.option("--levels", metavar="VALUE=NAME,…", help="Grey-coded masks: 0=background,128=cytoplasm,255=nucleus.")
+@click.option("--colours", "--colors", metavar="#RRGGBB=NAME,…", help="Colour-coded masks: the nearest colour.")
+@click.option("--exact", is_flag=True, help="With --colours: refuse masks with any other colour.")
+@click.option("--refuse-empty", is_flag=True, help="Refuse cases whose mask is empty (default: warn).")
+@click.option(
+    "--keep-empty-slices",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    metavar="FRACTION",
+    help="Share of a volume's slices without label to keep (default: none).",
+)
+@click.option("--subjects", metavar="CSV:COLUMN[@FILECOLUMN]", help="Table that says whose picture each file is.")
+@click.option("--subject-pattern", metavar="REGEX", help="Group 1 of it in the file's name is the subject.")
+@click.option("--subject-tag", metavar="KEYWORD", help="DICOM keyword of the subject (default: PatientID).")
+@click.option(
+    "--split",
+    default="0.7,0.1,0.2",
+    show_default=True,
+    metavar="TRAIN,VAL,TEST",
+    help="Shares of the cases in each part; a subject is never in two.",
+)
+@click.option("--seed", default=0, show_default=True, help="Another seed gives another split.")
+@click.option("--folds", default=5, show_default=True, help="Folds for cross-validation outside the test part.")
+@click.option("--split-column", metavar="[CSV:]COLUMN", help="Column that says train, validation or test.")
+@click.option("--test-only", is_flag=True, help="Everything is test: an external set.")
+@click.option("--workers", type=click.IntRange(1), help="Processes that decode; by default one a core.")
+def command(
+    images: str,
+    masks: tuple[str, ...],
+    output: Path,
+    overwrite: bool,
+    name: str | None,
+    modality: str | None,
+    pattern: str | None,
+    image_pattern: str | None,
+    mask_pattern: str | None,
+    allow_missing_masks: bool,
+    class_names: str | None,
+    merge: bool,
+    task: str | None,
+    threshold: float | None,
+    levels: str | None,
+    colours: str | None,
+    exact: bool,
+    refuse_empty: bool,
+    keep_empty_slices: float,
+    subjects: str | None,
+    subject_pattern: str | None,
+    subject_tag: str | None,
+    split: str,
+    seed: int,
+    folds: int,
+    split_column: str | None,
+    test_only: bool,
+    workers: int | None,
+) -> int:
+    r"""Pair IMAGES with MASKS, check them, split them by subject and write a datalist.
+
+    IMAGES and MASKS are folders, globs or files. Masks are paired by name; usual endings such as _mask do not
+    matter. Give several MASKS where each case has several mask files, and --merge or --class-names with them.
+
+    How mask values mean classes is guessed from all masks where no class can be lost by it; otherwise the values found
+    are listed, and --threshold, --levels, --colours or --task settle it.
+
+    \b
+    planar index images masks --subjects index.csv:patient -o datalist.json
+    planar index images left_masks right_masks --class-names left_lung,right_lung -o datalist.json
+    planar index images masks --colours '#000000=background,#0000ff=lung' --test-only -o external.json
+    """
+    from pipeline.errors import InvalidOption
+    from pipeline.split import Fractions
+    from pipeline.tasks.index import (
+        IndexOptions,
+        LabelOptions,
+        PairingOptions,
+        SplitOptions,
+        SubjectOptions,
+        index_set,
+        read_task_spec,
+    )
+
+    if pattern and (image_pattern or mask_pattern):
+        raise InvalidOption("--pattern stands for both --image-pattern and --mask-pattern: give it or those.")
+    options = IndexOptions(
+        name=name,
+        modality=modality,
+        labels=LabelOptions(
+            class_names=tuple(part.strip() for part in class_names.split(",")) if class_names else (),
+            merge=merge,
+            threshold=threshold,
+            levels=levels,
+            colours=colours,
+            exact=exact,
+            task=read_task_spec(task) if task else None,
+        ),
+        pairing=PairingOptions(image_pattern or pattern, mask_pattern or pattern, allow_missing_masks),
+        subjects=SubjectOptions(subjects, subject_pattern, subject_tag),
+        split=SplitOptions(Fractions.parse(split), seed, folds, split_column, test_only),
+        refuse_empty=refuse_empty,
+        keep_empty_slices=keep_empty_slices,
+        workers=workers,
+        overwrite=overwrite,
+    )
+    with _ProgressBar() as bar:
+        result = index_set(images, masks, output, options, on_progress=bar.show)
+    click.echo(summary(result))
+    return 1 if result.datalist.refused else 0
+
+
+class _ProgressBar:
+    """One bar a stage, with rate and time left, on stderr."""
+
+    def __enter__(self) -> _ProgressBar:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._tasks: dict[str, int] = {}
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._progress.start()
+        return self
+
+    def show(self, stage: str, done: int, total: int) -> None:
+        from rich.progress import TaskID
+
+        if stage not in self._tasks:
+            self._tasks[stage] = self._progress.add_task(stage, total=total, rate="")
+        number = TaskID(self._tasks[stage])
+        speed = self._progress.tasks[number].speed
+        self._progress.update(number, completed=done, rate=f"{speed:.0f}/s" if speed else "")
+
+    def __exit__(self, *_error: object) -> None:
+        self._progress.stop()
+
+
+def summary(result: IndexResult) -> str:
+    """What was indexed, what was refused, and the command that comes next."""
+    from pipeline.split import PARTS
+
+    datalist = result.datalist
+    facts = datalist.split
+    total = sum(result.class_pixels)
+    shares = (f"{label} {count / total:.2%}" for label, count in zip(datalist.labels, result.class_pixels, strict=True))
+    how = "guessed from all masks" if result.coding_was_guessed else "as given"
+    lines = [
+        f"{sum(len(datalist.part(part)) for part in PARTS)} cases of {_subjects(sum(facts['subjects'].values()))} "
+        f"({facts['subjects_from']}): "
+        + ", ".join(f"{part} {len(datalist.part(part))} ({_subjects(facts['subjects'][part])})" for part in PARTS),
+        f"Masks: {result.coding} ({how})",
+        f"Classes by pixels: {', '.join(shares)}",
+        *_findings("Warning", datalist.warnings),
+        *_findings("Refused", datalist.refused),
+        f"Written to {result.path}. What was refused is listed there by file."
+        if datalist.refused
+        else f"Written to {result.path}.",
+    ]
+    step = "evaluate BUNDLE --split test" if not datalist.training else "train BUNDLE"
+    lines.append(f"Next: planar {step} --data {result.path}")
+    return "\n".join(lines)
+
+
+def _subjects(number: int) -> str:
+    return f"{number} subject{'s' * (number != 1)}"
+
+
+def _findings(word: str, findings: Sequence[Finding]) -> list[str]:
+    """One line for each kind of finding: how many, and the first few files with the reason of the first."""
+    lines = []
+    for code, count in Counter(finding.code for finding in findings).most_common():
+        those = [finding for finding in findings if finding.code == code]
+        names = ", ".join(Path(finding.file).name for finding in those[:NAMES_SHOWN])
+        more = f" and {count - NAMES_SHOWN} more" if count > NAMES_SHOWN else ""
+        lines.append(f"{word}: {count} {code.replace('_', ' ')}: {names}{more}: {those[0].reason}.")
+    return lines

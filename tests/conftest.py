@@ -1,0 +1,64 @@
+"""What tests of several parts share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+if TYPE_CHECKING:
+    from pipeline.bundle import Bundle
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_this_shell_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLFLOW_TRACKING_URI", "PLANAR_TRACEBACK"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def planar_data() -> Path:
+    """The folder of public image sets; tests that read it carry the mark `real_data` too."""
+    where = os.environ.get("PLANAR_DATA")
+    if not where:
+        pytest.skip("PLANAR_DATA is not set: the public image sets are not here")
+    folder = Path(where)
+    assert folder.is_dir(), f"PLANAR_DATA is {folder}, which is no folder"
+    return folder
+
+
+@pytest.fixture(scope="session")
+def phantom_datalist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The datalist of sixteen small phantom films, which lie beside it in `phantom/`."""
+    from pipeline.tasks.index import IndexOptions, LabelOptions, SubjectOptions, index_set
+    from pipeline.tasks.phantom import make_phantoms
+
+    folder = tmp_path_factory.mktemp("films")
+    make_phantoms(folder / "phantom", number=16, size=96, workers=1)
+    subjects = SubjectOptions(column=f"{folder / 'phantom' / 'index.csv'}:subject")
+    options = IndexOptions(labels=LabelOptions(class_names=("lung",)), subjects=subjects, workers=1)
+    path = folder / "datalist.json"
+    index_set(folder / "phantom" / "images", [folder / "phantom" / "masks"], path, options)
+    return path
+
+
+@pytest.fixture
+def random_bundle(tmp_path: Path) -> Bundle:
+    """A copy of the chest film bundle whose weights are random but always the same."""
+    import torch
+    from monai.networks.nets import UNet
+
+    from pipeline.bundle import copy_bundle, find_bundle
+
+    source = find_bundle("cxr_lung_segmentation")
+    bundle = copy_bundle(source, tmp_path / "random_bundle", source.labels())
+    definition = yaml.safe_load(bundle.config("inference").read_text())["network_def"]
+    definition.pop("_target_")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = UNet(**(definition | {"out_channels": 2}))
+    torch.save(network.state_dict(), bundle.weights)
+    return bundle

@@ -1,0 +1,65 @@
+"""Which files a user means."""
+
+import pytest
+from reader_phantoms import ramp, write_dicom, write_raster
+
+from pipeline.errors import MissingFile
+from pipeline.readers import find_pictures
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("image10.png", "image2.png", "IMAGE1.PNG", "b/image3.jpg", "b/.hidden.png", ".cache/x.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_raster(tmp_path / name, ramp(), format="PNG" if name.lower().endswith("png") else "JPEG")
+    write_dicom(tmp_path / "b" / "IM.1.2.840", ramp().T.copy())
+    write_dicom(tmp_path / "DICOMDIR", ramp().T.copy())
+    (tmp_path / "index.csv").write_text("file,mask\n")
+    (tmp_path / "notes").write_text("no picture")
+    return tmp_path
+
+
+def names(found, folder):
+    return [path[len(str(folder)) + 1 :] for path in found]
+
+
+def test_a_folder_gives_its_pictures_in_natural_order(folder):
+    assert names(find_pictures([folder]), folder) == [
+        "b/IM.1.2.840",
+        "b/image3.jpg",
+        "IMAGE1.PNG",
+        "image2.png",
+        "image10.png",
+    ]
+
+
+def test_folders_within_are_left_out_on_request(folder):
+    assert names(find_pictures([folder], recursive=False), folder) == ["IMAGE1.PNG", "image2.png", "image10.png"]
+
+
+def test_globs_give_pictures_only(folder):
+    assert names(find_pictures([f"{folder}/*"]), folder) == ["IMAGE1.PNG", "image2.png", "image10.png"]
+    assert names(find_pictures([f"{folder}/**/image3*"]), folder) == ["b/image3.jpg"]
+
+
+def test_a_named_file_is_taken_whatever_it_is(folder):
+    assert names(find_pictures([folder / "notes", f"{folder}/image2.png#slice=0"]), folder) == [
+        "notes",
+        "image2.png#slice=0",
+    ]
+
+
+def test_a_name_with_brackets_that_is_there_is_no_glob(folder):
+    (folder / "image2.png").rename(folder / "scan[1].png")
+    assert names(find_pictures([folder / "scan[1].png"]), folder) == ["scan[1].png"]
+
+
+def test_each_file_comes_once(folder):
+    assert len(find_pictures([folder / "image2.png", folder])) == 5
+
+
+@pytest.mark.parametrize("missing", ["nothing.png", "*.tif", "empty"])
+def test_an_input_without_pictures_is_an_error_that_names_it(folder, missing):
+    (folder / "empty").mkdir()
+    with pytest.raises(MissingFile, match=missing.replace("*", r"\*")):
+        find_pictures([folder, folder / missing])

@@ -1,0 +1,167 @@
+"""Files of one DICOM series become one volume, by place and never by name."""
+
+import numpy as np
+import pytest
+from pydicom.uid import generate_uid
+from reader_phantoms import CT_IMAGE, dicom_of, save_dicom, write_dicom, write_raster
+
+from pipeline.errors import UnreadableImage, UnsupportedImage
+from pipeline.readers import DicomSeries, group_series, read_grid, read_picture, read_series, slices_in
+
+AXIAL = (1, 0, 0, 0, 1, 0)
+SERIES, OTHER_SERIES = generate_uid(), generate_uid()
+
+
+def slice_pixels(number):
+    return np.random.default_rng(number).integers(0, 2000, (5, 7)).astype(np.int16)
+
+
+def write_slice(path, number, position, *, series=SERIES, cosines=AXIAL, **elements):
+    ds = dicom_of(
+        slice_pixels(number),
+        sop_class=CT_IMAGE,
+        SeriesInstanceUID=series,
+        Modality="CT",
+        InstanceNumber=number,
+        ImageOrientationPatient=list(cosines),
+        ImagePositionPatient=list(position),
+        PixelSpacing=[0.5, 0.4],
+        RescaleSlope=1,
+        RescaleIntercept=-1000,
+        **elements,
+    )
+    return save_dicom(ds, path)
+
+
+@pytest.fixture
+def shuffled(tmp_path):
+    """Four axial slices, 2 mm apart, whose names and numbers say nothing of their order."""
+    heights = {"d": 10, "b": 12, "c": 14, "a": 16}
+    for number, (name, height) in enumerate(heights.items()):
+        write_slice(tmp_path / name, (number * 7) % 4, (-3, -4, height))
+    return tmp_path
+
+
+def files_in(folder):
+    return sorted(str(path) for path in folder.iterdir())
+
+
+def test_slices_are_ordered_from_foot_to_head(shuffled):
+    (series,) = group_series(files_in(shuffled))
+    assert isinstance(series, DicomSeries)
+    assert [name[-1] for name in series.files] == ["d", "b", "c", "a"]
+    expected = np.diag([-0.4, -0.5, 2, 1])
+    expected[:3, 3] = [3, 4, 10]
+    np.testing.assert_allclose(series.grid.affine, expected)
+    assert series.warnings == ()
+
+
+def test_a_series_reads_as_one_volume_of_hounsfield_units(shuffled):
+    (series,) = group_series(files_in(shuffled))
+    volume = read_series(series)
+    assert volume.array.dtype == np.int16
+    for number, file in enumerate(series.files):
+        np.testing.assert_array_equal(volume.array[:, :, number], read_picture(file).array)
+    assert volume.spacing_mm == (0.4, 0.5)
+
+
+def test_a_folder_is_its_series(shuffled):
+    volume = read_picture(shuffled)
+    assert volume.array.shape == (7, 5, 4)
+    assert read_grid(shuffled).to_meta() == volume.grid.to_meta()
+    names = slices_in(shuffled)
+    assert names == [f"{shuffled}#slice={k}" for k in range(4)]
+    for number, name in enumerate(names):
+        one = read_picture(name)
+        np.testing.assert_array_equal(one.array, volume.array[:, :, number])
+        np.testing.assert_allclose(one.affine[:3, 3], (volume.affine @ [0, 0, number, 1])[:3])
+        assert one.grid.frame == number
+
+
+@pytest.mark.parametrize(
+    "cosines", [(1, 0, 0, 0, 0, -1), (0, 1, 0, 0, 0, -1), (0, -1, 0, 0, 0, 1), (-1, 0, 0, 0, 0.8, 0.6)]
+)
+def test_file_number_k_is_slice_k_in_every_orientation(tmp_path, cosines):
+    normal = np.cross(cosines[:3], cosines[3:])
+    for number in range(3):
+        # Slices as thin as the pixels: nothing but the files says which axis is theirs.
+        write_slice(tmp_path / f"{number}", number, normal * 0.4 * number, cosines=cosines)
+    (series,) = group_series(files_in(tmp_path))
+    volume = read_series(series)
+    for number, file in enumerate(series.files):
+        one = read_picture(file)
+        np.testing.assert_array_equal(volume.array[:, :, number], one.array)
+        np.testing.assert_allclose((volume.affine @ [0, 0, number, 1]), one.affine @ [0, 0, 0, 1], atol=1e-9)
+
+
+def test_a_tilted_gantry_shears_the_affine(tmp_path):
+    for number in range(3):
+        write_slice(tmp_path / f"{number}", number, (0, number * 0.5, number * 2))
+    (series,) = group_series(files_in(tmp_path))
+    np.testing.assert_allclose(series.grid.affine[:3, 2], [0, -0.5, 2])
+
+
+def test_a_localiser_of_the_same_series_is_split_off_with_a_warning(shuffled):
+    write_slice(shuffled / "localiser", 9, (0, 0, 0), cosines=(1, 0, 0, 0, 0, -1))
+    series, localiser = group_series(files_in(shuffled))
+    assert len(series.files) == 4
+    assert localiser.endswith("localiser")
+    assert "several orientations" in series.warnings[0]
+
+
+def test_a_second_pass_over_the_same_places_is_a_volume_of_its_own(shuffled):
+    for number in range(4):
+        write_slice(shuffled / f"later{number}", 10 + number, (-3, -4, 10 + 2 * number))
+    first, second = group_series(files_in(shuffled))
+    assert [len(series.files) for series in (first, second)] == [4, 4]
+    assert all("later" in name for name in second.files)
+    assert "passes" in second.warnings[0]
+    with pytest.raises(UnsupportedImage, match="2 DICOM volumes"):
+        read_picture(shuffled)
+
+
+def test_a_missing_slice_is_told(tmp_path):
+    for number in (0, 1, 2, 4):
+        write_slice(tmp_path / f"{number}", number, (0, 0, 2 * number))
+    (series,) = group_series(files_in(tmp_path))
+    assert "2.00 to 4.00 mm" in series.warnings[0]
+    assert series.grid.affine[2, 2] == pytest.approx(8 / 3)
+
+
+def test_films_other_formats_and_broken_files_stay_where_they_were(shuffled):
+    film = write_dicom(shuffled / "e_film.dcm", slice_pixels(0))
+    picture = write_raster(shuffled / "f.png", np.zeros((3, 4), np.uint8))
+    (shuffled / "g.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 40)
+    broken = str(shuffled / "g.dcm")
+    series, *rest = group_series(files_in(shuffled))
+    assert len(series.files) == 4
+    assert rest == [film, picture, broken]
+
+
+def test_two_series_stay_apart(tmp_path):
+    for number in range(4):
+        write_slice(tmp_path / f"{number}", number, (0, 0, number), series=(SERIES, OTHER_SERIES)[number % 2])
+    assert [len(series.files) for series in group_series(files_in(tmp_path))] == [2, 2]
+
+
+def test_a_folder_without_a_series_is_refused(tmp_path):
+    write_raster(tmp_path / "a.png", np.zeros((3, 4), np.uint8))
+    with pytest.raises(UnsupportedImage, match="no DICOM series"):
+        read_picture(tmp_path)
+
+
+def test_a_broken_slice_is_named(shuffled):
+    (series,) = group_series(files_in(shuffled))
+    broken = shuffled / "c"
+    broken.write_bytes(broken.read_bytes()[:-30])
+    with pytest.raises(UnreadableImage, match=r"/c: the DICOM file is damaged or cut short"):
+        read_series(series)
+
+
+def test_slices_without_a_series_uid_belong_to_their_folder(tmp_path):
+    for number in range(4):
+        path = tmp_path / "ab"[number % 2] / f"{number}"
+        path.parent.mkdir(exist_ok=True)
+        write_slice(path, number, (0, 0, number), series=None)
+    files = [*files_in(tmp_path / "a"), *files_in(tmp_path / "b")]
+    assert [series.folder for series in group_series(files)] == [str(tmp_path / "a"), str(tmp_path / "b")]

@@ -1,0 +1,171 @@
+"""`planar infer` on films of known content, with a network whose weights are random but fixed."""
+
+import os
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813
+from PIL import Image
+
+from pipeline.bundle import Bundle
+from pipeline.errors import InvalidOption, MissingFile, OutputExists
+from pipeline.tasks.infer import infer
+
+
+def film(width: int = 90, height: int = 70, seed: int = 0) -> np.ndarray:
+    """A smooth picture with structure at every size, (W, H) uint8."""
+    coarse = np.random.default_rng(seed).uniform(0, 255, (12, 9)).astype(np.uint8)
+    return np.asarray(Image.fromarray(coarse.T).resize((width, height), Image.Resampling.BICUBIC)).T
+
+
+def save_png(path: Path, array: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.ascontiguousarray(array.T)).save(path)
+    return path
+
+
+def read_png(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        assert image.mode == "L"
+        return np.asarray(image).T
+
+
+def test_a_png_gets_a_mask_of_its_size_with_class_numbers(random_bundle: Bundle, tmp_path: Path) -> None:
+    source = save_png(tmp_path / "film.png", film())
+    result = infer(str(random_bundle.root), [str(source)], tmp_path / "out")
+    assert result.masks == (tmp_path / "out" / "film_mask.png",)
+    mask = read_png(result.masks[0])
+    assert mask.shape == (90, 70)
+    assert set(np.unique(mask)) == {0, 1}
+    assert result.labels == {0: "background", 1: "lung"}
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".tif", ".nii.gz", ".mha", ".nrrd"])
+def test_one_film_in_another_container_gets_the_same_mask(random_bundle: Bundle, tmp_path: Path, suffix: str) -> None:
+    array = film()
+    png = save_png(tmp_path / "a.png", array)
+    other = tmp_path / f"b{suffix}"
+    if suffix in (".bmp", ".tif"):
+        save_png(other, array)
+    else:
+        sitk.WriteImage(sitk.GetImageFromArray(np.ascontiguousarray(array.T)), str(other))
+    result = infer(str(random_bundle.root), [str(png), str(other)], tmp_path / "out", formats=["png"])
+    np.testing.assert_array_equal(read_png(result.masks[0]), read_png(result.masks[1]))
+
+
+def test_the_slices_of_a_volume_come_back_as_one_volume_on_its_grid(random_bundle: Bundle, tmp_path: Path) -> None:
+    volume = np.stack([film(seed=k) for k in range(5)], axis=-1)
+    affine = np.array([[0.7, 0.1, 0, -30], [-0.1, 0.9, 0, 12], [0, 0, 4, 7], [0, 0, 0, 1.0]])
+    nib.save(nib.Nifti1Image(volume, affine), tmp_path / "ct.nii.gz")
+    result = infer(str(random_bundle.root), [str(tmp_path / "ct.nii.gz")], tmp_path / "out")
+    mask = nib.load(result.masks[0])
+    assert result.slices == 5
+    assert mask.shape == volume.shape
+    np.testing.assert_array_equal(mask.affine, nib.load(tmp_path / "ct.nii.gz").affine)
+    # Slice k of the volume's mask is the mask of slice k.
+    one = infer(str(random_bundle.root), [f"{tmp_path}/ct.nii.gz"], tmp_path / "png", formats=["png"])
+    slices = sorted(one.masks[0].iterdir())
+    assert len(slices) == 5
+    total = sum(int(read_png(path).sum()) for path in slices)
+    assert total == int(np.asarray(mask.dataobj).sum()) > 0
+
+
+def test_probabilities_lie_between_0_and_1_and_agree_with_the_mask(random_bundle: Bundle, tmp_path: Path) -> None:
+    source = save_png(tmp_path / "film.png", film())
+    result = infer(str(random_bundle.root), [str(source)], tmp_path / "out", formats=["nifti"], probabilities=True)
+    probabilities = np.asarray(nib.load(tmp_path / "out" / "film_prob.nii.gz").dataobj).squeeze()
+    mask = np.asarray(nib.load(result.masks[0]).dataobj).squeeze()
+    assert probabilities.shape == (90, 70, 2)
+    assert probabilities.min() >= 0
+    np.testing.assert_allclose(probabilities.sum(axis=-1), 1, atol=1e-5)
+    np.testing.assert_array_equal(mask, probabilities.argmax(axis=-1))
+
+
+def test_a_bad_file_is_refused_with_its_name_and_the_others_go_on(random_bundle: Bundle, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    save_png(folder / "good.png", film())
+    (folder / "cut.png").write_bytes((folder / "good.png").read_bytes()[:200])
+    (folder / "empty.jpg").touch()
+    (folder / "text.tif").write_text("not a picture")
+    result = infer(str(random_bundle.root), [str(folder)], tmp_path / "out")
+    assert [path.name for path in result.masks] == ["good_mask.png"]
+    assert sorted(Path(refusal.file).name for refusal in result.refused) == ["cut.png", "empty.jpg", "text.tif"]
+    for refusal in result.refused:
+        assert Path(refusal.file).name in refusal.reason
+        assert "\n" not in refusal.reason
+    assert sorted(os.listdir(tmp_path / "out")) == ["good_mask.png"]
+
+
+def test_results_are_not_overwritten_unasked(random_bundle: Bundle, tmp_path: Path) -> None:
+    source = save_png(tmp_path / "film.png", film())
+    infer(str(random_bundle.root), [str(source)], tmp_path / "out")
+    with pytest.raises(OutputExists, match=r"film_mask\.png exists.*--overwrite"):
+        infer(str(random_bundle.root), [str(source)], tmp_path / "out")
+    assert infer(str(random_bundle.root), [str(source)], tmp_path / "out", overwrite=True).masks
+
+
+def test_an_ensemble_of_one_checkpoint_twice_is_that_checkpoint(random_bundle: Bundle, tmp_path: Path) -> None:
+    source = str(save_png(tmp_path / "film.png", film()))
+    one = infer(str(random_bundle.root), [source], tmp_path / "one")
+    two = infer(str(random_bundle.root), [source], tmp_path / "two", checkpoints=[random_bundle.weights] * 2)
+    np.testing.assert_array_equal(read_png(one.masks[0]), read_png(two.masks[0]))
+
+
+def test_test_time_flips_make_the_mask_of_a_mirrored_film_the_mirrored_mask(
+    random_bundle: Bundle, tmp_path: Path
+) -> None:
+    # 256 pixels need no resizing, and an even width no padding: only the network could break the symmetry.
+    array = film(256, 256)
+    left = save_png(tmp_path / "left.png", array)
+    right = save_png(tmp_path / "right.png", array[::-1])
+    result = infer(str(random_bundle.root), [str(left), str(right)], tmp_path / "out", test_time_flips=True)
+    masks = [read_png(path) for path in result.masks]
+    assert (masks[0] != masks[1][::-1]).mean() < 1e-3
+    plain = infer(str(random_bundle.root), [str(left), str(right)], tmp_path / "plain")
+    masks = [read_png(path) for path in plain.masks]
+    assert (masks[0] != masks[1][::-1]).mean() > 1e-3
+
+
+def test_flips_are_refused_where_the_bundle_names_none(random_bundle: Bundle, tmp_path: Path) -> None:
+    config = random_bundle.config("inference")
+    config.write_text(config.read_text().replace("test_time_flips: [[], [0]]\n", ""))
+    source = save_png(tmp_path / "film.png", film())
+    with pytest.raises(InvalidOption, match="test_time_flips"):
+        infer(str(random_bundle.root), [str(source)], tmp_path / "out", test_time_flips=True)
+
+
+def test_missing_weights_and_missing_inputs_are_named_before_anything_runs(
+    random_bundle: Bundle, tmp_path: Path
+) -> None:
+    source = save_png(tmp_path / "film.png", film())
+    with pytest.raises(MissingFile, match="nothing-here"):
+        infer(str(random_bundle.root), [str(tmp_path / "nothing-here")], tmp_path / "out")
+    random_bundle.weights.unlink()
+    with pytest.raises(MissingFile, match=r"model\.pt is not there"):
+        infer(str(random_bundle.root), [str(source)], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_overlay_is_a_picture_of_the_films_size(random_bundle: Bundle, tmp_path: Path) -> None:
+    source = save_png(tmp_path / "film.png", film())
+    infer(str(random_bundle.root), [str(source)], tmp_path / "out", overlay=True)
+    with Image.open(tmp_path / "out" / "film_overlay.png") as overlay:
+        assert overlay.size == (90, 70)
+        assert overlay.mode == "RGB"
+
+
+def test_a_full_disk_ends_the_run_rather_than_refusing_every_file(
+    random_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import errno
+
+    source = save_png(tmp_path / "film.png", film())
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "film_mask.png")
+
+    monkeypatch.setattr("pipeline.tasks.infer.run.write_mask", full)
+    with pytest.raises(OSError, match="No space left"):
+        infer(str(random_bundle.root), [str(source)], tmp_path / "out")

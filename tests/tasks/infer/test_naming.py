@@ -1,0 +1,44 @@
+from pathlib import Path
+
+from pipeline.tasks.infer.naming import output_names
+
+
+def named(tmp_path: Path, files: list[str], inputs: list[str]) -> list[str]:
+    for name in files:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return output_names([tmp_path / name for name in files], [str(tmp_path / name) for name in inputs])
+
+
+def test_a_file_named_alone_keeps_its_stem(tmp_path: Path) -> None:
+    assert named(tmp_path, ["deep/film.nii.gz"], ["deep/film.nii.gz"]) == ["film"]
+
+
+def test_a_file_under_an_input_folder_keeps_its_place(tmp_path: Path) -> None:
+    assert named(tmp_path, ["set/a/x.png", "set/b/x.png"], ["set"]) == ["a/x", "b/x"]
+
+
+def test_two_files_of_one_stem_keep_their_suffixes(tmp_path: Path) -> None:
+    assert named(tmp_path, ["set/x.png", "set/x.jpg", "set/y.png"], ["set"]) == ["x.png", "x.jpg", "y"]
+
+
+def test_names_that_differ_in_case_alone_are_told_apart(tmp_path: Path) -> None:
+    names = named(tmp_path, ["set/x.png", "set/X.jpg"], ["set"])
+    assert len({name.casefold() for name in names}) == 2
+
+
+def test_one_name_in_two_input_folders_gets_the_folder(tmp_path: Path) -> None:
+    assert named(tmp_path, ["one/x.png", "two/x.png"], ["one", "two"]) == ["one/x.png", "two/x.png"]
+
+
+def test_two_series_in_one_folder_are_numbered(tmp_path: Path) -> None:
+    folder = tmp_path / "ct"
+    folder.mkdir()
+    names = output_names([folder, folder], [str(folder)])
+    assert len(set(names)) == 2
+    assert all(Path(name).name.startswith("ct") for name in names)
+
+
+def test_a_dicom_file_with_dots_in_its_name_keeps_them(tmp_path: Path) -> None:
+    assert named(tmp_path, ["CT.1.2.840.113"], ["CT.1.2.840.113"]) == ["CT.1.2.840.113"]

@@ -1,0 +1,197 @@
+"""Training, resuming and scoring on a few small phantom films."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from mlflow import MlflowClient
+
+from pipeline.bundle import Bundle
+from pipeline.errors import InvalidDatalist, InvalidOption, MissingFile, OutputExists, PlanarError
+from pipeline.tasks.evaluate import evaluate
+from pipeline.tasks.train import TrainingResult, train
+
+SMALL = ("max_epochs=2", "val_interval=1", "image_size=[64, 64]", "num_workers=0", "batch_size=4")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, phantom_datalist: Path) -> tuple[TrainingResult, str]:
+    """A bundle trained two epochs, and the store of its run."""
+    folder = tmp_path_factory.mktemp("trained")
+    store = f"sqlite:///{folder / 'mlruns.db'}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", store)
+        patch.chdir(folder)
+        return train("cxr_lung_segmentation", phantom_datalist, folder / "bundle", SMALL), store
+
+
+@pytest.mark.slow
+def test_a_training_leaves_a_whole_bundle_with_plain_weights(trained: tuple[TrainingResult, str]) -> None:
+    result, _ = trained
+    root = result.bundle.root
+    assert result.epochs == 2
+    assert 0 < result.best_metric <= 1
+    state = torch.load(root / "models" / "model.pt", weights_only=True)
+    assert all(isinstance(value, torch.Tensor) for value in state.values())
+    assert {"network", "optimizer", "lr_scheduler", "trainer", "best"} == set(
+        torch.load(root / "models" / "last.pt", weights_only=True)
+    )
+    for name in ("train.yaml", "evaluate.yaml", "inference.yaml", "metadata.json", "tracking.json"):
+        assert (root / "configs" / name).is_file()
+    assert not list(root.rglob(".part-*"))
+
+
+@pytest.mark.slow
+def test_the_shipped_bundle_stays_as_it_is(trained: tuple[TrainingResult, str]) -> None:
+    from pipeline.bundle import find_bundle
+
+    assert find_bundle("cxr_lung_segmentation").root != trained[0].bundle.root
+
+
+@pytest.mark.slow
+def test_a_training_is_an_mlflow_run_with_metrics_by_epoch_and_class(trained: tuple[TrainingResult, str]) -> None:
+    result, store = trained
+    client = MlflowClient(store)
+    run = client.get_run(result.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["max_epochs"] == "2"
+    for name in ("train_loss", "val_mean_dice", "val_mean_dice_lung", "val_mean_iou_lung", "learning_rate"):
+        assert [metric.step for metric in client.get_metric_history(result.run_id, name)] == [1, 2], name
+    artifacts = {item.path for folder in client.list_artifacts(result.run_id) for item in
+                 client.list_artifacts(result.run_id, folder.path)}
+    assert {"checkpoints/model.pt", "checkpoints/last.pt", "data/datalist.json"} <= artifacts
+    assert any(path.startswith("config/config_") for path in artifacts)
+
+
+@pytest.mark.slow
+def test_a_resumed_training_goes_on_where_it_ended(
+    trained: tuple[TrainingResult, str], phantom_datalist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    monkeypatch.chdir(tmp_path)
+    copy = tmp_path / "copy"
+    shutil.copytree(trained[0].bundle.root, copy)
+    before = torch.load(copy / "models" / "last.pt", weights_only=True)
+    result = train(
+        str(copy), phantom_datalist, overrides=(*SMALL[1:], "max_epochs=3"), resume=True, tracking=False
+    )
+    after = torch.load(copy / "models" / "last.pt", weights_only=True)
+    assert (before["trainer"]["iteration"], after["trainer"]["iteration"]) == (
+        2 * before["trainer"]["epoch_length"],
+        3 * before["trainer"]["epoch_length"],
+    )
+    assert result.epochs == 3
+    assert result.best_metric >= before["best"]["best_metric"]
+
+
+@pytest.mark.slow
+def test_an_evaluation_scores_each_case_and_agrees_with_the_stock_command(
+    trained: tuple[TrainingResult, str], phantom_datalist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import subprocess
+    import sys
+
+    monkeypatch.chdir(tmp_path)
+    root = trained[0].bundle.root
+    result = evaluate(
+        str(root), phantom_datalist, "test", tmp_path / "ours", ("image_size=[64, 64]",), tracking=False
+    )
+    cases = pd.read_csv(tmp_path / "ours" / "cases.csv")
+    expected = json.loads(phantom_datalist.read_text())["test"]
+    assert len(cases) == result.cases == len(expected)
+    assert set(cases["subject"]) == {item["subject"] for item in expected}
+    assert result.summary["lung"]["per_image"]["dice"]["mean"] == pytest.approx(cases["dice"].mean(), abs=1e-6)
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(root / "configs" / "evaluate.yaml")]
+    command += ["--bundle_root", str(root), "--datalist", str(phantom_datalist), "--output_dir", str(tmp_path / "stock")]
+    subprocess.run([*command, "--image_size", "[64, 64]"], check=True, capture_output=True)
+    stock = pd.read_csv(tmp_path / "stock" / "cases.csv")
+    pd.testing.assert_frame_equal(cases.drop(columns="image"), stock.drop(columns="image"), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_training_that_fails_is_recorded_as_failed_with_its_traceback(
+    phantom_datalist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ignite.engine import Events
+
+    class Trap:
+        def attach(self, engine: object) -> None:
+            engine.add_event_handler(Events.ITERATION_COMPLETED(once=2), self.spring)
+
+        def spring(self, engine: object) -> None:
+            raise ZeroDivisionError("the trap")
+
+    store = f"sqlite:///{tmp_path / 'mlruns.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RuntimeError):
+        train("cxr_lung_segmentation", phantom_datalist, tmp_path / "b", SMALL, handlers=[Trap()])
+    client = MlflowClient(store)
+    experiment = client.get_experiment_by_name("cxr_lung_segmentation")
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.status == "FAILED"
+    text = Path(client.download_artifacts(run.info.run_id, "traceback.txt")).read_text()
+    assert "ZeroDivisionError: the trap" in text
+
+
+@pytest.mark.slow
+def test_the_copy_describes_the_classes_it_is_trained_on(
+    phantom_datalist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    content = json.loads(phantom_datalist.read_text())
+    content["labels"] = {"0": "background", "1": "lung fields"}
+    other = phantom_datalist.with_name("renamed.json")
+    other.write_text(json.dumps(content))
+    result = train("cxr_lung_segmentation", other, tmp_path / "b", (*SMALL, "max_epochs=1"), tracking=False)
+    assert result.bundle.labels("inference") == {0: "background", 1: "lung fields"}
+    assert yaml.safe_load(result.bundle.config("train").read_text())["labels"][1] == "lung fields"
+    metadata = json.loads(result.bundle.metadata.read_text())
+    assert metadata["network_data_format"]["outputs"]["pred"]["channel_def"]["1"] == "lung fields"
+    assert result.notes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ({"overrides": ("max_epoch=3",)}, InvalidOption, "Did you mean 'max_epochs'"),
+        ({"overrides": ("max_epochs",)}, InvalidOption, "expected key=value"),
+        ({"datalist": "none.json"}, MissingFile, "none.json"),
+        ({"bundle": "cxr_lungs"}, PlanarError, "cxr_lung_segmentation"),
+        ({"resume": True}, MissingFile, "last.pt"),
+    ],
+)
+def test_wrong_input_is_told_before_anything_is_written(
+    arguments: dict, error: type, says: str, phantom_datalist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    datalist = Path(arguments.get("datalist", phantom_datalist))
+    with pytest.raises(error, match=says):
+        train(
+            arguments.get("bundle", "cxr_lung_segmentation"),
+            datalist,
+            overrides=arguments.get("overrides", ()),
+            resume=arguments.get("resume", False),
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_training_does_not_go_into_a_folder_that_holds_something(phantom_datalist: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(OutputExists, match="exists"):
+        train("cxr_lung_segmentation", phantom_datalist, tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_an_evaluation_refuses_a_split_without_cases(
+    random_bundle: Bundle, phantom_datalist: Path, tmp_path: Path
+) -> None:
+    content = json.loads(phantom_datalist.read_text()) | {"test": []}
+    empty = phantom_datalist.with_name("empty.json")
+    empty.write_text(json.dumps(content))
+    with pytest.raises(InvalidDatalist, match="test"):
+        evaluate(str(random_bundle.root), empty, "test", tmp_path / "out")

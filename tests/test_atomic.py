@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.atomic import write_text_aside, written_aside
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_file_appears_under_its_name_when_the_block_ends(tmp_path: Path) -> None:
+    with written_aside(tmp_path / "new" / "mask.nii.gz") as aside:
+        aside.write_bytes(b"1")
+        assert aside.parent == tmp_path / "new"
+        assert aside.name.startswith(".")
+        assert aside.name.endswith("mask.nii.gz")
+        assert not (tmp_path / "new" / "mask.nii.gz").exists()
+    assert names(tmp_path / "new") == ["mask.nii.gz"]
+
+
+@pytest.mark.parametrize("stop", [RuntimeError("full"), KeyboardInterrupt()])
+def test_a_block_that_fails_leaves_the_former_file_and_nothing_else(tmp_path: Path, stop: BaseException) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("former")
+
+    def write_half() -> None:
+        with written_aside(path) as aside:
+            aside.write_text("hal")
+            raise stop
+
+    with pytest.raises(type(stop)):
+        write_half()
+    assert names(tmp_path) == ["table.csv"]
+    assert path.read_text() == "former"
+
+
+def test_a_block_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), written_aside(tmp_path / "a.csv"):
+        pass
+    assert names(tmp_path) == []
+
+
+def test_text_is_utf8_and_replaces_the_former(tmp_path: Path) -> None:
+    write_text_aside(tmp_path / "a.json", "old")
+    write_text_aside(tmp_path / "a.json", "Größe µm\n")
+    assert (tmp_path / "a.json").read_bytes() == "Größe µm\n".encode()
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_a_folder_of_the_final_name_is_named_in_the_error(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with pytest.raises(OSError) as caught:
+        write_text_aside(tmp_path / "out", "x")
+    assert caught.value.filename2 == str(tmp_path / "out")
+    assert names(tmp_path) == ["out"]
