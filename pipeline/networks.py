@@ -44,7 +44,7 @@ def with_autocast(network: nn.Module, device: torch.device | str, enabled: bool 
         return _as_float32(out)
 
     # A method and not a closure over the network: a deep copy then computes with its own weights.
-    network.forward = MethodType(forward, network)  # type: ignore[method-assign]
+    network.forward = MethodType(forward, network)
     return network
 
 

@@ -122,10 +122,9 @@ class RunRecorder:
             client, experiment_id = _open_store(self.uri, self.experiment)
             run = client.create_run(experiment_id, run_name=self.run_name, tags=tags)
         except Exception as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise TrackingUnreachable(
-                f"MLflow at {without_password(self.uri)} cannot be used: {without_password(reason)} Start the server, "
-                "or set MLFLOW_TRACKING_URI, or run with --no-tracking."
+                f"MLflow at {without_password(self.uri)} cannot be used: {_reason(error)} Start the server, or set "
+                "MLFLOW_TRACKING_URI, or run with --no-tracking."
             ) from error
         self._client, self.run_id = client, run.info.run_id
         # A run that nothing ended (Ctrl-C and errors outside the engine) is ended when the process is.
@@ -164,7 +163,8 @@ class RunRecorder:
     def _note_loss(self, trainer: Engine) -> None:
         # Where MONAI has decollated the output it has repeated the batch's loss for each case.
         output = trainer.state.output
-        self._losses.append(float((output[0] if isinstance(output, list) else output)["loss"]))
+        loss = (output[0] if isinstance(output, list) else output)["loss"]
+        self._losses.append(float(torch.as_tensor(loss).detach()))
 
     def _log_epoch(self, trainer: Engine) -> None:
         values = _numbers(trainer.state.metrics)
@@ -239,6 +239,16 @@ class ValidationRecorder:
 def without_password(text: str) -> str:
     """A line in which the user and password of a URI are replaced by dots."""
     return re.sub(r"://[^/@\s]+@", "://…@", text)
+
+
+def _reason(error: BaseException) -> str:
+    """What the operating system said at the bottom of it ("Connection refused."), else the error's first line."""
+    deepest = error
+    while (inner := deepest.__cause__ or deepest.__context__) is not None:
+        deepest = inner
+    said = getattr(deepest, "strerror", None)
+    lines = f"{said}." if said else str(error).strip() or type(error).__name__
+    return without_password(lines.splitlines()[0])
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:

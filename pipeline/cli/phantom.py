@@ -33,14 +33,14 @@ __all__ = ["command"]
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
 @click.option("--overwrite", is_flag=True, help="Write into a folder that holds other files; these stay.")
 def command(out: Path, number: int, seed: int, size: int, kind: str, format: str, workers: int, overwrite: bool) -> int:
-    r"""Make a digital thorax phantom in the folder OUT: radiographs and CT slices with exact masks.
+    """Make a digital thorax phantom in the folder OUT: radiographs and CT slices with exact masks.
 
     A second run into the same folder replaces the first one's files.
 
     \b
     planar phantom demo -n 60
     planar phantom volumes -n 4 --kind ct --format dicom
-    """
+    """  # noqa: D301
     from pipeline.cli.progress import progress_bar
     from pipeline.tasks.phantom import make_phantoms
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.atomic import written_aside
 from pipeline.errors import InvalidDatalist, MissingFile, OutputExists
 from pipeline.split import PARTS
 
@@ -105,14 +106,8 @@ def write_datalist(datalist: Datalist, path: str | os.PathLike[str], *, overwrit
     target = Path(path)
     if target.exists() and not overwrite:
         raise OutputExists(f"{target} exists. Give --overwrite to replace it, or another name with -o.")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with aside.open("w", encoding="utf-8") as file:
-            file.writelines(json_lines(datalist.document()))
-        aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)
+    with written_aside(target) as aside, aside.open("w", encoding="utf-8") as file:
+        file.writelines(json_lines(datalist.document()))
 
 
 def json_lines(document: dict[str, Any]) -> Iterator[str]:

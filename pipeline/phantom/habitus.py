@@ -65,7 +65,7 @@ def draw_habitus(rng: np.random.Generator) -> Habitus:
         heart_tilt_deg=rng.uniform(18.0, 42.0),
         aorta_mm=rng.uniform(11.0, 16.0),
         mediastinum_mm=rng.uniform(23.0, 31.0),
-        spine_lean=(rng.normal(0.0, 0.015), rng.uniform(-0.10, -0.05)),
+        spine_lean=(rng.normal(0.0, 0.015), rng.uniform(-0.08, -0.03)),
         spine_bow_mm=rng.normal(0.0, 3.0),
         rib_slope=rng.uniform(0.28, 0.40),
         rib_droop=rng.uniform(0.50, 0.75),

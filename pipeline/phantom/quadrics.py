@@ -147,14 +147,15 @@ def ray_interval(solid: Array, i: Array, j: Array) -> tuple[Array, Array]:
             root = np.sqrt(discriminant, out=discriminant)
             np.maximum(enter, (-b - root) / a, out=enter)
             np.minimum(leave, (root - b) / a, out=leave)
-            leave[missed] = -np.inf
+            enter[missed], leave[missed] = np.inf, -np.inf
         else:
             # A plane, which a ray crosses once; or anything that the rays run along (b = 0), and are inside of or not.
             with np.errstate(divide="ignore", invalid="ignore"):
                 crossing = -c / (2 * b)
             np.maximum(enter, np.where(b < 0, crossing, -np.inf), out=enter)
             np.minimum(leave, np.where(b > 0, crossing, np.inf), out=leave)
-            leave[np.broadcast_to((b == 0) & (c > 0), shape)] = -np.inf
+            missed = np.broadcast_to((b == 0) & (c > 0), shape)
+            enter[missed], leave[missed] = np.inf, -np.inf
     return enter, leave
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipeline.readers.container import SUFFIXES, split_fragment
+from pipeline.readers.container import SUFFIXES, split_fragment, stem_of
 from pipeline.readers.discovery import find_pictures, natural_order
 from pipeline.readers.picture import Picture
 from pipeline.readers.read import read_grid, read_picture, slices_in
 
 if TYPE_CHECKING:
     from pipeline.readers.monai_reader import PlanarReader
-    from pipeline.readers.monai_writer import SourceGridWriter
+    from pipeline.readers.monai_writer import SourceGridWriter, SourceLayout
     from pipeline.readers.series import DicomSeries, group_series, read_series
     from pipeline.readers.writers import write_mask, write_probabilities
 
@@ -25,6 +25,7 @@ __all__ = [
     "Picture",
     "PlanarReader",
     "SourceGridWriter",
+    "SourceLayout",
     "find_pictures",
     "group_series",
     "natural_order",
@@ -33,6 +34,7 @@ __all__ = [
     "read_series",
     "slices_in",
     "split_fragment",
+    "stem_of",
     "write_mask",
     "write_probabilities",
 ]
@@ -41,6 +43,7 @@ _LAZY = {
     "DicomSeries": "series",
     "PlanarReader": "monai_reader",
     "SourceGridWriter": "monai_writer",
+    "SourceLayout": "monai_writer",
     "group_series": "series",
     "read_series": "series",
     "write_mask": "writers",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.errors import MissingFile, UnreadableImage, UnsupportedImage
 
-__all__ = ["FRAGMENT", "SUFFIXES", "container_of", "is_dicom", "split_fragment", "suffix_of"]
+__all__ = ["FRAGMENT", "SUFFIXES", "container_of", "is_dicom", "split_fragment", "stem_of", "suffix_of"]
 
 # Suffix → container. DICOM files often have none.
 SUFFIXES = {
@@ -61,6 +61,12 @@ def suffix_of(path: str | os.PathLike[str]) -> str:
     """The suffix in lower case, ".nii.gz" in one piece, without a fragment."""
     name = Path(split_fragment(path)[0]).name.lower()
     return ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
+
+
+def stem_of(path: str | os.PathLike[str]) -> str:
+    """The file's name without folder, fragment and suffix; a UID's last number is no suffix and stays."""
+    name, suffix = Path(split_fragment(path)[0]).name, suffix_of(path)
+    return name[: -len(suffix)] if suffix in SUFFIXES and len(name) > len(suffix) else name
 
 
 def container_of(path: str) -> str:

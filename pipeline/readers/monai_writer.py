@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from monai.data import ImageWriter
+from monai.data import FolderLayoutBase, ImageWriter
 
 from pipeline.errors import InvalidOption
+from pipeline.readers.container import split_fragment, stem_of
 from pipeline.readers.writers import write_mask, write_probabilities
 
-__all__ = ["SourceGridWriter"]
+__all__ = ["SourceGridWriter", "SourceLayout"]
 
 logger = logging.getLogger(__name__)
 
@@ -70,3 +72,38 @@ class SourceGridWriter(ImageWriter):
             )
         if verbose:
             logger.info("wrote %s", path)
+
+
+class SourceLayout(FolderLayoutBase):
+    """Where `SaveImaged(folder_layout=…)` writes: one file a source, its folders kept, nothing overwritten by another.
+
+    MONAI's own layout takes the end of a UID for a suffix and drops a slice's number, so that the slices of a series
+    would get one name and the last would be the only one left.
+
+    Args:
+        output_dir: Folder of the results.
+        root: Folder of the sources; what lies below it keeps its place.
+        postfix: Appended to the source's name.
+        extension: Of the results.
+    """
+
+    def __init__(
+        self, output_dir: str | os.PathLike[str], root: str = "", postfix: str = "mask", extension: str = ".png"
+    ) -> None:
+        self.output_dir = Path(output_dir)
+        self.root = Path(root) if root else None
+        self.postfix = postfix
+        self.extension = extension
+        self.given: dict[Path, str] = {}
+
+    def filename(self, subject: str | os.PathLike[str] = "subject", idx: object = None, **_extra: object) -> str:
+        """The path for a source, `<name>[_<slice>]_<postfix><extension>`; `subject` is the path it was read from."""
+        source, number = split_fragment(subject)
+        inside = self.root is not None and Path(source).is_relative_to(self.root)
+        folder = self.output_dir / Path(source).relative_to(self.root).parent if inside else self.output_dir  # type: ignore[arg-type]
+        end = f"{'' if number is None else f'_{number}'}_{self.postfix}{self.extension}"
+        path = folder / f"{stem_of(source)}{end}"
+        if self.given.setdefault(path, os.fspath(subject)) != os.fspath(subject):  # a.png and a.jpg
+            path = folder / f"{Path(source).name}{end}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return str(path)

@@ -51,7 +51,7 @@ def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys\nfrom pipeline.cli import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit as stop:\n    assert stop.code == 0\n"
-        "heavy = {'torch', 'monai', 'mlflow', 'pydicom', 'numpy', 'pandas', 'SimpleITK', 'nibabel', 'ignite', 'PIL', 'yaml'}\n"
+        "heavy = {'torch', 'monai', 'mlflow', 'pydicom', 'numpy', 'pandas', 'SimpleITK', 'nibabel', 'ignite', 'PIL'}\n"
         "print('HEAVY', sorted(heavy & set(sys.modules)))\n"
     )
     result = planar(code=code)

@@ -47,7 +47,8 @@ def test_the_worst_subject_is_the_worst_mean_and_not_the_worst_image() -> None:
 def test_undefined_scores_are_left_out_and_not_taken_for_zero_or_one() -> None:
     cases = table(("a1", "A", "cup", 0.8), ("a2", "A", "cup", math.nan), ("b", "B", "cup", math.nan))
     summary = summarise(cases)
-    assert figures(summary, "cup", "per_image") == pytest.approx(dict(mean=0.8, median=0.8, p5=0.8, min=0.8, n=1))
+    expected = {"mean": 0.8, "median": 0.8, "p5": 0.8, "min": 0.8, "n": 1}
+    assert figures(summary, "cup", "per_image") == pytest.approx(expected)
     assert figures(summary, "cup", "per_subject")["n"] == 1
 
 

@@ -10,7 +10,9 @@ from pipeline.transforms import AsChannelsd
 
 def picture(channels: int, **meta: object) -> MetaTensor:
     generator = torch.Generator().manual_seed(1)
-    return MetaTensor(torch.rand((channels, 4, 3), generator=generator), affine=torch.diag(torch.arange(1.0, 5)), meta=meta)
+    return MetaTensor(
+        torch.rand((channels, 4, 3), generator=generator), affine=torch.diag(torch.arange(1.0, 5)), meta=meta
+    )
 
 
 def test_grey_that_was_stored_as_rgb_keeps_its_values() -> None:

@@ -47,7 +47,7 @@ class CheckPlan:
 class Case:
     """One picture with its mask, checked."""
 
-    key: str
+    name: str
     image: str
     masks: tuple[str, ...]
     coding: str
@@ -171,11 +171,11 @@ def _check_volume(
 ) -> None:
     left_out = 0
     for number in range(image.depth):
-        part = replace(pair, key=f"{pair.key}#slice={number}", image=f"{pair.image}#slice={number}")
+        part = replace(pair, name=f"{pair.name}#slice={number}", image=f"{pair.image}#slice={number}")
         cut = [mask.cut(number, f"{file}#slice={number}") for file, mask in zip(files, masks, strict=True)]
         names = tuple(mask.path for mask in cut)
         classes = _decode(cut, names, coding, plan, checked)
-        if not classes.any() and unit_hash(part.key) >= plan.keep_empty_slices:
+        if not classes.any() and unit_hash(part.name) >= plan.keep_empty_slices:
             left_out += 1
             continue
         case = _check_slice(part, image.cut(number, part.image), cut, names, classes, coding, subject, plan, checked)
@@ -209,7 +209,7 @@ def _check_slice(
         reason = f"{np.count_nonzero(~np.isfinite(image.array))} pixels are NaN or infinite"
         checked.warnings.append(Finding(pair.image, "not_finite", reason))
     return Case(
-        key=pair.key,
+        name=pair.name,
         image=pair.image,
         masks=files,
         coding=str(coding),

@@ -119,9 +119,7 @@ def check_folders(options: LabelOptions, folders: Sequence[str]) -> None:
             f"--merge makes one class, --class-names names {len(options.class_names)}. Give one of them."
         )
     if options.class_names and not (kept or options.merge):
-        raise InvalidOption(
-            f"--class-names names {len(options.class_names)} classes for {len(folders)} mask folders. Give a name for each."
-        )
+        raise InvalidOption(f"--class-names names {len(options.class_names)} classes for {len(folders)} mask folders.")
     if not (options.merge or kept or by_task or (options.task is not None and options.task.coding.files)):
         names = ",".join(case.lower() for case in (Path(folder).name.split(".")[0] for folder in folders))
         raise InvalidOption(

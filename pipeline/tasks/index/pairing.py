@@ -26,9 +26,15 @@ KeyOf = Callable[[str], "str | None"]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """An image and its mask in each mask folder, None where it has none."""
+    """An image and its mask in each mask folder, None where it has none.
 
-    key: str
+    Args:
+        name: The image's path below its folder, without suffix.
+        image: The image.
+        masks: The mask in each folder.
+    """
+
+    name: str
     image: str
     masks: tuple[str | None, ...]
 
@@ -89,7 +95,7 @@ def pair_files(
         mask_files = [_keyed(s, files, mask_key, pairing) for s, files in zip(masks, others, strict=True)]
     if not any(key in found for key in image_files for found in mask_files):
         raise InvalidOption(_no_pair_message(images, masks))
-    _join(image_files, mask_files, masks, pairing, allow_missing)
+    _join(images, image_files, masks, mask_files, pairing, allow_missing)
     return pairing
 
 
@@ -132,9 +138,12 @@ def _best_rule(images: Source, own: list[str], masks: list[tuple[Source, list[st
     ]
     rules += [(flat(image_key), flat(mask_key)) for image_key, mask_key in rules]
 
+    image_names = [images.name_of(file) for file in own]
+    mask_names = [[source.name_of(file) for file in files] for source, files in masks]
+
     def paired(rule: tuple[Callable[[str], str], Callable[[str], str]]) -> int:
-        keys = {rule[0](images.name_of(file)) for file in own}
-        return sum(len(keys & {rule[1](source.name_of(file)) for file in files}) for source, files in masks)
+        keys = set(map(rule[0], image_names))
+        return sum(len(keys.intersection(map(rule[1], names))) for names in mask_names)
 
     return max(rules, key=paired)
 
@@ -159,9 +168,10 @@ def _keyed(source: Source, files: list[str], key_of: KeyOf, pairing: Pairing) ->
 
 
 def _join(
+    source_of_images: Source,
     images: dict[str, str],
-    masks: list[dict[str, str]],
     sources: Sequence[Source],
+    masks: list[dict[str, str]],
     pairing: Pairing,
     allow_missing: bool,
 ) -> None:
@@ -172,7 +182,7 @@ def _join(
             hint = " (--allow-missing-masks takes it as empty there)" if len(lacking) < len(found) else ""
             pairing.refused.append(Finding(image, "missing_mask", f"no mask in {', '.join(lacking)}{hint}"))
         else:
-            pairing.pairs.append(Pair(key, image, found))
+            pairing.pairs.append(Pair(case_name(source_of_images.name_of(image)), image, found))
     for files in masks:
         for key, mask in files.items():
             if key not in images:

@@ -87,9 +87,9 @@ def _run_pool(function: Callable[[Task], Result], left: deque[Sequence[Task]], w
         pool.shutdown()
     finally:
         # After Ctrl-C, or when the caller stops listening, running chunks are not waited for.
-        pool.shutdown(wait=False, cancel_futures=True)
         for child in set(multiprocessing.active_children()) - children_before:
             child.terminate()
+        pool.shutdown(cancel_futures=True)
 
 
 def _run_carefully(

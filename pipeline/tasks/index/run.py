@@ -223,7 +223,7 @@ def _keep(
         first = seen.setdefault(case.image_sha256, case)
         if first is not case:
             same = "the same mask" if first.label_sha256 == case.label_sha256 else "another mask"
-            reason = f"the same pixels as case '{first.key}', with {same}: the first is kept"
+            reason = f"the same pixels as case '{first.name}', with {same}: the first is kept"
             pairing.refused.append(Finding(case.image, "duplicate_image", reason))
         elif subject is None:
             pairing.refused.append(Finding(case.image, "no_subject", why))
@@ -258,7 +258,7 @@ def _subject_rule(options: SubjectOptions, pairs: Sequence[Pair]) -> Callable[[P
         return lambda pair, case: (subject_by_pattern(pattern, pair), why)
     if options.tag:
         return lambda pair, case: (case.tagged_subject or None, f"it has no {options.tag}")
-    return lambda pair, case: (case.tagged_subject or pair.key, "")
+    return lambda pair, case: (case.tagged_subject or pair.name, "")
 
 
 def _part_column(options: IndexOptions, pairs: Sequence[Pair]) -> Column | None:

@@ -64,7 +64,7 @@ def join_near_duplicates(
         if subjects[first] == subjects[second]:
             continue
         what = "they stay as given" if split_is_given else "both count as one subject"
-        reason = f"nearly the same picture as case '{cases[first].key}', of another subject: {what}"
+        reason = f"nearly the same picture as case '{cases[first].name}', of another subject: {what}"
         told.append(Finding(cases[second].image, "near_duplicate", reason))
         a, b = sorted((head(subjects[first]), head(subjects[second])))
         if a != b and not split_is_given:

@@ -32,7 +32,7 @@ class Column:
 
     Args:
         described: File and column, for messages.
-        values: Value by file name, with suffix and without.
+        values: Value by file name, with suffix and without; "" where rows of several folders share a file name.
     """
 
     described: str
@@ -44,9 +44,9 @@ class Column:
 
 
 def names_of(pair: Pair) -> tuple[str, ...]:
-    """What a row may call a case: its key, its image's file name or path end, with and without suffix."""
-    name = os.path.basename(pair.image)  # noqa: PTH119
-    return name, case_name(name), pair.key
+    """What a row may call a case: the path below the folder first, then the bare file name with and without suffix."""
+    file = os.path.basename(pair.image)  # noqa: PTH119
+    return pair.name, file, case_name(file)
 
 
 def read_column(text: str, pairs: Sequence[Pair]) -> Column:
@@ -75,12 +75,24 @@ def read_column(text: str, pairs: Sequence[Pair]) -> Column:
                 f"No column of {path} ({', '.join(header)}) names the images ({min(wanted, default='-')} …). "
                 "Name it: FILE.csv:COLUMN@FILECOLUMN."
             )
-    values: dict[str, str] = {}
+    return Column(f"column '{column}' of {path}", values_by_name(path, rows, column, file_column))
+
+
+def values_by_name(path: str, rows: Sequence[dict[str, str]], column: str, file_column: str) -> dict[str, str]:
+    """The cells of a column by every spelling of the file in their row.
+
+    Raises: InvalidOption: if two rows for the same file disagree.
+    """
+    written: dict[str, str] = {}
+    shortened: dict[str, str] = {}
     for row in rows:
-        for name in spellings(row[file_column]):
-            if name in wanted and values.setdefault(name, row[column].strip()) != row[column].strip():
-                raise InvalidOption(f"{path} has two rows for '{name}' that disagree in '{column}'. Correct the table.")
-    return Column(f"column '{column}' of {path}", values)
+        file, value = row[file_column].strip().replace("\\", "/"), row[column].strip()
+        if file and written.setdefault(file, value) != value:
+            raise InvalidOption(f"{path} has two rows for '{file}' that disagree in '{column}'. Correct the table.")
+        for name in spellings(file)[1:]:
+            if shortened.setdefault(name, value) != value:
+                shortened[name] = ""
+    return {**shortened, **written}
 
 
 def read_table(path: str) -> tuple[list[str], list[dict[str, str]]]:
@@ -105,7 +117,7 @@ def spellings(cell: str) -> tuple[str, ...]:
 
 def subject_by_pattern(pattern: str, pair: Pair) -> str | None:
     """Group 1 of a pattern in a case's name; None if it does not match."""
-    found = re.search(pattern, pair.key)
+    found = re.search(pattern, pair.name)
     return found[1] if found else None
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.readers import SUFFIXES
+from pipeline.readers import stem_of
 
 __all__ = ["output_names"]
 
@@ -43,12 +43,5 @@ def output_names(sources: Sequence[Path], inputs: Sequence[str]) -> list[str]:
 def _candidates(source: Path, roots: Sequence[Path]) -> tuple[str, str, str]:
     root = next((root for root in roots if source.is_relative_to(root) and source != root), None)
     kept = source.relative_to(root) if root is not None else Path(source.resolve().name)
-    stem = kept.with_name(_stem(kept.name))
+    stem = kept.with_name(stem_of(kept))
     return stem.as_posix(), kept.as_posix(), f"{source.resolve().parent.name}/{kept.as_posix()}"
-
-
-def _stem(name: str) -> str:
-    for suffix in sorted(SUFFIXES, key=len, reverse=True):
-        if name.lower().endswith(suffix) and len(name) > len(suffix):
-            return name[: -len(suffix)]
-    return name

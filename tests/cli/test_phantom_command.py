@@ -1,0 +1,32 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli.main import main
+
+
+def run(*args: str | Path) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(["phantom", *map(str, args)])
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+def test_phantom_prints_one_summary_and_the_next_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert run(out, "-n", "3", "--size", "64", "--format", "png") == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("3 films of ") and "no patient" in first
+    assert second == (
+        f"Next: planar index {out / 'images'} {out / 'masks'} --subjects {out / 'index.csv'}:subject "
+        f"-o {out / 'datalist.json'}"
+    )
+
+
+def test_a_folder_with_other_files_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert run(tmp_path, "-n", "1", "--size", "64") == 1
+    said = capsys.readouterr()
+    assert said.out == "" and len(said.err.strip().splitlines()) == 1
+    assert "--overwrite" in said.err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]

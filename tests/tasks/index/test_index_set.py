@@ -1,0 +1,460 @@
+"""From files to a datalist: codings, checks, subjects, sides, and what is refused."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.datalist import load_cases, pixel_digest
+from pipeline.errors import InvalidDatalist, InvalidOption, InvalidSplit, MissingFile, OutputExists, UnknownLabel
+from pipeline.labels import LabelCoding
+from pipeline.readers import read_picture
+from pipeline.split import PARTS, Fractions
+from pipeline.tasks.index import (
+    IndexOptions,
+    LabelOptions,
+    PairingOptions,
+    SplitOptions,
+    SubjectOptions,
+    index_set,
+    read_task_spec,
+)
+
+FEW = IndexOptions(split=SplitOptions(folds=1), workers=1)
+
+
+def index(small_set, *mask_folders, options=FEW, **changes):
+    folders = [small_set.root / name for name in mask_folders] or [small_set.masks]
+    return index_set(small_set.images, folders, small_set.output, replace(options, **changes))
+
+
+def refused(result) -> dict[str, str]:
+    return {Path(finding.file).name: finding.code for finding in result.datalist.refused}
+
+
+def warned(result) -> dict[str, str]:
+    return {Path(finding.file).name: finding.code for finding in result.datalist.warnings}
+
+
+def items(result) -> list[dict]:
+    return [item for part in PARTS for item in result.datalist.part(part)]
+
+
+def by_name(result) -> dict[str, dict]:
+    return {Path(item["image"]).name: item for item in items(result)}
+
+
+def decoded(result, name: str) -> np.ndarray:
+    """The classes of a case, read back from the datalist alone."""
+    for part in PARTS:
+        for case in load_cases(result.path, part) if result.datalist.part(part) else ():
+            if Path(case["image"]).name == name:
+                files = case["label"] if isinstance(case["label"], list) else [case["label"]]
+                masks = [read_picture(file, labels=True).array for file in files]
+                mask = np.stack(masks, -1) if len(masks) > 1 else masks[0]
+                return LabelCoding.parse(case["label_coding"]).decode(mask)
+    raise AssertionError(f"{name} is in no part")
+
+
+def test_items_say_what_the_files_hold(small_set):
+    result = index(small_set.cases(10))
+    assert [len(result.datalist.part(part)) for part in PARTS] == [7, 1, 2]
+    item = by_name(result)["c03.png"]
+    image, mask = (read_picture(small_set.root / name / "c03.png").array for name in ("images", "masks"))
+    assert item["image"] == "images/c03.png"
+    assert item["label"] == "masks/c03.png"
+    assert item["label_coding"] == "threshold:127"
+    assert item["image_sha256"] == pixel_digest(image)
+    assert item["label_sha256"] == pixel_digest(mask)
+    assert item["shape"] == [24, 20]
+    assert item["spacing_mm"] is None
+    assert decoded(result, "c03.png")[7, 12] == 1
+    assert result.class_pixels == (10 * 380, 10 * 100)
+
+
+def test_index_is_the_same_whatever_the_number_of_processes(small_set):
+    small_set.cases(60)
+    first = index(small_set)
+    second = index(small_set, workers=2, overwrite=True)
+    assert first.datalist == second.datalist
+
+
+def test_progress_reaches_the_number_of_pairs(small_set):
+    seen = []
+    index_set(
+        small_set.cases(5).images,
+        [small_set.masks],
+        small_set.output,
+        FEW,
+        on_progress=lambda *told: seen.append(told),
+    )
+    assert seen[-1] == ("Checking", 5, 5)
+    assert ("Reading masks", 5, 5) in seen
+
+
+def test_bad_files_among_good_ones_are_listed_and_the_rest_go_on(small_set):
+    small_set.cases(6)
+    (small_set.images / "c00.png").write_bytes(b"")
+    (small_set.masks / "c01.png").write_bytes((small_set.masks / "c01.png").read_bytes()[:60])
+    small_set.mask("c02.png", size=(20, 24))
+    small_set.image("lone.png")
+    small_set.mask("widow.png")
+    result = index(small_set)
+    assert refused(result) == {
+        "c00.png": "unreadable",
+        "c01.png": "unreadable",
+        "c02.png": "size_mismatch",
+        "lone.png": "missing_mask",
+        "widow.png": "mask_without_image",
+    }
+    assert sorted(by_name(result)) == ["c03.png", "c04.png", "c05.png"]
+    reasons = {finding.code: finding.reason for finding in result.datalist.refused}
+    assert "20×24 does not match image 24×20 (turned by 90°?)" in reasons["size_mismatch"]
+    assert json.loads(small_set.output.read_text())["refused"][0].keys() == {"file", "code", "reason"}
+
+
+def test_empty_mask_is_a_warning_or_a_refusal(small_set):
+    small_set.cases(5)
+    small_set.mask("c01.png", value=0)
+    assert warned(index(small_set)) == {"c01.png": "empty_mask"}
+    assert refused(index(small_set, refuse_empty=True, overwrite=True)) == {"c01.png": "empty_mask"}
+
+
+def test_constant_image_is_a_warning(small_set):
+    small_set.cases(5)
+    Image.new("L", (24, 20), 77).save(small_set.images / "c01.png")
+    assert warned(index(small_set)) == {"c01.png": "constant_image"}
+
+
+def test_value_beyond_the_named_classes_is_refused(small_set):
+    small_set.cases(5, value=2)
+    small_set.mask("c01.png", value=9)
+    result = index(small_set, labels=LabelOptions(levels="0=background,1=a,2=b"))
+    assert refused(result) == {"c01.png": "unknown_label"}
+
+
+def test_same_pixels_twice_keep_the_first_and_name_it(small_set):
+    small_set.cases(5)
+    Image.open(small_set.images / "c01.png").save(small_set.images / "x.tif")
+    small_set.mask("x.png")
+    result = index(small_set)
+    assert refused(result) == {"x.tif": "duplicate_image"}
+    assert "case 'c01', with the same mask" in result.datalist.refused[0].reason
+
+
+def test_nearly_same_pixels_become_one_subject(small_set):
+    small_set.cases(8)
+    picture = np.asarray(Image.open(small_set.images / "c01.png")).astype(int)
+    Image.fromarray((picture + 1).clip(0, 255).astype(np.uint8)).save(small_set.images / "x.png")
+    small_set.mask("x.png")
+    result = index(small_set)
+    assert warned(result) == {"x.png": "near_duplicate"}
+    assert by_name(result)["x.png"]["subject"] == by_name(result)["c01.png"]["subject"]
+    assert sum(result.datalist.split["subjects"].values()) == 8
+
+
+def test_subject_stays_on_one_side_and_its_name_is_not_written(small_set):
+    small_set.cases(12)
+    rows = "".join(f"c{k:02d}.png,Doe{k % 4}\n" for k in range(12))
+    (small_set.root / "index.csv").write_text("file,patient\n" + rows)
+    subjects = SubjectOptions(column=f"{small_set.root / 'index.csv'}:patient")
+    result = index(small_set, subjects=subjects)
+    sides = {}
+    for part in PARTS:
+        for item in result.datalist.part(part):
+            assert sides.setdefault(item["subject"], part) == part
+    assert len(sides) == 4
+    assert "Doe" not in small_set.output.read_text()
+
+
+def test_split_does_not_depend_on_the_key(small_set, monkeypatch):
+    small_set.cases(12)
+    first = index(small_set)
+    monkeypatch.setenv("PLANAR_SUBJECT_KEY", "another key for tests")
+    second = index(small_set, overwrite=True)
+    for part in PARTS:
+        one, two = first.datalist.part(part), second.datalist.part(part)
+        assert [item["image"] for item in one] == [item["image"] for item in two]
+        assert not {item["subject"] for item in one} & {item["subject"] for item in two}
+
+
+def test_image_without_subject_is_refused(small_set):
+    small_set.cases(5)
+    (small_set.root / "index.csv").write_text("file,patient\nc00.png,1\nc01.png,2\nc02.png,3\nc03.png,4\n")
+    result = index(small_set, subjects=SubjectOptions(column=f"{small_set.root / 'index.csv'}:patient"))
+    assert refused(result) == {"c04.png": "no_subject"}
+
+
+def test_subject_by_pattern(small_set):
+    for patient in "abcd":
+        for view in "12":
+            small_set.image(f"{patient}_{view}.png")
+            small_set.mask(f"{patient}_{view}.png")
+    result = index(small_set, subjects=SubjectOptions(pattern="^(.)_"))
+    assert sum(result.datalist.split["subjects"].values()) == 4
+
+
+def test_only_one_source_of_subjects_is_allowed(small_set):
+    with pytest.raises(InvalidOption, match="one place"):
+        index(small_set.cases(5), subjects=SubjectOptions(pattern="(.)", tag="PatientID"))
+
+
+def test_split_column_is_followed(small_set):
+    small_set.cases(4)
+    (small_set.root / "index.csv").write_text("file,set\nc00,train\nc01,Val\nc02,test\nc03,TRAIN\n")
+    split = SplitOptions(folds=1, column=f"{small_set.root / 'index.csv'}:set")
+    result = index(small_set, split=split)
+    assert [len(result.datalist.part(part)) for part in PARTS] == [2, 1, 1]
+
+
+def test_subject_on_two_sides_of_a_split_column_is_refused(small_set):
+    small_set.cases(3)
+    (small_set.root / "index.csv").write_text("file,set,who\nc00,train,Doe\nc01,test,Doe\nc02,test,Roe\n")
+    table = small_set.root / "index.csv"
+    with pytest.raises(InvalidSplit, match="1 subject on two sides") as caught:
+        index(small_set, subjects=SubjectOptions(column=f"{table}:who"), split=SplitOptions(folds=1, column="set"))
+    assert "Doe" not in str(caught.value)
+    assert not small_set.output.exists()
+
+
+def test_test_only_puts_everything_into_test(small_set):
+    result = index(small_set.cases(3), split=SplitOptions(test_only=True))
+    assert [len(result.datalist.part(part)) for part in PARTS] == [0, 0, 3]
+    assert "fold" not in items(result)[0]
+
+
+def test_too_few_subjects_leave_no_file(small_set):
+    with pytest.raises(InvalidSplit):
+        index(small_set.cases(2))
+    assert not small_set.output.exists()
+
+
+def test_folders_of_classes_keep_their_class_and_report_overlaps(small_set):
+    small_set.cases(5, box=(2, 2, 10, 10))
+    for k in range(5):
+        small_set.mask(f"c{k:02d}.png", box=(12, 2, 20, 10) if k else (8, 2, 16, 10), folder="right")
+    labels = LabelOptions(class_names=("left_lung", "right_lung"))
+    result = index(small_set, "masks", "right", labels=labels)
+    assert result.datalist.labels == ["background", "left_lung", "right_lung"]
+    assert np.unique(decoded(result, "c01.png")).tolist() == [0, 1, 2]
+    assert warned(result) == {"c00.png": "overlapping_masks"}
+
+
+def test_folders_merged_are_one_class(small_set):
+    small_set.cases(5, box=(2, 2, 10, 10))
+    for k in range(5):
+        small_set.mask(f"c{k:02d}.png", box=(12, 2, 20, 10), folder="right")
+    result = index(small_set, "masks", "right", labels=LabelOptions(merge=True, class_names=("lung",)))
+    assert result.datalist.labels == ["background", "lung"]
+    assert np.count_nonzero(decoded(result, "c01.png") == 1) == 128
+
+
+def test_case_missing_in_one_folder_keeps_the_class_of_the_other(small_set):
+    small_set.cases(5, box=(2, 2, 10, 10))
+    for k in range(1, 5):
+        small_set.mask(f"c{k:02d}.png", box=(12, 2, 20, 10), folder="right")
+    result = index(
+        small_set,
+        "right",
+        "masks",
+        labels=LabelOptions(class_names=("right", "left")),
+        pairing=PairingOptions(allow_missing_masks=True),
+    )
+    assert by_name(result)["c00.png"]["label_coding"] == "threshold:127@2"
+    assert np.unique(decoded(result, "c00.png")).tolist() == [0, 2]
+
+
+def test_several_folders_need_to_be_one_class_or_several(small_set):
+    small_set.cases(3)
+    small_set.mask("c00.png", folder="Right")
+    with pytest.raises(InvalidOption, match="--class-names masks,right"):
+        index(small_set, "masks", "Right")
+
+
+def test_coloured_masks_by_option_and_by_guess(small_set):
+    small_set.cases(5, value=(0, 0, 255))
+    given = index(small_set, labels=LabelOptions(colours="#0000ff=lung,#000000=background"))
+    assert given.datalist.labels == ["background", "lung"]
+    guessed = index(small_set, overwrite=True)
+    assert guessed.datalist.labels == ["background", "blue"]
+    assert guessed.coding_was_guessed
+    for result in (given, guessed):
+        assert np.count_nonzero(decoded(result, "c02.png") == 1) == 100
+
+
+def test_palette_masks_follow_their_own_palette_under_colours(small_set):
+    small_set.cases(4)
+    for k in range(4):
+        mask = Image.fromarray(np.asarray(Image.open(small_set.masks / f"c{k:02d}.png")) // 255 * (k + 1)).convert("P")
+        palette = [255, 255, 0] * 256
+        palette[:3], palette[3 * (k + 1) : 3 * (k + 1) + 3] = (0, 0, 0), (0, 0, 250)
+        mask.putpalette(palette)
+        mask.save(small_set.masks / f"c{k:02d}.png")
+    labels = LabelOptions(colours="#000000=background,#0000ff=lung,#ffff00=other")
+    result = index(small_set, labels=labels)
+    for k in range(4):
+        assert np.unique(decoded(result, f"c{k:02d}.png"), return_counts=True)[1].tolist() == [380, 100]
+
+
+def test_blurred_colours_are_not_guessed(small_set):
+    small_set.cases(5, value=(0, 0, 255))
+    for k in range(5):
+        path = small_set.masks / f"c{k:02d}.png"
+        Image.open(path).resize((48, 40), Image.Resampling.BICUBIC).resize((24, 20), Image.Resampling.BICUBIC).save(
+            path
+        )
+    with pytest.raises(UnknownLabel, match="--colours '#000000=background,#0000ff=blue'"):
+        index(small_set)
+
+
+def test_exact_colours_refuse_a_blurred_mask(small_set):
+    small_set.cases(5, value=(0, 0, 255))
+    small_set.mask("c00.png", value=(0, 0, 250))
+    result = index(small_set, labels=LabelOptions(colours="#000000=background,#0000ff=lung", exact=True))
+    assert refused(result) == {"c00.png": "unknown_label"}
+
+
+def test_task_spec_names_classes_and_coding(small_set):
+    spec = small_set.root / "task.yaml"
+    spec.write_text("name: cells\nmodality: SM\nlabels: [background, cell]\nmasks: threshold:100\n")
+    result = index(small_set.cases(5), labels=LabelOptions(task=read_task_spec(spec)))
+    assert (result.datalist.name, result.datalist.modality) == ("cells", "SM")
+    assert result.datalist.labels == ["background", "cell"]
+    assert items(result)[0]["label_coding"] == "threshold:100"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("labels: [background]\nmasks: index7\n", "cannot be read"),
+        ("labels: [background]\nmasks: threshold:1\n", "more classes than labels"),
+        ("name: x\n", "no task spec"),
+        ("- 1\n", "no task spec"),
+        ("a: [", "no task spec"),
+    ],
+)
+def test_unusable_task_spec_is_refused_with_its_name(tmp_path, text, said):
+    (tmp_path / "task.yaml").write_text(text)
+    with pytest.raises(InvalidOption, match=said) as caught:
+        read_task_spec(tmp_path / "task.yaml")
+    assert "task.yaml" in str(caught.value)
+
+
+def test_every_task_spec_of_the_project_can_be_read():
+    specs = sorted((Path(__file__).parents[3] / "configs" / "tasks").glob("*.yaml"))
+    assert len(specs) >= 7
+    for path in specs:
+        assert read_task_spec(path).name == path.stem
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (LabelOptions(threshold=1, levels="0=background,1=a"), "both say"),
+        (LabelOptions(exact=True), "belongs to --colours"),
+        (LabelOptions(merge=True), "several mask folders"),
+        (LabelOptions(levels="0=background,1"), "must give"),
+        (LabelOptions(levels="a=background,1=b"), "cannot be read"),
+        (LabelOptions(colours="blue=background,red=b"), "cannot be read"),
+        (LabelOptions(threshold=1, class_names=("a", "b")), "2 classes"),
+        (LabelOptions(levels="0=background,1=a", class_names=("a",)), "drop --class-names"),
+    ],
+)
+def test_contradicting_label_options_are_refused(small_set, labels, said):
+    with pytest.raises(InvalidOption, match=said):
+        index(small_set.cases(3), labels=labels)
+
+
+def test_existing_output_is_kept(small_set):
+    small_set.output.write_text("mine")
+    with pytest.raises(OutputExists, match="--overwrite"):
+        index(small_set.cases(5))
+    assert small_set.output.read_text() == "mine"
+
+
+def test_missing_folder_is_named(small_set):
+    small_set.cases(3)
+    with pytest.raises(MissingFile, match="none"):
+        index(small_set, "none")
+
+
+def test_set_without_a_good_case_is_refused_with_the_reasons(small_set):
+    small_set.cases(3, size=(9, 9), box=(1, 1, 5, 5))
+    with pytest.raises(InvalidDatalist, match="3 size_mismatch"):
+        index(small_set)
+    assert not small_set.output.exists()
+
+
+def volume(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(array, np.diag([1, 1, 5, 1])), path)
+
+
+def test_volume_gives_a_case_for_each_slice_with_label(small_set):
+    generator = np.random.default_rng(0)
+    for name in "abc":
+        scan, mask = generator.normal(size=(20, 18, 6)).astype(np.float32), np.zeros((20, 18, 6), np.uint8)
+        mask[5:9, 5:9, 2:4] = 1
+        volume(small_set.images / f"{name}.nii.gz", scan)
+        volume(small_set.masks / f"{name}_seg.nii.gz", mask)
+    result = index(small_set)
+    assert sorted(by_name(result)) == [f"{name}.nii.gz#slice={k}" for name in "abc" for k in (2, 3)]
+    assert sum(result.datalist.split["subjects"].values()) == 3
+    item = by_name(result)["b.nii.gz#slice=3"]
+    assert item["label"] == "masks/b_seg.nii.gz#slice=3"
+    assert item["shape"] == [20, 18]
+    assert item["spacing_mm"] == [1.0, 1.0]
+    assert item["image_sha256"] == pixel_digest(read_picture(small_set.images / "b.nii.gz#slice=3").array)
+    assert np.count_nonzero(decoded(result, "b.nii.gz#slice=3")) == 16
+    assert set(warned(result).values()) == {"empty_slices"}
+
+
+def test_slices_without_label_are_kept_on_request(small_set):
+    for name in "abc":
+        scan = np.random.default_rng(ord(name)).normal(size=(20, 18, 10)).astype(np.float32)
+        mask = np.zeros((20, 18, 10), np.uint8)
+        mask[5:9, 5:9, 2] = 1
+        volume(small_set.images / f"{name}.nii", scan)
+        volume(small_set.masks / f"{name}.nii", mask)
+    assert len(items(index(small_set, keep_empty_slices=1.0))) == 30
+    half = len(items(index(small_set, keep_empty_slices=0.5, overwrite=True)))
+    assert 8 <= half <= 25
+
+
+def test_volumes_of_other_depth_are_refused(small_set):
+    volume(small_set.images / "a.nii", np.random.default_rng(0).normal(size=(20, 18, 6)).astype(np.float32))
+    volume(small_set.masks / "a.nii", np.ones((20, 18, 5), np.uint8))
+    with pytest.raises(InvalidDatalist, match="20×18×5 does not match image 20×18×6"):
+        index(small_set, labels=LabelOptions(threshold=0))
+
+
+def test_shifted_grid_of_equal_size_is_a_warning(small_set):
+    for name, shift in (("a", 0), ("b", 30), ("c", 0)):
+        scan = np.random.default_rng(ord(name)).normal(size=(20, 18, 4)).astype(np.float32)
+        volume(small_set.images / f"{name}.nii", scan)
+        affine = np.diag([1.0, 1, 5, 1])
+        affine[0, 3] = shift
+        small_set.masks.mkdir(exist_ok=True)
+        mask = np.zeros((20, 18, 4), np.uint8)
+        mask[3:9, 3:9] = 1
+        nib.save(nib.Nifti1Image(mask, affine), small_set.masks / f"{name}.nii")
+    assert warned(index(small_set)) == {"b.nii": "geometry_differs"}
+
+
+def test_float_picture_with_nan_is_a_warning(small_set):
+    small_set.cases(5)
+    picture = np.random.default_rng(0).normal(size=(20, 24)).astype(np.float32)
+    picture[3, 3] = np.nan
+    (small_set.images / "c00.png").unlink()
+    Image.fromarray(picture).save(small_set.images / "c00.tif")
+    assert warned(index(small_set)) == {"c00.tif": "not_finite"}
+
+
+def test_fractions_are_followed(small_set):
+    result = index(small_set.cases(10), split=SplitOptions(Fractions(0.5, 0, 0.5), folds=2))
+    assert [len(result.datalist.part(part)) for part in PARTS] == [5, 0, 5]
+    assert {item["fold"] for item in result.datalist.training} == {0, 1}

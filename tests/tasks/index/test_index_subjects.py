@@ -1,0 +1,105 @@
+"""Whose picture it is, and the hash that stands for it."""
+
+import os
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import InvalidOption, MissingFile
+from pipeline.tasks.index.pairing import Pair
+from pipeline.tasks.index.subjects import read_column, subject_by_pattern, subject_key, subject_pseudonym
+
+PAIRS = [Pair("a_1", "i/a_1.jpg", ("m/a_1.png",)), Pair("b_1", "i/b_1.jpg", ("m/b_1.png",))]
+
+
+def table(tmp_path, text: str) -> str:
+    (tmp_path / "index.csv").write_text(text)
+    return str(tmp_path / "index.csv")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "file,patient\na_1.jpg,7\nb_1.jpg,8\n",
+        "patient;file\r\n7;a_1.png\r\n8;b_1\r\n",
+        "\ufeffpatient\tpath\n7\t/data/x/a_1.jpg\n8\tC:\\x\\b_1.jpg\n",
+        "study,patient,name\na_9,7,a_1\nb_9,8,b_1\n",
+    ],
+)
+def test_rows_are_matched_by_the_column_that_names_the_images(tmp_path, text):
+    column = read_column(f"{table(tmp_path, text)}:patient", PAIRS)
+    assert [column.of(pair) for pair in PAIRS] == ["7", "8"]
+
+
+def test_file_column_may_be_named(tmp_path):
+    path = table(tmp_path, "old,new,patient\na_1,b_1,8\nb_1,a_1,7\n")
+    assert read_column(f"{path}:patient@new", PAIRS).of(PAIRS[0]) == "7"
+    assert read_column(f"{path}:patient@old", PAIRS).of(PAIRS[0]) == "8"
+
+
+def test_image_without_row_or_with_an_empty_cell_has_no_value(tmp_path):
+    path = table(tmp_path, "file,patient\na_1.jpg, \n")
+    column = read_column(f"{path}:patient", PAIRS)
+    assert [column.of(pair) for pair in PAIRS] == [None, None]
+
+
+def test_same_file_name_in_two_folders_is_told_apart_by_its_path(tmp_path):
+    pairs = [Pair("p1/x", "i/p1/x.png", ("m",)), Pair("p2/x", "i/p2/x.png", ("m",))]
+    path = table(tmp_path, "file,patient\np1/x.png,7\np2/x.png,8\n")
+    column = read_column(f"{path}:patient", pairs)
+    assert [column.of(pair) for pair in pairs] == ["7", "8"]
+
+
+@pytest.mark.parametrize(
+    ("text", "option", "said"),
+    [
+        ("file,patient\na_1,7\n", ":subject", "no column 'subject'. Its columns are file, patient"),
+        ("file,patient\na_1,7\n", ":patient@path", "no column 'path'"),
+        ("file,patient\nzzz,7\n", ":patient", "No column of .* names the images"),
+        ("file,patient\na_1,7\na_1,8\n", ":patient", "two rows for 'a_1' that disagree"),
+        ("file,patient\na_1,7\n", "", "names no column"),
+    ],
+)
+def test_unusable_table_is_refused(tmp_path, text, option, said):
+    with pytest.raises(InvalidOption, match=said):
+        read_column(table(tmp_path, text) + option, PAIRS)
+
+
+def test_missing_table_is_named(tmp_path):
+    with pytest.raises(MissingFile, match=r"none\.csv"):
+        read_column(f"{tmp_path / 'none.csv'}:patient", PAIRS)
+
+
+def test_pattern_gives_its_first_group():
+    assert subject_by_pattern(r"^([a-z])_", PAIRS[1]) == "b"
+    assert subject_by_pattern(r"^(\d)", PAIRS[1]) is None
+
+
+def test_pseudonym_is_sixteen_digits_that_depend_on_the_key():
+    one, two = (subject_pseudonym("Doe^Jane", key) for key in (b"k" * 16, b"l" * 16))
+    assert re.fullmatch("[0-9a-f]{16}", one)
+    assert one != two
+
+
+def test_key_from_the_environment_wins(monkeypatch):
+    monkeypatch.setenv("PLANAR_SUBJECT_KEY", "0123456789abcdef")
+    assert subject_key() == (b"0123456789abcdef", "PLANAR_SUBJECT_KEY")
+
+
+def test_short_key_is_refused(monkeypatch):
+    monkeypatch.setenv("PLANAR_SUBJECT_KEY", "secret")
+    with pytest.raises(InvalidOption, match="at least 16"):
+        subject_key()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file modes are POSIX")
+def test_key_file_is_made_once_and_for_its_owner_alone(monkeypatch, tmp_path):
+    monkeypatch.delenv("PLANAR_SUBJECT_KEY", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    key, file = subject_key()
+    assert file == str(tmp_path / "config" / "planar" / "subject.key")
+    assert stat.S_IMODE(Path(file).stat().st_mode) == 0o600
+    assert subject_key() == (key, file)
+    assert [path.name for path in (tmp_path / "config" / "planar").iterdir()] == ["subject.key"]

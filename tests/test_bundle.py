@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline import bundle as bundle_module
+from pipeline.bundle import Bundle, copy_bundle, find_bundle, parse_overrides, shipped_bundles
+from pipeline.errors import InvalidBundle, InvalidOption, OutputExists
+
+LUNG = {0: "background", 1: "lung"}
+SIDES = {0: "background", 1: "right lung", 2: "left lung: upper", 3: "no", 4: "Größe"}
+METADATA = {
+    "name": "x",
+    "label_classes": "single channel, 0 background, 1 lung",
+    "pred_classes": "two channels",
+    "network_data_format": {"outputs": {"pred": {"num_channels": 2, "channel_def": {"0": "background", "1": "lung"}}}},
+}
+TRAIN = "# why\nseed: 0\nlabels: {0: background, 1: lung}    # the classes\nmax_epochs: 80\nout: '$len(@labels)'\n"
+
+
+def make(root: Path, **files: str | dict[str, Any] | None) -> Bundle:
+    """A bundle of small files; names as in `configs`, with __ for the point; None leaves one out."""
+    contents: dict[str, Any] = {"train__yaml": TRAIN, "inference__yaml": TRAIN, "metadata__json": METADATA, **files}
+    (root / "configs").mkdir(parents=True)
+    for name, content in contents.items():
+        if content is not None:
+            text = content if isinstance(content, str) else json.dumps(content)
+            (root / "configs" / name.replace("__", ".")).write_text(text, encoding="utf-8")
+    return Bundle(root.resolve(), root.name)
+
+
+# --- finding ---
+
+
+def test_a_bundle_is_found_by_its_path(tmp_path: Path) -> None:
+    made = make(tmp_path / "mine")
+    assert find_bundle(str(tmp_path / "mine")) == made
+    assert made.name == "mine"
+
+
+def test_a_bundle_is_found_by_a_relative_path_and_then_keeps_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path / "mine")
+    assert find_bundle(".") == made
+    assert find_bundle("../mine/").root == made.root
+
+
+def test_a_bundle_under_bundles_in_the_working_folder_comes_before_a_shipped_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = find_bundle("cxr_lung_segmentation")
+    assert shipped.root == shipped_bundles()["cxr_lung_segmentation"].resolve()
+    own = make(tmp_path / "bundles" / "cxr_lung_segmentation")
+    assert find_bundle("cxr_lung_segmentation") == own
+
+
+def test_a_name_that_is_none_is_told_with_those_that_there_are() -> None:
+    with pytest.raises(InvalidBundle, match=r"There is no bundle 'cxr_lungs'\. .*cxr_lung_segmentation"):
+        find_bundle("cxr_lungs")
+
+
+def test_a_folder_without_configs_is_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(InvalidBundle, match=r"not a bundle, it has no folder `configs`"):
+        find_bundle(str(tmp_path))
+
+
+def test_an_installed_package_finds_the_bundles_inside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path / "pipeline" / "_shipped" / "bundles" / "inside")
+    (tmp_path / "pipeline" / "_shipped" / "bundles" / "no_bundle").mkdir()
+    monkeypatch.setattr(bundle_module, "__file__", str(tmp_path / "pipeline" / "bundle.py"))
+    assert list(shipped_bundles()) == ["inside"]
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "yml", "json"])
+def test_configs_may_be_yaml_or_json(tmp_path: Path, suffix: str) -> None:
+    labels = {"labels": {"0": "background", "1": "lung"}}
+    made = make(tmp_path / "b", **{"train__yaml": None, f"train__{suffix}": labels})
+    assert made.config("train").name == f"train.{suffix}"
+    assert made.labels("train") == LUNG
+
+
+def test_a_missing_config_is_told_with_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(
+        InvalidBundle, match=r"no configs/evaluate\.yaml; .*inference\.yaml, metadata\.json, train\.yaml"
+    ):
+        make(tmp_path / "b").config("evaluate")
+
+
+@pytest.mark.parametrize(
+    "text", ["seed: 1\n", "labels: 3\n", "labels: [a, b]\n", "labels: {x: y}\n", "labels: {0: a\n", ""]
+)
+def test_labels_that_cannot_be_read_are_told(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InvalidBundle, match=r"inference\.yaml: no readable `labels`"):
+        make(tmp_path / "b", inference__yaml=text).labels()
+
+
+def test_the_shipped_bundle_is_consistent() -> None:
+    shipped = find_bundle("cxr_lung_segmentation")
+    metadata = json.loads(shipped.metadata.read_text(encoding="utf-8"))
+    output = metadata["network_data_format"]["outputs"]["pred"]
+    for kind in ("train", "evaluate", "inference"):
+        labels = shipped.labels(kind)
+        assert labels == LUNG
+        assert output["channel_def"] == {str(index): name for index, name in labels.items()}
+    assert shipped.tracking is not None
+    assert shipped.weights == shipped.root / "models" / "model.pt"
+
+
+# --- copying ---
+
+
+def test_a_copy_has_code_and_configs_and_no_weights_data_or_results(tmp_path: Path) -> None:
+    made = make(tmp_path / "source")
+    products = ["models/model.pt", "eval/cases.csv", "data/a.png", "mlruns/x", ".git/x", "scripts/__pycache__/net.pyc"]
+    for name in (*products, "docs/README.md", "docs/data/table.csv", "scripts/net.py"):
+        path = made.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    copy = copy_bundle(made, tmp_path / "runs" / "copy", LUNG)
+    assert copy == Bundle((tmp_path / "runs" / "copy").resolve(), "copy")
+    found = {str(path.relative_to(copy.root)) for path in copy.root.rglob("*") if path.is_file()}
+    assert found == {
+        "configs/train.yaml",
+        "configs/inference.yaml",
+        "configs/metadata.json",
+        "docs/README.md",
+        "docs/data/table.csv",
+        "scripts/net.py",
+    }
+    assert (copy.root / "models").is_dir()
+    assert (made.root / "models" / "model.pt").exists()
+    assert [path.name for path in copy.root.parent.iterdir()] == ["copy"]
+
+
+def test_with_the_same_labels_the_configs_are_copied_to_the_letter(tmp_path: Path) -> None:
+    copy = copy_bundle(make(tmp_path / "source"), tmp_path / "copy", LUNG)
+    assert copy.config("train").read_text() == TRAIN
+    assert json.loads(copy.metadata.read_text()) == METADATA
+
+
+def test_other_labels_change_every_config_and_the_metadata_alike(tmp_path: Path) -> None:
+    made = make(tmp_path / "source", evaluate__yaml=TRAIN, tracking__json={"configs": {"labels": "@labels"}})
+    copy = copy_bundle(made, tmp_path / "copy", SIDES)
+    for kind in ("train", "evaluate", "inference"):
+        assert copy.labels(kind) == SIDES
+        text = copy.config(kind).read_text(encoding="utf-8")
+        assert [line for line in text.splitlines() if not line.startswith("labels")] == [
+            line for line in TRAIN.splitlines() if not line.startswith("labels")
+        ]
+        assert "# the classes" in text
+    metadata = json.loads(copy.metadata.read_text(encoding="utf-8"))
+    assert metadata["network_data_format"]["outputs"]["pred"] == {
+        "num_channels": 5,
+        "channel_def": {"0": "background", "1": "right lung", "2": "left lung: upper", "3": "no", "4": "Größe"},
+    }
+    named = "0 background, 1 right lung, 2 left lung: upper, 3 no, 4 Größe"
+    assert metadata["label_classes"] == f"single channel, {named}"
+    assert metadata["pred_classes"] == f"5 channels, {named}"
+    assert json.loads((copy.root / "configs" / "tracking.json").read_text())["configs"]["labels"] == "@labels"
+    assert made.labels("train") == LUNG
+
+
+def test_the_copy_of_a_copy_takes_other_labels_too(tmp_path: Path) -> None:
+    many = {0: "background"} | {index: f"a class with a rather long name {index}" for index in range(1, 12)}
+    first = copy_bundle(make(tmp_path / "source"), tmp_path / "first", many)
+    assert first.labels("inference") == many
+    second = copy_bundle(first, tmp_path / "second", LUNG)
+    assert second.config("train").read_text() == TRAIN
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        "labels:\n  0: background\n  1: lung\n",
+        "labels: {0: background,\n  1: lung}\n",
+        "labels:   {0: background, 1: lung}\n",
+    ],
+)
+def test_labels_may_be_written_in_several_lines(tmp_path: Path, labels: str) -> None:
+    config = f"seed: 0\n{labels}max_epochs: 80\n"
+    copy = copy_bundle(make(tmp_path / "source", inference__yaml=config), tmp_path / "copy", SIDES)
+    assert yaml.safe_load(copy.config("inference").read_text()) == {"seed": 0, "labels": SIDES, "max_epochs": 80}
+
+
+def test_json_configs_take_other_labels_too(tmp_path: Path) -> None:
+    content = {"labels": {"0": "background", "1": "lung"}, "x": "@labels"}
+    made = make(tmp_path / "source", train__yaml=None, train__json=content)
+    copy = copy_bundle(made, tmp_path / "copy", SIDES)
+    assert copy.labels("train") == SIDES
+    assert json.loads(copy.config("train").read_text())["x"] == "@labels"
+
+
+def test_labels_that_cannot_be_replaced_are_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    anchored = "known: &known {0: background, 1: lung}\nlabels: *known\n"
+    with pytest.raises(InvalidBundle, match=r"^inference\.yaml: its `labels` cannot be changed"):
+        copy_bundle(make(tmp_path / "source", inference__yaml=anchored), tmp_path / "copy", SIDES)
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+def test_metadata_without_the_output_is_refused_and_none_at_all_is_fine(tmp_path: Path) -> None:
+    with pytest.raises(InvalidBundle, match=r"^metadata\.json: does not describe the output `pred`"):
+        copy_bundle(make(tmp_path / "a", metadata__json={"version": "1"}), tmp_path / "copy", SIDES)
+    copy = copy_bundle(make(tmp_path / "b", metadata__json=None), tmp_path / "copy", SIDES)
+    assert not copy.metadata.exists()
+
+
+def test_a_folder_with_something_in_it_is_not_overwritten(tmp_path: Path) -> None:
+    made = make(tmp_path / "source")
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "notes.txt").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    for taken in ("copy", "file"):
+        with pytest.raises(OutputExists, match=f"{taken} exists"):
+            copy_bundle(made, tmp_path / taken, LUNG)
+    assert [path.name for path in (tmp_path / "copy").iterdir()] == ["notes.txt"]
+
+
+def test_an_empty_folder_is_filled_and_stays_the_same_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make(tmp_path / "source")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    copy = copy_bundle(made, Path(), LUNG)
+    assert copy == Bundle((tmp_path / "here").resolve(), "here")
+    assert sorted(os.listdir()) == ["configs", "models"]  # noqa: PTH208 - of the working folder itself
+
+
+def test_what_a_stopped_copy_left_is_cleared_away(tmp_path: Path) -> None:
+    made = make(tmp_path / "source")
+    (tmp_path / ".part-copy" / "configs").mkdir(parents=True)
+    (tmp_path / ".part-copy" / "configs" / "stale.yaml").write_text("x")
+    copy = copy_bundle(made, tmp_path / "copy", LUNG)
+    assert not (copy.root / "configs" / "stale.yaml").exists()
+    assert not (tmp_path / ".part-copy").exists()
+
+
+# --- overrides ---
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    text = "max_epochs: 80\nlearning_rate: 0.1\ndevice: cpu\nsplit: test\ntrain: {trainer: {}}\nimage_size: [1, 2]\n"
+    return make(tmp_path / "b", train__yaml=text, tracking__json={"configs": {"run_name": None}}).config("train")
+
+
+@pytest.mark.parametrize(
+    ("pair", "key", "value"),
+    [
+        ("max_epochs=5", "max_epochs", 5),
+        ("learning_rate=0.01", "learning_rate", 0.01),
+        ("learning_rate=1e-3", "learning_rate", 0.001),
+        ("learning_rate=5E4", "learning_rate", 50000.0),
+        ("learning_rate=.5e-2", "learning_rate", 0.005),
+        ("image_size=[1e2, 3, 1e]", "image_size", [100.0, 3, "1e"]),
+        ("image_size=[512, 512]", "image_size", [512, 512]),
+        ("device=cuda:0", "device", "cuda:0"),
+        ("device=$torch.device('cpu')", "device", "$torch.device('cpu')"),
+        ("split=a=b", "split", "a=b"),
+        ("split=", "split", None),
+        ("split=e5", "split", "e5"),
+        ("train#trainer#amp=true", "train#trainer#amp", True),
+        ("train::trainer::amp=false", "train::trainer::amp", False),
+        ("run_name=third try", "run_name", "third try"),
+    ],
+)
+def test_values_are_read_as_yaml(config: Path, pair: str, key: str, value: object) -> None:
+    found = parse_overrides((pair,), config)
+    assert found == {key: value}
+    assert type(found[key]) is type(value)
+
+
+def test_several_overrides_and_none(config: Path) -> None:
+    assert parse_overrides((), config) == {}
+    assert parse_overrides(("max_epochs=1", "max_epochs=2", "device=cpu"), config) == {"max_epochs": 2, "device": "cpu"}
+
+
+def test_a_mistyped_key_gets_the_nearest(config: Path) -> None:
+    with pytest.raises(InvalidOption, match=r"'max_epoch' is no key of train\.yaml\. Did you mean 'max_epochs'\?"):
+        parse_overrides(("max_epoch=5",), config)
+
+
+def test_a_key_like_no_other_gets_the_list(config: Path) -> None:
+    with pytest.raises(InvalidOption, match=r"'qqqq' is no key of train\.yaml\. Its keys: max_epochs, learning_rate, "):
+        parse_overrides(("qqqq#x=5",), config)
+
+
+@pytest.mark.parametrize("pair", ["max_epochs", "=5", ""])
+def test_what_is_no_pair_is_told(config: Path, pair: str) -> None:
+    with pytest.raises(InvalidOption, match=r"is not an override; expected key=value"):
+        parse_overrides((pair,), config)
+
+
+def test_a_value_that_is_no_yaml_is_told_in_one_line(config: Path) -> None:
+    with pytest.raises(InvalidOption, match=r"The value of 'image_size=\[1, 2' is not YAML") as caught:
+        parse_overrides(("image_size=[1, 2",), config)
+    assert "\n" not in str(caught.value)
+
+
+def test_overrides_run_no_code(config: Path) -> None:
+    with pytest.raises(InvalidOption, match="is not YAML"):
+        parse_overrides(("device=!!python/object/apply:os.getcwd []",), config)

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ignite.engine import Events
+from monai.handlers import CheckpointLoader
+from tiny_engines import Training
+from torch import nn
+
+from pipeline import checkpoints as checkpoints_module
+from pipeline.checkpoints import Checkpoints, save_aside
+
+
+def training(
+    folder: Path, scores: list[float], *, resume: bool = False, **options: Any
+) -> tuple[Training, Checkpoints]:
+    """A training with the handlers in the order of the bundle's config."""
+    made = Training(max_epochs=options.pop("max_epochs", len(scores)), scores=scores, **options)
+    parts = {"network": made.wrapped or made.network, "optimizer": made.optimizer, "lr_scheduler": made.lr_scheduler}
+    kept = Checkpoints(folder, parts)
+    if resume:
+        CheckpointLoader(str(folder / "last.pt"), kept.state, map_location="cpu").attach(made.trainer)
+    kept.attach(made.validator)
+    kept.attach(made.trainer)
+    return made, kept
+
+
+def load(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = torch.load(path, weights_only=True)
+    return content
+
+
+def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return list(first) == list(second) and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_best_validation_is_kept_and_the_last_epoch_too(tmp_path: Path) -> None:
+    made, kept = training(tmp_path / "models", [0.3, 0.7, 0.5])
+    states: list[dict[str, torch.Tensor]] = []
+
+    def remember(_: object) -> None:
+        states.append({name: value.clone() for name, value in made.network.state_dict().items()})
+
+    made.trainer.add_event_handler(Events.EPOCH_COMPLETED, remember)
+    made.trainer.run()
+    assert (kept.best_metric, kept.best_epoch) == (0.7, 2)
+    assert same(load(kept.best_path), states[1])
+    last = load(kept.last_path)
+    assert same(last["network"], states[2])
+    assert set(last) == {"network", "optimizer", "lr_scheduler", "trainer", "best"}
+    assert last["best"] == {"best_metric": 0.7, "best_epoch": 2}
+    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["last.pt", "model.pt"]
+    assert made.trainer.state.best_validation == 0.7
+
+
+def test_a_resumed_training_goes_on_where_it_stopped_and_keeps_the_best(tmp_path: Path) -> None:
+    first, _ = training(tmp_path, [0.9, 0.4])
+    first.trainer.run()
+    best = load(tmp_path / "model.pt")
+    second, kept = training(tmp_path, [0.5, 0.6], resume=True, max_epochs=4)
+    epochs: list[int] = []
+    second.trainer.add_event_handler(Events.EPOCH_STARTED, lambda engine: epochs.append(engine.state.epoch))
+    second.trainer.run()
+    assert epochs == [3, 4]
+    assert (kept.best_metric, kept.best_epoch) == (0.9, 1)
+    assert same(load(tmp_path / "model.pt"), best)
+    assert load(tmp_path / "last.pt")["best"]["best_metric"] == 0.9
+
+
+def test_a_resumed_training_that_becomes_better_replaces_the_best(tmp_path: Path) -> None:
+    training(tmp_path, [0.9])[0].trainer.run()
+    before = load(tmp_path / "model.pt")
+    made, kept = training(tmp_path, [0.95], resume=True, max_epochs=2)
+    made.trainer.run()
+    assert (kept.best_metric, kept.best_epoch) == (0.95, 2)
+    assert not same(load(tmp_path / "model.pt"), before)
+
+
+def test_a_training_in_two_parts_is_the_training_in_one(tmp_path: Path) -> None:
+    start = nn.Conv2d(1, 3, 1).state_dict()
+
+    def run(folder: Path, scores: list[float], **options: Any) -> None:
+        made, _ = training(folder, scores, **options)
+        if "resume" not in options:
+            made.network.load_state_dict(start)
+        made.trainer.run()
+
+    run(tmp_path / "one", [0.1, 0.2, 0.3, 0.4])
+    run(tmp_path / "two", [0.1, 0.2])
+    run(tmp_path / "two", [0.3, 0.4], resume=True, max_epochs=4)
+    one, two = (load(tmp_path / name / "last.pt") for name in ("one", "two"))
+    assert same(one["network"], two["network"])
+    assert one["lr_scheduler"] == two["lr_scheduler"]
+    assert one["trainer"] == two["trainer"]
+
+
+@pytest.mark.parametrize("score", [math.nan, -math.inf])
+def test_a_validation_without_a_score_saves_no_best(tmp_path: Path, score: float) -> None:
+    made, kept = training(tmp_path, [score])
+    made.trainer.run()
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+    assert kept.best_epoch == 0
+
+
+def test_nan_after_a_good_score_leaves_the_best(tmp_path: Path) -> None:
+    made, kept = training(tmp_path, [0.2, math.nan, 0.1])
+    made.trainer.run()
+    assert (kept.best_metric, kept.best_epoch) == (0.2, 1)
+
+
+def test_an_equal_score_does_not_replace_the_first(tmp_path: Path) -> None:
+    made, kept = training(tmp_path, [0.2, 0.2])
+    made.trainer.run()
+    assert kept.best_epoch == 1
+
+
+def test_a_network_wrapped_for_several_processes_is_saved_without_the_wrapping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Parallel(nn.Module):
+        """As DistributedDataParallel names things, without its processes."""
+
+        def __init__(self, module: nn.Module) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return self.module(image)
+
+    monkeypatch.setattr(nn.parallel, "DistributedDataParallel", Parallel)
+    network = nn.Conv2d(1, 3, 1)
+    made, kept = training(tmp_path, [0.5], network=network, wrapped=Parallel(network))
+    made.trainer.run()
+    assert list(load(kept.best_path)) == ["weight", "bias"]
+    assert list(load(kept.last_path)["network"]) == ["weight", "bias"]
+
+
+def test_only_the_first_process_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, kept = training(tmp_path, [0.5])
+    monkeypatch.setattr(checkpoints_module.idist, "get_rank", lambda: 1)
+    made.trainer.run()
+    assert list(tmp_path.iterdir()) == []
+    assert kept.best_metric == 0.5
+
+
+@pytest.mark.parametrize("stop", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_disk_that_fills_up_leaves_the_former_checkpoint_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: BaseException
+) -> None:
+    path = tmp_path / "model.pt"
+    save_aside({"weight": torch.ones(3)}, path)
+
+    def half(content: object, file: Path) -> None:
+        Path(file).write_bytes(b"PK half")
+        raise stop
+
+    monkeypatch.setattr(torch, "save", half)
+    with pytest.raises(type(stop)):
+        save_aside({"weight": torch.zeros(3)}, path)
+    assert load(path)["weight"].tolist() == [1, 1, 1]
+    assert [file.name for file in tmp_path.iterdir()] == ["model.pt"]
