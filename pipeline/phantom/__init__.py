@@ -8,7 +8,7 @@
 No patient is involved: sizes and positions are drawn around an adult's.
 """
 
-from pipeline.phantom.anatomy import Label
+from pipeline.phantom.parts import Label
 from pipeline.phantom.radiograph import FILM_LABELS, Radiograph, radiograph
 from pipeline.phantom.slices import CtSeries, ct_series
 from pipeline.phantom.thorax import Thorax, thorax

@@ -36,34 +36,35 @@ __all__ = ["build_parts"]
 def build_parts(habitus: Habitus) -> tuple[Part, ...]:
     """All parts of one thorax, from the skin inwards."""
     h = habitus
-    sides = (RIGHT, LEFT)
-    column, paraspinal, bones_of_the_spine = spine(h)
-    domes = {side: dome(h, side) for side in sides}
-    vessels = great_vessels(h)
-    heart = heart(h)
+    column, paraspinal, vertebrae = spine(h)
+    pump = heart(h)
+    vessels, tubes = great_vessels(h), airways()
+    right_dome, left_dome = domes = tuple(dome(h, side) for side in SIDES)
     middle = convex(ellipsoid((0, 0, 0), (h.mediastinum_mm, 46, inf)), ellipsoid((0, 0, 0), (inf, inf, 150)))
-    airways = airways()
-    lungs = {side: lung(h, side) for side in sides}
-    lung_holes = (heart, middle, column, paraspinal, *vessels, *airways, *domes.values())
-    opacities = opacities(h, lungs[h.opacity_side], lung_holes)
-    gas = stomach_gas(h)
+    right_lung, left_lung = lungs = tuple(lung(h, side) for side in SIDES)
+    lung_holes = (pump, middle, column, paraspinal, *vessels, *tubes, *domes)
+    disease = opacities(h, right_lung if h.opacity_side == RIGHT else left_lung, lung_holes)
 
     parts = [
         *layer("skin", envelope(h, 0.0), SKIN_HU - AIR_HU, Label.BODY),
         *layer("fat", envelope(h, h.skin_mm), FAT_HU - SKIN_HU),
         *layer("muscle", muscle(h), MUSCLE_HU - FAT_HU),
-        *(Part("liver" if s == RIGHT else "spleen", domes[s], 10.0, Label.ABDOMEN) for s in sides),
-        *(Part("stomach gas", bubble, -1000.0, Label.ABDOMEN) for bubble in gas),
-        Part("mediastinal fat", middle, -80.0, Label.MEDIASTINUM, (heart, column, *vessels, *airways, *domes.values())),
-        *layer(
-            "great vessel", vessels, BLOOD_HU - MUSCLE_HU, Label.MEDIASTINUM, (heart, column, *airways, *domes.values())
+        Part("liver", right_dome, 10.0, Label.ABDOMEN),
+        Part("spleen and stomach", left_dome, 10.0, Label.ABDOMEN),
+        *layer("stomach gas", stomach_gas(h), -1000.0, Label.ABDOMEN),
+        Part("mediastinal fat", middle, -80.0, Label.MEDIASTINUM, (pump, column, *vessels, *tubes, *domes)),
+        *layer("great vessel", vessels, BLOOD_HU - MUSCLE_HU, Label.MEDIASTINUM, (pump, column, *tubes, *domes)),
+        Part("heart", pump, BLOOD_HU - MUSCLE_HU, Label.HEART, (column, *domes)),
+        Part("right lung", right_lung, h.lung_hu - MUSCLE_HU, Label.RIGHT_LUNG, lung_holes),
+        Part("left lung", left_lung, h.lung_hu - MUSCLE_HU, Label.LEFT_LUNG, lung_holes),
+        *(
+            part
+            for side, solid in zip(SIDES, lungs, strict=True)
+            for part in lung_vessels(h, solid, lung_holes, side, disease)
         ),
-        Part("heart", heart, BLOOD_HU - MUSCLE_HU, Label.HEART, (column, *domes.values())),
-        *(Part("lung", lungs[s], h.lung_hu - MUSCLE_HU, lung_label(s), lung_holes) for s in sides),
-        *(part for s in sides for part in lung_vessels(h, lungs[s], lung_holes, s, opacities)),
-        *opacities,
-        *layer("airway", airways, AIR_HU - MUSCLE_HU, Label.TRACHEA),
-        *bones_of_the_spine,
+        *disease,
+        *layer("airway", tubes, AIR_HU - MUSCLE_HU, Label.TRACHEA),
+        *vertebrae,
         *ribs(h),
         *shoulder_girdle(h),
     ]
@@ -79,7 +80,3 @@ def _scaled(parts: list[Part], scale: tuple[float, float, float]) -> tuple[Part,
         replace(part, solid=grown[id(part.solid)], holes=tuple(grown[id(hole)] for hole in part.holes))
         for part in parts
     )
-
-
-def lung_label(side: int) -> Label:
-    return Label.RIGHT_LUNG if side == RIGHT else Label.LEFT_LUNG

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import inf
-
 from pipeline.phantom.habitus import Habitus
 from pipeline.phantom.parts import RIGHT, tube
 from pipeline.phantom.quadrics import Array, convex, ellipsoid, half_space, paraboloid, rotation
@@ -15,6 +13,7 @@ _DOME_MM = -205.0  # centre of a resting diaphragm's dome
 
 
 def lung(h: Habitus, side: int) -> Array:
+    """One lung as it would be without heart, mediastinum, spine and diaphragm, which are cut out of it."""
     top = 134 + h.apex_mm[0 if side == RIGHT else 1]
     return convex(
         paraboloid((side * 50, -2, top), (84, 62)),
@@ -26,16 +25,19 @@ def lung(h: Habitus, side: int) -> Array:
 
 
 def dome(h: Habitus, side: int) -> Array:
+    """What lies under one half of the diaphragm: liver, or spleen and stomach."""
     lift = h.dome_right_mm if side == RIGHT else h.dome_left_mm
     return convex(ellipsoid((side * 62, -8, _DOME_MM + lift), (96, 108, 92)), cage(0.0))
 
 
 def heart(h: Habitus) -> Array:
+    """The heart, its apex to the left, forwards and down."""
     centre = (22 + h.heart_shift_mm, -26, -92 + 0.35 * (h.dome_right_mm + h.dome_left_mm) / 2)
     return convex(ellipsoid(centre, h.heart_radii_mm, rotation(y_deg=h.heart_tilt_deg) @ rotation(z_deg=-25)))
 
 
 def great_vessels(h: Habitus) -> list[Array]:
+    """Aorta, pulmonary arteries and vena cava; they overlap."""
     r = h.aorta_mm
     return [
         tube((23, 36, -200), (20, 30, 40), r),  # descending aorta
@@ -51,6 +53,7 @@ def great_vessels(h: Habitus) -> list[Array]:
 
 
 def airways() -> list[Array]:
+    """Trachea and both main bronchi."""
     carina = (1.0, 12.0, 32.0)
     return [
         tube((0, -8, 240), carina, 8.5),
@@ -60,5 +63,6 @@ def airways() -> list[Array]:
 
 
 def stomach_gas(h: Habitus) -> list[Array]:
+    """The bubble under the left dome, in those who have one."""
     r = h.stomach_mm
     return [convex(ellipsoid((58, -12, _DOME_MM + h.dome_left_mm + 84 - r), (1.5 * r, r, 0.75 * r)))] if r else []

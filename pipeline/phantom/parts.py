@@ -8,7 +8,6 @@ from enum import IntEnum
 from math import inf
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from pipeline.phantom.quadrics import Array, convex, ellipsoid, frame_along
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.phantom.anatomy import Label
+from pipeline.phantom.parts import Label
 from pipeline.phantom.quadrics import Array, rotation
 from pipeline.phantom.thorax import RAS_TO_LPS, Thorax
 

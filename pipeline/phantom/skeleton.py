@@ -35,7 +35,7 @@ def spine(h: Habitus) -> tuple[Array, Array, list[Part]]:
         for name, at, half in (("vertebra", z, 11.5), ("end plate", z + 10, 1.6), ("end plate", z - 10, 1.6)):
             slab = ellipsoid(place(at), (half, inf, inf), axes)
             parts.append(Part(name, convex(slab, column), bone, Label.SPINE))
-        for s in (RIGHT, LEFT):
+        for s in SIDES:
             pedicle = convex(ellipsoid(place(z + 4, s * 13, 22), (5, 10, 6)))
             process = convex(ellipsoid(place(z + 2, s * 24, 32), (15, 5, 5), rotation(z_deg=s * 18)))
             parts += layer("vertebral arch", [pedicle, process], 220 * h.bone_density, Label.SPINE, (column,))
@@ -50,7 +50,7 @@ def ribs(h: Habitus) -> list[Part]:
     """Twelve pairs: the shell between two ellipsoids, cut by slanting slabs — curved tubes with a flat section."""
     bone = 1500 * h.bone_density
     parts = []
-    for s in (RIGHT, LEFT):
+    for s in SIDES:
         normal = np.array([s * h.rib_slope, -h.rib_droop, 1.0])
         axes = frame_along(normal)
         medial = half_space((-s, 0, 0), (s * 17.0, 0, 0))
@@ -69,9 +69,10 @@ def ribs(h: Habitus) -> list[Part]:
 
 
 def shoulder_girdle(h: Habitus) -> list[Part]:
+    """Sternum, clavicles, shoulder blades and upper arms."""
     bone = 1000 * h.bone_density
     parts = [Part("sternum", convex(ellipsoid((0, -106, -5), (19, 6, 82))), 0.3 * bone, Label.BONES)]
-    for s in (RIGHT, LEFT):
+    for s in SIDES:
         inner, middle, outer = np.array([[s * 14, -58, 98], [s * 82, -52, 113], [s * 152, 8, 130]], float)
         parts += layer(
             "clavicle",

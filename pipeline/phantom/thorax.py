@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.phantom.anatomy import AIR_HU, Label, Part, build_parts
+from pipeline.phantom.anatomy import build_parts
 from pipeline.phantom.habitus import Habitus, draw_habitus
+from pipeline.phantom.parts import AIR_HU, Label, Part
 from pipeline.phantom.quadrics import Array, bounds, contains, extents, in_frame, ray_interval, union_length
 
 __all__ = ["RAS_TO_LPS", "Thorax", "thorax"]

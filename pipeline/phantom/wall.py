@@ -18,19 +18,18 @@ def envelope(h: Habitus, depth_mm: float) -> list[Array]:
     if h.breast_mm:
         b, droop = h.breast_mm - depth_mm, rotation(x_deg=-28)
         centre_y = -100 - 0.5 * h.fat_mm
-        breasts = [
-            convex(ellipsoid((s * 74, centre_y, -62), (b * 1.15, b * 0.75, b * 1.6), droop)) for s in (RIGHT, LEFT)
-        ]
+        breasts = [convex(ellipsoid((s * 74, centre_y, -62), (b * 1.15, b * 0.75, b * 1.6), droop)) for s in SIDES]
     return [_torso(h, fat), *_shoulders(0.6 * fat), _neck(0.4 * fat), *breasts]
 
 
 def muscle(h: Habitus) -> list[Array]:
+    """All within the fat; the organs are cut into it."""
     return [_torso(h, 0.0), *_shoulders(0.0), _neck(0.0)]
 
 
 def _torso(h: Habitus, grow_mm: float) -> Array:
     wall = h.muscle_mm + grow_mm
-    slopes = [half_space((0.40 * s, 0, 0.92), (s * 55, 0, 176 + 0.4 * grow_mm)) for s in (RIGHT, LEFT)]
+    slopes = [half_space((0.40 * s, 0, 0.92), (s * 55, 0, 176 + 0.4 * grow_mm)) for s in SIDES]
     # Chest and back recede towards the neck.
     faces = [
         half_space((0, -0.75, 0.66), (0, -92 - 1.2 * grow_mm, 96)),
@@ -42,7 +41,7 @@ def _torso(h: Habitus, grow_mm: float) -> Array:
 def _shoulders(grow_mm: float) -> list[Array]:
     """Deltoids, and arms held away from the chest."""
     solids = []
-    for s in (RIGHT, LEFT):
+    for s in SIDES:
         solids.append(
             convex(ellipsoid((s * 150, 18, 92), (68 + grow_mm, 48 + grow_mm, 50 + grow_mm), rotation(y_deg=s * 28)))
         )

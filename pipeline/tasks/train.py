@@ -67,7 +67,8 @@ def train(
     settings: dict[str, Any] = parse_overrides(tuple(overrides), source.config("train"))
     for split in ("training", "validation"):
         load_cases(datalist, split)
-    labels = dict(enumerate(read_datalist(datalist).labels))
+    content = read_datalist(datalist)
+    labels = dict(enumerate(content.labels))
     notes: list[str] = []
     if resume:
         if out is not None and out.resolve() != source.root:
@@ -82,7 +83,8 @@ def train(
     else:
         if labels != source.labels("train"):
             notes.append(f"The classes are the datalist's: {', '.join(labels.values())}.")
-        bundle = copy_bundle(source, out or default_folder(source, "train"), labels)
+        trained_on = f"{content.name} ({len(content.training)} training cases)"
+        bundle = copy_bundle(source, out or default_folder(source, "train"), labels, settings, trained_on)
     settings["datalist"] = str(datalist.resolve())
 
     with quiet_libraries():

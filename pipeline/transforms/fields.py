@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch.nn.functional import avg_pool2d, interpolate
+from torch.nn.functional import interpolate
 
 __all__ = ["box_blur", "position_grid", "upsampled"]
 
@@ -22,18 +22,27 @@ def upsampled(coarse: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
 def box_blur(field: torch.Tensor, radius: int) -> torch.Tensor:
     """Two passes of a box filter: a triangular kernel, close enough to a Gaussian for a soft edge.
 
+    Running sums make the cost independent of the radius. At the border the mean is over what lies inside.
+
     Args:
         field: Shape (W, H).
         radius: Half-width of the box in pixels; 0 returns the field unchanged.
     """
     if radius < 1:
         return field
-    size = 2 * radius + 1
-    out = field[None, None]
-    for _ in range(2):
-        out = avg_pool2d(out, kernel_size=(size, 1), stride=1, padding=(radius, 0), count_include_pad=False)
-        out = avg_pool2d(out, kernel_size=(1, size), stride=1, padding=(0, radius), count_include_pad=False)
-    return out[0, 0]
+    for axis in (0, 1, 0, 1):
+        field = _box_mean(field, radius, axis)
+    return field
+
+
+def _box_mean(field: torch.Tensor, radius: int, axis: int) -> torch.Tensor:
+    size = field.shape[axis]
+    place = torch.arange(size, device=field.device)
+    first, end = (place - radius).clamp(min=0), (place + radius + 1).clamp(max=size)
+    start = torch.zeros_like(field.narrow(axis, 0, 1))
+    sums = torch.cat([start, field.cumsum(axis)], dim=axis)
+    count = (end - first).reshape(-1, 1) if axis == 0 else (end - first)
+    return (sums.index_select(axis, end) - sums.index_select(axis, first)) / count
 
 
 def position_grid(shape: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:

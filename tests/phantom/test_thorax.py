@@ -5,7 +5,7 @@ import pytest
 from nibabel.affines import apply_affine
 
 from pipeline.phantom import Label, Thorax, thorax
-from pipeline.phantom.anatomy import Part
+from pipeline.phantom.parts import Part
 from pipeline.phantom.quadrics import convex, ellipsoid, rotation
 
 TURNED = rotation(12, -20, 31)

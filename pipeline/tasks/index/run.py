@@ -257,6 +257,10 @@ def _subject_rule(options: SubjectOptions, pairs: Sequence[Pair]) -> Callable[[P
         why = "its name does not match --subject-pattern"
         return lambda pair, case: (subject_by_pattern(pattern, pair), why)
     if options.tag:
+        from pydicom.datadict import tag_for_keyword
+
+        if tag_for_keyword(options.tag) is None:
+            raise InvalidOption(f"--subject-tag {options.tag}: DICOM has no such keyword. Write it as in PatientID.")
         return lambda pair, case: (case.tagged_subject or None, f"it has no {options.tag}")
     return lambda pair, case: (case.tagged_subject or pair.name, "")
 

@@ -8,6 +8,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
 
 from pipeline.datalist import load_cases, pixel_digest
 from pipeline.errors import InvalidDatalist, InvalidOption, InvalidSplit, MissingFile, OutputExists, UnknownLabel
@@ -30,6 +32,28 @@ FEW = IndexOptions(split=SplitOptions(folds=1), workers=1)
 def index(small_set, *mask_folders, options=FEW, **changes):
     folders = [small_set.root / name for name in mask_folders] or [small_set.masks]
     return index_set(small_set.images, folders, small_set.output, replace(options, **changes))
+
+
+def film(path, *, seed, patient="Doe", study="1.2", series=None, slice_mm=0.0):
+    """A DICOM film of 20 rows and 24 columns, or a CT slice if it is of a series."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
+    meta.MediaStorageSOPInstanceUID = f"1.2.3.{seed}"
+    header = Dataset()
+    header.file_meta = meta
+    header.SOPClassUID, header.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    header.PatientID, header.StudyInstanceUID, header.Modality = patient, study, "CT" if series else "CR"
+    header.Rows, header.Columns, header.SamplesPerPixel = 20, 24, 1
+    header.PhotometricInterpretation, header.PixelRepresentation = "MONOCHROME2", 0
+    header.BitsAllocated, header.BitsStored, header.HighBit = 16, 12, 11
+    if series:
+        header.SeriesInstanceUID, header.PixelSpacing = f"1.2.9.{series}", [1, 1]
+        header.ImageOrientationPatient, header.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [0, 0, slice_mm]
+    pixels = np.random.default_rng(seed).integers(0, 4096, (20, 24)).astype("<u2")
+    header.PixelData = pixels.tobytes()
+    header.save_as(path, enforce_file_format=True)
 
 
 def refused(result) -> dict[str, str]:
@@ -201,6 +225,52 @@ def test_subject_by_pattern(small_set):
 def test_only_one_source_of_subjects_is_allowed(small_set):
     with pytest.raises(InvalidOption, match="one place"):
         index(small_set.cases(5), subjects=SubjectOptions(pattern="(.)", tag="PatientID"))
+
+
+def test_dicom_subject_is_the_patient_or_the_tag_asked_for(small_set):
+    for k in range(6):
+        film(small_set.images / f"{k}.dcm", seed=k, patient=f"Doe{k // 2}", study=f"1.2.{k}")
+        small_set.mask(f"{k}.png")
+    by_patient = index(small_set)
+    assert sum(by_patient.datalist.split["subjects"].values()) == 3
+    assert by_patient.datalist.modality == "CR"
+    assert "Doe" not in small_set.output.read_text()
+    by_study = index(small_set, subjects=SubjectOptions(tag="StudyInstanceUID"), overwrite=True)
+    assert sum(by_study.datalist.split["subjects"].values()) == 6
+    with pytest.raises(InvalidOption, match="no such keyword"):
+        index(small_set, subjects=SubjectOptions(tag="Patient"), overwrite=True)
+
+
+def test_files_without_the_tag_are_refused(small_set):
+    small_set.cases(4)
+    with pytest.raises(InvalidDatalist, match="no StudyInstanceUID"):
+        index(small_set, subjects=SubjectOptions(tag="StudyInstanceUID"))
+
+
+def test_folder_of_a_dicom_series_is_one_volume_if_its_mask_is(small_set):
+    for name in ("p1", "p2", "p3"):
+        for k in range(4):
+            film(
+                small_set.images / name / f"s{9 - k}.dcm",
+                seed=ord(name[1]) * 10 + k,
+                series=name[1],
+                slice_mm=5.0 * k,
+                patient=name,
+            )
+        mask = np.zeros((24, 20, 4), np.uint8)
+        mask[3:9, 3:9, 1:3] = 1
+        volume(small_set.masks / f"{name}.nii.gz", mask)
+    result = index(small_set)
+    assert sorted(by_name(result)) == [f"{name}#slice={k}" for name in ("p1", "p2", "p3") for k in (1, 2)]
+    case = by_name(result)["p2#slice=1"]
+    assert case["image_sha256"] == pixel_digest(read_picture(small_set.images / "p2#slice=1").array)
+
+
+def test_slices_of_a_series_stay_single_if_their_masks_do(small_set):
+    for k in range(4):
+        film(small_set.images / f"s{k}.dcm", seed=k, series="1", slice_mm=5.0 * k, patient=str(k))
+        small_set.mask(f"s{k}.png")
+    assert sorted(by_name(index(small_set))) == ["s0.dcm", "s1.dcm", "s2.dcm", "s3.dcm"]
 
 
 def test_split_column_is_followed(small_set):

@@ -1,0 +1,7 @@
+"""MONAI bundles on disk: finding them, reading their configs without running them, copying and editing them."""
+
+from pipeline.bundle.copying import copy_bundle
+from pipeline.bundle.find import Bundle, find_bundle, shipped_bundles
+from pipeline.bundle.overrides import parse_overrides
+
+__all__ = ["Bundle", "copy_bundle", "find_bundle", "parse_overrides", "shipped_bundles"]

@@ -1,0 +1,102 @@
+"""A copy of a bundle that describes what it is going to be trained on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.bundle.editing import edit_config
+from pipeline.bundle.find import SUFFIXES, Bundle
+from pipeline.errors import InvalidBundle, OutputExists
+
+__all__ = ["copy_bundle"]
+
+
+def copy_bundle(
+    bundle: Bundle,
+    out: Path,
+    labels: Mapping[int, str],
+    settings: Mapping[str, Any] | None = None,
+    trained_on: str | None = None,
+) -> Bundle:
+    """A copy of a bundle without weights, data and results, for a training of its own.
+
+    The copy describes what it will be: its configs carry the class names and the settings, each config those whose key
+    it has, so that training, evaluation and inference agree on them; its metadata and documents no longer speak of the
+    data and scores of the original. It appears under its name when it is whole.
+
+    Args:
+        bundle: The original, which stays as it is.
+        out: Folder of the copy.
+        labels: Class index → name.
+        settings: Overrides by MONAI's nested keys, such as {"image_size": [128, 128], "network_def#norm": "BATCH"}.
+        trained_on: What the weights to come are trained on, for the metadata.
+    Raises:
+        OutputExists: if `out` is there and not empty.
+        InvalidBundle: if a config cannot be edited.
+    """
+    out = out.resolve()
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputExists(f"{out} exists. Give another folder with -o, or continue that training with --resume.")
+    # A folder that is there already may be the working folder or a mounted disk: it stays, and is filled.
+    fill = out.is_dir()
+    aside = (out if fill else out.parent) / f".part-{out.name}"
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        shutil.copytree(bundle.root, aside, ignore=lambda folder, names: _left_out(bundle.root, folder, names))
+        (aside / "models").mkdir()
+        changes: dict[str, Any] = dict(settings or {})
+        if dict(labels) != bundle.labels("train"):
+            changes["labels"] = dict(labels)
+        for config in sorted((aside / "configs").iterdir()):
+            if config.suffix in SUFFIXES and config.stem not in ("metadata", "tracking"):
+                edit_config(config, changes)
+        _describe(aside, labels, trained_on)
+        if fill:
+            # `configs` last: it makes the folder a bundle.
+            for part in sorted(aside.iterdir(), key=lambda path: path.name == "configs"):
+                part.replace(out / part.name)
+        else:
+            aside.replace(out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return Bundle(out, out.name)
+
+
+def _left_out(root: Path, folder: str, names: list[str]) -> set[str]:
+    """What a copy does not take along: at the top the products of other runs, and hidden files everywhere."""
+    products = {"models", "eval", "data", "runs", "mlruns"} if Path(folder) == root else set()
+    return {name for name in names if name.startswith(".") or name == "__pycache__" or name in products}
+
+
+def _describe(root: Path, labels: Mapping[int, str], trained_on: str | None) -> None:
+    """Let `metadata.json` and `docs` speak of the copy."""
+    metadata = root / "configs" / "metadata.json"
+    if metadata.is_file():
+        content = json.loads(metadata.read_text(encoding="utf-8"))
+        try:
+            output = content["network_data_format"]["outputs"]["pred"]
+        except (KeyError, TypeError) as error:
+            raise InvalidBundle(
+                f"{metadata.name}: does not describe the output `pred`; expected network_data_format.outputs.pred, "
+                "as in MONAI's bundle specification. Add it to the bundle."
+            ) from error
+        channels = {str(index): name for index, name in labels.items()}
+        if output.get("channel_def") != channels:
+            output |= {"channel_def": channels, "num_channels": len(labels)}
+            named = ", ".join(f"{index} {name}" for index, name in labels.items())
+            content["label_classes"] = f"single channel, {named}"
+            content["pred_classes"] = f"{len(labels)} channels, {named}"
+        if trained_on is not None:
+            content |= {"version": "0.1.0", "changelog": {"0.1.0": f"Trained on {trained_on}"}, "data_source": trained_on}
+            content["description"] = f"Segmentation of {', '.join(list(labels.values())[1:])}, trained on {trained_on}."
+            content.pop("references", None)
+        metadata.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    if trained_on is not None:
+        shutil.rmtree(root / "docs", ignore_errors=True)
+        (root / "docs").mkdir()
+        card = f"# {', '.join(list(labels.values())[1:])}\n\nTrained on {trained_on}. Not evaluated yet.\n"
+        (root / "docs" / "README.md").write_text(card, encoding="utf-8")

@@ -1,0 +1,94 @@
+"""Finding a bundle by name or path, and reading what its configs say without running it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from pipeline.errors import InvalidBundle
+
+__all__ = ["SUFFIXES", "Bundle", "find_bundle", "shipped_bundles"]
+
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A MONAI bundle on disk.
+
+    Attributes:
+        root: The folder that holds `configs/` and `models/`.
+        name: The folder's name.
+    """
+
+    root: Path
+    name: str
+
+    def config(self, kind: str) -> Path:
+        """Path of `configs/<kind>.yaml` (or .yml, .json).
+
+        Raises: InvalidBundle: if the bundle has no such config.
+        """
+        for suffix in SUFFIXES:
+            path = self.root / "configs" / f"{kind}{suffix}"
+            if path.is_file():
+                return path
+        raise InvalidBundle(
+            f"{self.root}: no configs/{kind}.yaml; expected a MONAI bundle that can be used for this. "
+            f"It has: {', '.join(sorted(p.name for p in (self.root / 'configs').glob('*'))) or 'nothing'}."
+        )
+
+    @property
+    def metadata(self) -> Path:
+        """Path of `configs/metadata.json`."""
+        return self.root / "configs" / "metadata.json"
+
+    @property
+    def tracking(self) -> Path | None:
+        """Path of `configs/tracking.json`, if there is one."""
+        path = self.root / "configs" / "tracking.json"
+        return path if path.is_file() else None
+
+    @property
+    def weights(self) -> Path:
+        """Path of the best weights, there or not."""
+        return self.root / "models" / "model.pt"
+
+    def labels(self, kind: str = "inference") -> dict[int, str]:
+        """Class index → name, as the config says."""
+        try:
+            content = yaml.safe_load(self.config(kind).read_text(encoding="utf-8"))
+            return {int(index): str(name) for index, name in content["labels"].items()}
+        except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
+            raise InvalidBundle(
+                f"{self.config(kind)}: no readable `labels`; expected a line such as "
+                "`labels: {0: background, 1: lung}`. Add it."
+            ) from error
+
+
+def shipped_bundles() -> dict[str, Path]:
+    """The bundles that came with the installation, by name."""
+    package = Path(__file__).parent.parent
+    # In an installed package they lie inside it; in a checkout beside it.
+    for folder in (package / "_shipped" / "bundles", package.parent / "bundles"):
+        if folder.is_dir():
+            return {p.name: p for p in sorted(folder.iterdir()) if (p / "configs").is_dir()}
+    return {}
+
+
+def find_bundle(name_or_path: str) -> Bundle:
+    """The bundle of that path, of that name under `bundles/`, or of that name among the shipped ones.
+
+    Raises: InvalidBundle: if there is none, with the names that there are.
+    """
+    path = Path(name_or_path).expanduser()
+    for root in (path, Path("bundles") / name_or_path, shipped_bundles().get(name_or_path)):
+        if root is not None and (root / "configs").is_dir():
+            return Bundle(root.resolve(), root.resolve().name)
+    if path.exists():
+        raise InvalidBundle(f"{path}: not a bundle, it has no folder `configs`. Give the folder that holds `configs`.")
+    raise InvalidBundle(
+        f"There is no bundle '{name_or_path}'. Give a bundle's folder, or one of: {', '.join(shipped_bundles())}."
+    )

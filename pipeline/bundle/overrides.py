@@ -1,0 +1,59 @@
+"""`key=value` on the command line, as MONAI's overrides."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.errors import InvalidOption
+
+__all__ = ["parse_overrides", "split_key"]
+
+
+def split_key(key: str) -> list[str]:
+    """The parts of a nested key, `a#b` or `a::b`."""
+    return re.split(r"#|::", key)
+
+
+class _Values(yaml.SafeLoader):
+    """YAML, in which 1e-3 is a number as it is everywhere else, and no text for want of a point."""
+
+
+_Values.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def parse_overrides(pairs: tuple[str, ...], config: Path) -> dict[str, Any]:
+    """`key=value` pairs as MONAI's override, values read as YAML.
+
+    Args:
+        pairs: Such as "max_epochs=5" or "train#dataset#cache_rate=0.5".
+        config: The config that they override, for telling a mistyped key. The settings of the `tracking.json` beside
+            it, such as `run_name`, may be overridden too.
+    Raises: InvalidOption: if a pair has no "=", or its first part is no key of the config.
+    """
+    import difflib
+
+    keys = list(yaml.safe_load(config.read_text(encoding="utf-8")))
+    tracking = config.parent / "tracking.json"
+    settings = json.loads(tracking.read_text(encoding="utf-8")).get("configs", {}) if tracking.is_file() else {}
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise InvalidOption(f"'{pair}' is not an override; expected key=value, such as max_epochs=5.")
+        top = split_key(key)[0]
+        if top not in keys and top not in settings:
+            near = difflib.get_close_matches(top, keys, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else f" Its keys: {', '.join(keys)}."
+            raise InvalidOption(f"'{top}' is no key of {config.name}.{hint}")
+        try:
+            found[key] = yaml.load(value, Loader=_Values)  # a SafeLoader
+        except yaml.YAMLError as error:
+            raise InvalidOption(f"The value of '{pair}' is not YAML: {str(error).splitlines()[0]}.") from error
+    return found
