@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from pipeline.datalist import Finding
     from pipeline.tasks.index import IndexResult
 
@@ -91,7 +93,7 @@ def command(
     test_only: bool,
     workers: int | None,
 ) -> int:
-    r"""Pair IMAGES with MASKS, check them, split them by subject and write a datalist.
+    """Pair IMAGES with MASKS, check them, split them by subject and write a datalist.
 
     IMAGES and MASKS are folders, globs or files. Masks are paired by name; usual endings such as _mask do not
     matter. Give several MASKS where each case has several mask files, and --merge or --class-names with them.
@@ -103,7 +105,8 @@ def command(
     planar index images masks --subjects index.csv:patient -o datalist.json
     planar index images left_masks right_masks --class-names left_lung,right_lung -o datalist.json
     planar index images masks --colours '#000000=background,#0000ff=lung' --test-only -o external.json
-    """
+    """  # noqa: D301  (click reads the backspace as: keep the lines)
+    from pipeline.cli.progress import progress_bar
     from pipeline.errors import InvalidOption
     from pipeline.split import Fractions
     from pipeline.tasks.index import (
@@ -138,42 +141,17 @@ def command(
         workers=workers,
         overwrite=overwrite,
     )
-    with _ProgressBar() as bar:
-        result = index_set(images, masks, output, options, on_progress=bar.show)
+    with progress_bar("files") as bar:
+        stages: dict[str, TaskID] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in stages:
+                stages[stage] = bar.add_task(stage, total=total)
+            bar.update(stages[stage], completed=done)
+
+        result = index_set(images, masks, output, options, on_progress=show)
     click.echo(summary(result))
     return 1 if result.datalist.refused else 0
-
-
-class _ProgressBar:
-    """One bar a stage, with rate and time left, on stderr."""
-
-    def __enter__(self) -> _ProgressBar:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._tasks: dict[str, int] = {}
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
-        self._progress.start()
-        return self
-
-    def show(self, stage: str, done: int, total: int) -> None:
-        from rich.progress import TaskID
-
-        if stage not in self._tasks:
-            self._tasks[stage] = self._progress.add_task(stage, total=total, rate="")
-        number = TaskID(self._tasks[stage])
-        speed = self._progress.tasks[number].speed
-        self._progress.update(number, completed=done, rate=f"{speed:.0f}/s" if speed else "")
-
-    def __exit__(self, *_error: object) -> None:
-        self._progress.stop()
 
 
 def summary(result: IndexResult) -> str:
@@ -213,5 +191,5 @@ def _findings(word: str, findings: Sequence[Finding]) -> list[str]:
         those = [finding for finding in findings if finding.code == code]
         names = ", ".join(Path(finding.file).name for finding in those[:NAMES_SHOWN])
         more = f" and {count - NAMES_SHOWN} more" if count > NAMES_SHOWN else ""
-        lines.append(f"{word}: {count} {code.replace('_', ' ')}: {names}{more}: {those[0].reason}.")
+        lines.append(f"{word}: {count} {code.replace('_', ' ')}: {names}{more}: {those[0].reason.rstrip('.')}.")
     return lines

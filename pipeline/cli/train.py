@@ -40,16 +40,23 @@ def command(
         progress.stop()
     for note in result.notes:
         click.echo(f"Note: {note}")
-    click.echo(
-        f"Trained {result.epochs} epochs in {result.seconds / 60:.1f} min; best validation Dice "
-        f"{result.best_metric:.4f} at epoch {result.best_epoch}."
-    )
     folder = _shown(result.bundle.root)
-    click.echo(f"Bundle:  {folder}  (weights in models/model.pt)")
+    told = f"Trained {result.epochs} epochs in {result.seconds / 60:.1f} min"
+    if result.best_epoch:
+        click.echo(f"{told}; best validation Dice {result.best_metric:.4f} at epoch {result.best_epoch}.")
+        click.echo(f"Bundle:  {folder}  (weights in models/model.pt)")
+    else:
+        click.echo(
+            f"{told}, but never validated: there are no best weights. Train for at least val_interval epochs: "
+            f"planar train {folder} --data {datalist} --resume max_epochs=…",
+            err=True,
+        )
     if result.run_id:
         from pipeline.cli.where import mlflow_hint
 
         click.echo(f"MLflow:  run {result.run_id}; {mlflow_hint()}")
+    if not result.best_epoch:
+        return 1
     click.echo(f"Next:    planar evaluate {folder} --data {datalist} --split test")
     return 0
 
