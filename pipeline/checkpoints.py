@@ -15,7 +15,7 @@ from torch import nn
 
 from pipeline.atomic import written_aside
 
-__all__ = ["Checkpoints", "LastCheckpoint", "save_aside"]
+__all__ = ["Checkpoints", "save_aside"]
 
 
 def save_aside(content: Any, path: Path) -> None:
@@ -35,10 +35,12 @@ class Checkpoints:
         folder: Where both files are written. `model.pt` is a plain state dict, as bundles have it.
         state: What `last.pt` holds, each with `state_dict()`; must have "network". The trainer and this object are
             added when the handler is attached to the trainer.
+        best: Which of them is validated, and so becomes `model.pt`.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], state: Mapping[str, Any], best: str = "network") -> None:
         self.folder = Path(folder)
+        self.best = best
         self.state: dict[str, Any] = {**state, "best": self}
         self.best_metric = float("-inf")
         self.best_epoch = 0
@@ -71,7 +73,7 @@ class Checkpoints:
             self.best_epoch = int(self.state["trainer"].state.epoch)
             self.state["trainer"].state.best_validation = metric  # for whoever shows the progress
         if idist.get_rank() == 0:
-            save_aside(_weights(self.state["network"]), self.best_path)
+            save_aside(_weights(self.state[self.best]), self.best_path)
 
     def save_last(self, trainer: Engine) -> None:
         """Write `last.pt` after an epoch."""
@@ -86,21 +88,6 @@ class Checkpoints:
         """Take up a former training's best score."""
         self.best_metric = float(state["best_metric"])
         self.best_epoch = int(state["best_epoch"])
-
-
-class LastCheckpoint:
-    """The trainer's side of `Checkpoints`.
-
-    MONAI's `check_properties` expects each of `train#handlers` to be a mapping with a `_target_`, so a bundle cannot
-    name the shared object there as `"@checkpoints"`.
-    """
-
-    def __init__(self, checkpoints: Checkpoints) -> None:
-        self.checkpoints = checkpoints
-
-    def attach(self, engine: Engine) -> None:
-        """Attach to the trainer, after its validation handler."""
-        self.checkpoints.attach(engine)
 
 
 def _weights(part: Any) -> dict[str, Any]:

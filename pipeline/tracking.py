@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RunRecorder",
-    "TrainingRecorder",
     "ValidationRecorder",
     "executed_config",
     "tracking_uri",
@@ -212,17 +211,6 @@ class RunRecorder:
         for folder, path in files.items():
             if path and Path(path).is_file():
                 self._client.log_artifact(self.run_id, path, artifact_path=folder.split("/")[0])
-
-
-class TrainingRecorder:
-    """The trainer's side of a `RunRecorder`; a mapping in the config, as MONAI's `check_properties` wants it."""
-
-    def __init__(self, recorder: RunRecorder) -> None:
-        self.recorder = recorder
-
-    def attach(self, engine: Engine) -> None:
-        """Attach to the trainer."""
-        self.recorder.attach(engine)
 
 
 class ValidationRecorder:

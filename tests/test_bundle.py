@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 import json
-import re
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from pipeline.bundle import find as find_module
 from pipeline.bundle import Bundle, copy_bundle, find_bundle, parse_overrides, shipped_bundles
+from pipeline.bundle import find as find_module
 from pipeline.errors import InvalidBundle, InvalidOption, OutputExists
 
 LUNG = {0: "background", 1: "lung"}
@@ -213,7 +213,8 @@ def test_a_config_that_cannot_be_edited_is_refused_and_nothing_is_left(tmp_path:
 
 
 def test_settings_go_into_each_config_that_has_the_key(tmp_path: Path) -> None:
-    inference = "size: [256, 256]   # pixels\nnetwork_def: {norm: INSTANCE, channels: [16, 32]}\nlabels: {0: background, 1: lung}\n"
+    network = "network_def: {norm: INSTANCE, channels: [16, 32]}"
+    inference = f"size: [256, 256]   # pixels\n{network}\nlabels: {{0: background, 1: lung}}\n"
     made = make(tmp_path / "source", inference__yaml=inference)
     settings = {"size": [64, 64], "network_def#norm": "BATCH", "network_def#channels#1": 8, "max_epochs": 3}
     copy = copy_bundle(made, tmp_path / "copy", LUNG, settings)

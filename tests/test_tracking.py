@@ -20,7 +20,6 @@ from pipeline.bundle import find_bundle
 from pipeline.errors import TrackingUnreachable
 from pipeline.tracking import (
     RunRecorder,
-    TrainingRecorder,
     ValidationRecorder,
     executed_config,
     tracking_uri,
@@ -62,7 +61,7 @@ def files(store: str, run: Run, folder: str | None = None) -> set[str]:
 
 
 def record(recorder: RunRecorder, **options: Any) -> Training:
-    return Training(train_handlers=[TrainingRecorder(recorder)], val_handlers=[ValidationRecorder(recorder)], **options)
+    return Training(train_handlers=[recorder], val_handlers=[ValidationRecorder(recorder)], **options)
 
 
 # --- a training ---

@@ -34,6 +34,7 @@ def copy_bundle(
         labels: Class index → name.
         settings: Overrides by MONAI's nested keys, such as {"image_size": [128, 128], "network_def#norm": "BATCH"}.
         trained_on: What the weights to come are trained on, for the metadata.
+
     Raises:
         OutputExists: if `out` is there and not empty.
         InvalidBundle: if a config cannot be edited.
@@ -91,7 +92,11 @@ def _describe(root: Path, labels: Mapping[int, str], trained_on: str | None) -> 
             content["label_classes"] = f"single channel, {named}"
             content["pred_classes"] = f"{len(labels)} channels, {named}"
         if trained_on is not None:
-            content |= {"version": "0.1.0", "changelog": {"0.1.0": f"Trained on {trained_on}"}, "data_source": trained_on}
+            content |= {
+                "version": "0.1.0",
+                "changelog": {"0.1.0": f"Trained on {trained_on}"},
+                "data_source": trained_on,
+            }
             content["description"] = f"Segmentation of {', '.join(list(labels.values())[1:])}, trained on {trained_on}."
             content.pop("references", None)
         metadata.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

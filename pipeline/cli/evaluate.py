@@ -11,12 +11,19 @@ import click
 @click.command("evaluate")
 @click.argument("bundle")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--data", "datalist", required=True, type=click.Path(path_type=Path), help="datalist.json of `planar index`.")
 @click.option(
-    "--split", type=click.Choice(["training", "validation", "test"]), default="test", show_default=True,
+    "--data", "datalist", required=True, type=click.Path(path_type=Path), help="datalist.json of `planar index`."
+)
+@click.option(
+    "--split",
+    type=click.Choice(["training", "validation", "test"]),
+    default="test",
+    show_default=True,
     help="Part of the datalist to score.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the tables.  [runs/BUNDLE/evaluate-SPLIT-TIME]")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Folder of the tables.  [runs/BUNDLE/evaluate-SPLIT-TIME]"
+)
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights other than the bundle's models/model.pt.")
 @click.option("--no-tracking", is_flag=True, help="Write no MLflow run.")
 def command(

@@ -10,17 +10,41 @@ import click
 @click.command("infer")
 @click.argument("bundle")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("-o", "--output", "out", type=click.Path(path_type=Path), default=Path("masks"), show_default=True, help="Folder of the masks.")
 @click.option(
-    "--format", "formats", multiple=True, type=click.Choice(["auto", "png", "nifti"]), default=("auto",),
+    "-o",
+    "--output",
+    "out",
+    type=click.Path(path_type=Path),
+    default=Path("masks"),
+    show_default=True,
+    help="Folder of the masks.",
+)
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(["auto", "png", "nifti"]),
+    default=("auto",),
     help="May be given twice. auto: PNG for films and plain pictures, NIfTI for volumes and NIfTI/MHA/NRRD.",
 )
 @click.option("--probabilities", is_flag=True, help="Also write the class probabilities as NIfTI.")
 @click.option("--overlay", is_flag=True, help="Also write pictures with the mask drawn in.")
 @click.option("--tta", is_flag=True, help="Average over the flips that the bundle allows; slower, a little better.")
-@click.option("--checkpoint", "checkpoints", multiple=True, type=click.Path(path_type=Path), help="Other weights; several are averaged.")
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Other weights; several are averaged.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace results that are there.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the bundle's configs/inference.yaml.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key of the bundle's configs/inference.yaml.",
+)
 def command(
     bundle: str,
     inputs: tuple[str, ...],
@@ -35,8 +59,8 @@ def command(
 ) -> int:
     """Segment INPUT (files, folders, globs) with BUNDLE; each mask comes back on its image's own grid.
 
-    DICOM, NIfTI, MHA, NRRD, PNG, JPEG, TIFF and BMP are read. The slices of a volume, or of a DICOM series, are segmented
-    one by one and written as one volume. The pixel values of a mask are class numbers.
+    DICOM, NIfTI, MHA, NRRD, PNG, JPEG, TIFF and BMP are read. The slices of a volume, or of a DICOM series, are
+    segmented one by one and written as one volume. The pixel values of a mask are class numbers.
     """
     from pipeline.cli.progress import progress_bar
     from pipeline.tasks.infer import infer
@@ -61,9 +85,10 @@ def command(
     for refusal in result.refused:
         click.echo(f"Refused: {refusal.reason}", err=True)
     values = ", ".join(f"{index} {name}" for index, name in result.labels.items())
-    click.echo(
-        f"{len(result.masks)} masks ({result.slices} slices) in {result.seconds:.1f} s → {result.out}  (values: {values})"
-    )
+    what = f"{len(result.masks)} masks ({result.slices} slices) in {result.seconds:.1f} s"
+    click.echo(f"{what} → {result.out}  (values: {values})")
     if result.refused:
-        click.echo(f"{len(result.refused)} of {len(result.refused) + len(result.masks)} sources got no mask; see above.")
+        click.echo(
+            f"{len(result.refused)} of {len(result.refused) + len(result.masks)} sources got no mask; see above."
+        )
     return 1 if result.refused else 0

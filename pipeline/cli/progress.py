@@ -84,5 +84,5 @@ class EngineProgress:
         state = engine.state
         if state.max_epochs == 1:
             return "Evaluating"
-        best = getattr(state, "best_validation", None)     # `Checkpoints` puts it there
+        best = getattr(state, "best_validation", None)  # `Checkpoints` puts it there
         return f"Epoch {max(state.epoch, 1)}/{state.max_epochs}" + (f"  best Dice {best:.3f}" if best else "")

@@ -10,8 +10,12 @@ import click
 @click.command("train")
 @click.argument("bundle")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--data", "datalist", required=True, type=click.Path(path_type=Path), help="datalist.json of `planar index`.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the trained bundle.  [runs/BUNDLE/train-TIME]")
+@click.option(
+    "--data", "datalist", required=True, type=click.Path(path_type=Path), help="datalist.json of `planar index`."
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Folder of the trained bundle.  [runs/BUNDLE/train-TIME]"
+)
 @click.option("--resume", is_flag=True, help="Continue the training in the folder BUNDLE from its models/last.pt.")
 @click.option("--no-tracking", is_flag=True, help="Write no MLflow run.")
 def command(

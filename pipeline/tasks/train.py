@@ -59,6 +59,7 @@ def train(
         resume: Continue in place from `models/last.pt`.
         tracking: Whether to record an MLflow run.
         handlers: Ignite handlers for the trainer, such as a progress bar.
+
     Raises:
         InvalidBundle, InvalidDatalist, InvalidOption, OutputExists: before anything is written.
     """
@@ -88,9 +89,7 @@ def train(
     settings["datalist"] = str(datalist.resolve())
 
     with quiet_libraries():
-        workflow = open_workflow(
-            bundle, "train", settings, tracking=tracking, handlers={"train#handlers": [*handlers]}
-        )
+        workflow = open_workflow(bundle, "train", settings, tracking=tracking, handlers={"train#handlers": [*handlers]})
         run_id = run_recorded(workflow, "training_recorder")
         trainer = workflow.parser.get_parsed_content("train#trainer")
         checkpoints = workflow.parser.get_parsed_content("checkpoints")

@@ -21,7 +21,7 @@ __all__ = ["default_folder", "open_workflow", "quiet_libraries", "run_recorded"]
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """No log lines and warnings from the libraries underneath: the command prints one summary, or one error, of its own."""
+    """No log lines and warnings from the libraries underneath: a command prints one summary, or one error."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -20,7 +20,11 @@ SMALL = {"image_size": [64, 64], "num_workers": 0, "batch_size": 4, "max_epochs"
 def stock(command: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:
     """`python -m monai.bundle COMMAND …` with nothing of this test's environment but the installed package."""
     return subprocess.run(
-        [sys.executable, "-m", "monai.bundle", command, *arguments], cwd=cwd, capture_output=True, text=True, timeout=240
+        [sys.executable, "-m", "monai.bundle", command, *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
 
 
@@ -56,11 +60,16 @@ def test_multi_gpu_training_is_training_but_for_the_lines_marked_ddp() -> None:
     assert [line for line in added if not any(word in line for word in allowed)] == []
     # What several processes do not have: the plain device, batch size, network, shuffling and seed.
     keys = sorted(line.strip().split(":")[0].strip('- "$') for line in removed)
-    assert keys == sorted(["device", "batch_size", "network", "shuffle", "shuffle", "monai.utils.set_determinism(seed=@seed)"])
+    assert keys == sorted(
+        ["device", "batch_size", "network", "shuffle", "shuffle", "monai.utils.set_determinism(seed=@seed)"]
+    )
 
 
 def test_all_configs_agree_on_the_network_and_the_labels() -> None:
-    contents = [yaml.safe_load((CONFIGS / f"{kind}.yaml").read_text()) for kind in ("train", "multi_gpu_train", "evaluate", "inference")]
+    contents = [
+        yaml.safe_load((CONFIGS / f"{kind}.yaml").read_text())
+        for kind in ("train", "multi_gpu_train", "evaluate", "inference")
+    ]
     for key in ("network_def", "labels", "image_size"):
         assert all(content[key] == contents[0][key] for content in contents), key
 
@@ -75,7 +84,11 @@ def test_inference_prepares_a_film_as_training_does() -> None:
             if "image" in keys:
                 position = keys.index("image")
                 kept.append(
-                    {k: v[position] if isinstance(v, list) and len(v) == len(keys) > 1 else v for k, v in step.items() if k != "keys"}
+                    {
+                        k: v[position] if isinstance(v, list) and len(v) == len(keys) > 1 else v
+                        for k, v in step.items()
+                        if k != "keys"
+                    }
                 )
         return kept
 
@@ -90,7 +103,9 @@ def test_inference_prepares_a_film_as_training_does() -> None:
 @pytest.mark.slow
 def test_the_metadata_are_valid(tmp_path: Path) -> None:
     schema = ROOT.parent.parent / "configs" / "schemas" / "bundle_metadata.json"
-    done = stock("verify_metadata", "--meta_file", str(CONFIGS / "metadata.json"), "--filepath", str(schema), cwd=tmp_path)
+    done = stock(
+        "verify_metadata", "--meta_file", str(CONFIGS / "metadata.json"), "--filepath", str(schema), cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "verified with no error" in done.stdout + done.stderr
 
@@ -98,22 +113,42 @@ def test_the_metadata_are_valid(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_network_takes_and_gives_the_shapes_of_the_metadata(tmp_path: Path) -> None:
     done = stock(
-        "verify_net_in_out", "--net_id", "network_def", "--meta_file", str(CONFIGS / "metadata.json"),
-        "--config_file", str(CONFIGS / "inference.yaml"), cwd=tmp_path,
+        "verify_net_in_out",
+        "--net_id",
+        "network_def",
+        "--meta_file",
+        str(CONFIGS / "metadata.json"),
+        "--config_file",
+        str(CONFIGS / "inference.yaml"),
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr[-2000:]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("command", "extra"), [("ckpt_export", []), ("onnx_export", ["--input_shape", "[1, 1, 256, 256]"])])
+@pytest.mark.parametrize(
+    ("command", "extra"), [("ckpt_export", []), ("onnx_export", ["--input_shape", "[1, 1, 256, 256]"])]
+)
 def test_the_weights_can_be_exported(command: str, extra: list[str], tmp_path: Path) -> None:
     if command == "onnx_export":
         pytest.importorskip("onnxscript", reason='needs pip install "planar[export]"')
     target = tmp_path / "model.out"
     done = stock(
-        command, "--net_id", "network_def", "--filepath", str(target), "--ckpt_file", str(ROOT / "models" / "model.pt"),
-        "--meta_file", str(CONFIGS / "metadata.json"), "--config_file", str(CONFIGS / "inference.yaml"),
-        "--bundle_root", str(ROOT), *extra, cwd=tmp_path,
+        command,
+        "--net_id",
+        "network_def",
+        "--filepath",
+        str(target),
+        "--ckpt_file",
+        str(ROOT / "models" / "model.pt"),
+        "--meta_file",
+        str(CONFIGS / "metadata.json"),
+        "--config_file",
+        str(CONFIGS / "inference.yaml"),
+        "--bundle_root",
+        str(ROOT),
+        *extra,
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert target.stat().st_size > 1_000_000
@@ -160,8 +195,16 @@ def test_stock_inference_gives_the_masks_of_planar_infer(phantom_datalist: Path,
 
     films = phantom_datalist.parent / "phantom" / "images"
     done = stock(
-        "run", "--config_file", str(CONFIGS / "inference.yaml"), "--bundle_root", str(ROOT),
-        "--dataset_dir", str(films), "--output_dir", str(tmp_path / "stock"), cwd=tmp_path,
+        "run",
+        "--config_file",
+        str(CONFIGS / "inference.yaml"),
+        "--bundle_root",
+        str(ROOT),
+        "--dataset_dir",
+        str(films),
+        "--output_dir",
+        str(tmp_path / "stock"),
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     infer(str(ROOT), [str(films)], tmp_path / "ours")

@@ -36,7 +36,7 @@ def test_a_training_leaves_a_whole_bundle_with_plain_weights(trained: tuple[Trai
     assert 0 < result.best_metric <= 1
     state = torch.load(root / "models" / "model.pt", weights_only=True)
     assert all(isinstance(value, torch.Tensor) for value in state.values())
-    assert {"network", "optimizer", "lr_scheduler", "trainer", "best"} == set(
+    assert {"network", "averaged", "optimizer", "lr_scheduler", "trainer", "best"} == set(
         torch.load(root / "models" / "last.pt", weights_only=True)
     )
     for name in ("train.yaml", "evaluate.yaml", "inference.yaml", "metadata.json", "tracking.json"):
@@ -60,8 +60,11 @@ def test_a_training_is_an_mlflow_run_with_metrics_by_epoch_and_class(trained: tu
     assert run.data.params["max_epochs"] == "2"
     for name in ("train_loss", "val_mean_dice", "val_mean_dice_lung", "val_mean_iou_lung", "learning_rate"):
         assert [metric.step for metric in client.get_metric_history(result.run_id, name)] == [1, 2], name
-    artifacts = {item.path for folder in client.list_artifacts(result.run_id) for item in
-                 client.list_artifacts(result.run_id, folder.path)}
+    artifacts = {
+        item.path
+        for folder in client.list_artifacts(result.run_id)
+        for item in client.list_artifacts(result.run_id, folder.path)
+    }
     assert {"checkpoints/model.pt", "checkpoints/last.pt", "data/datalist.json"} <= artifacts
     assert any(path.startswith("config/config_") for path in artifacts)
 
@@ -76,9 +79,7 @@ def test_a_resumed_training_goes_on_where_it_ended(
     copy = tmp_path / "copy"
     shutil.copytree(trained[0].bundle.root, copy)
     before = torch.load(copy / "models" / "last.pt", weights_only=True)
-    result = train(
-        str(copy), phantom_datalist, overrides=(*SMALL[1:], "max_epochs=3"), resume=True, tracking=False
-    )
+    result = train(str(copy), phantom_datalist, overrides=(*SMALL[1:], "max_epochs=3"), resume=True, tracking=False)
     after = torch.load(copy / "models" / "last.pt", weights_only=True)
     assert (before["trainer"]["iteration"], after["trainer"]["iteration"]) == (
         2 * before["trainer"]["epoch_length"],
@@ -97,16 +98,21 @@ def test_an_evaluation_scores_each_case_and_agrees_with_the_stock_command(
 
     monkeypatch.chdir(tmp_path)
     root = trained[0].bundle.root
-    result = evaluate(
-        str(root), phantom_datalist, "test", tmp_path / "ours", ("image_size=[64, 64]",), tracking=False
-    )
+    result = evaluate(str(root), phantom_datalist, "test", tmp_path / "ours", ("image_size=[64, 64]",), tracking=False)
     cases = pd.read_csv(tmp_path / "ours" / "cases.csv")
     expected = json.loads(phantom_datalist.read_text())["test"]
     assert len(cases) == result.cases == len(expected)
     assert set(cases["subject"]) == {item["subject"] for item in expected}
     assert result.summary["lung"]["per_image"]["dice"]["mean"] == pytest.approx(cases["dice"].mean(), abs=1e-6)
     command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(root / "configs" / "evaluate.yaml")]
-    command += ["--bundle_root", str(root), "--datalist", str(phantom_datalist), "--output_dir", str(tmp_path / "stock")]
+    command += [
+        "--bundle_root",
+        str(root),
+        "--datalist",
+        str(phantom_datalist),
+        "--output_dir",
+        str(tmp_path / "stock"),
+    ]
     subprocess.run([*command, "--image_size", "[64, 64]"], check=True, capture_output=True)
     stock = pd.read_csv(tmp_path / "stock" / "cases.csv")
     pd.testing.assert_frame_equal(cases.drop(columns="image"), stock.drop(columns="image"), atol=1e-5)

@@ -306,7 +306,8 @@ def _item(case: Case, folder: Path) -> dict[str, Any]:
         "image_sha256": case.image_sha256,
         "label_sha256": case.label_sha256,
         "shape": list(case.shape),
-        "spacing_mm": list(case.spacing_mm) if case.spacing_mm else None,
+        # Left out where it is unknown: MONAI's loaders cannot collate a null.
+        **({"spacing_mm": list(case.spacing_mm)} if case.spacing_mm else {}),
     }
 
 

@@ -26,7 +26,7 @@ def output_names(sources: Sequence[Path], inputs: Sequence[str]) -> list[str]:
     candidates = [_candidates(source, roots) for source in sources]
     names = [options[0] for options in candidates]
     for level in (1, 2):
-        count = Counter(name.casefold() for name in names)     # some file systems do not tell A from a
+        count = Counter(name.casefold() for name in names)  # some file systems do not tell A from a
         names = [
             options[level] if count[name.casefold()] > 1 else name
             for name, options in zip(names, candidates, strict=True)

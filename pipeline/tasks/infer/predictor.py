@@ -45,6 +45,7 @@ class Predictor:
         checkpoints: State dicts; several are averaged as an ensemble.
         overrides: As on MONAI's command line.
         test_time_flips: Average over the flips that the config's `test_time_flips` allows.
+
     Raises:
         InvalidBundle: if the weights do not fit the network.
         InvalidOption: if flips are asked for and the bundle names none.
@@ -117,7 +118,7 @@ def _loaded(definition: torch.nn.Module, path: Path, device: torch.device) -> to
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         # A last.pt, from which training resumes, holds the weights among other things.
-        network.load_state_dict(content["network"] if "network" in content else content)
+        network.load_state_dict(content.get("averaged") or content.get("network") or content)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise InvalidBundle(

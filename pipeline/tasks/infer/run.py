@@ -112,6 +112,7 @@ def infer(
         overwrite: Whether results that are there may be replaced.
         overrides: `key=value` for the inference config.
         on_progress: Called with slices done, slices in all, and the source's path.
+
     Raises:
         InvalidBundle, MissingFile, OutputExists: before anything is computed.
         OSError: if the output folder cannot be written.
@@ -200,9 +201,7 @@ def _stacked(slices: list[Any], picture: Picture) -> npt.NDArray[Any]:
     return np.stack(slices, axis=-1) if picture.depth > 1 else slices[0]
 
 
-def _write(
-    mask: npt.NDArray[Any], picture: Picture, source: _Source, out: Path, formats: Sequence[str]
-) -> list[Path]:
+def _write(mask: npt.NDArray[Any], picture: Picture, source: _Source, out: Path, formats: Sequence[str]) -> list[Path]:
     written = []
     flat = picture.depth == 1
     auto = "png" if flat and picture.source_format in (*RASTER, "DICOM") else "nifti"

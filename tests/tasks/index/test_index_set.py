@@ -95,7 +95,7 @@ def test_items_say_what_the_files_hold(small_set):
     assert item["image_sha256"] == pixel_digest(image)
     assert item["label_sha256"] == pixel_digest(mask)
     assert item["shape"] == [24, 20]
-    assert item["spacing_mm"] is None
+    assert "spacing_mm" not in item
     assert decoded(result, "c03.png")[7, 12] == 1
     assert result.class_pixels == (10 * 380, 10 * 100)
 

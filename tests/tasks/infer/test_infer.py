@@ -1,6 +1,5 @@
 """`planar infer` on films of known content, with a network whose weights are random but fixed."""
 
-import os
 from pathlib import Path
 
 import nibabel as nib
@@ -95,7 +94,7 @@ def test_a_bad_file_is_refused_with_its_name_and_the_others_go_on(random_bundle:
     for refusal in result.refused:
         assert Path(refusal.file).name in refusal.reason
         assert "\n" not in refusal.reason
-    assert sorted(os.listdir(tmp_path / "out")) == ["good_mask.png"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good_mask.png"]
 
 
 def test_results_are_not_overwritten_unasked(random_bundle: Bundle, tmp_path: Path) -> None:
