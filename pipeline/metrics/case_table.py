@@ -22,7 +22,7 @@ __all__ = ["CaseTable"]
 
 
 class CaseTable:
-    """Write `cases.csv` (one row a case and class) and `metrics.json` (the figures and the rules they follow).
+    """Write `cases.csv` (one row a case and class) and `metrics.json` (the figures, their rules, and the same rows).
 
     Attach it to an evaluator whose output holds one-hot "pred" and "label" on the reference's own grid. The means of
     the foreground classes also go to `engine.state.metrics` as "<metric>_<class>", where other handlers find them.
@@ -84,10 +84,12 @@ class CaseTable:
                     engine.state.metrics[f"{metric}_{label}"] = value
         record = {
             "summary": summary,
-            "cases": int(cases["image"].nunique()),
-            "subjects": int(cases["subject"].nunique()),
+            "n_cases": int(cases["image"].nunique()),
+            "n_subjects": int(cases["subject"].nunique()),
             "rules": {"empty_masks": EMPTY_MASK_POLICY, "aggregation": AGGREGATION, "units": "shares of 1; pixels"},
             "versions": {"planar": __version__, "monai": monai.__version__},
+            # By way of pandas, which writes null where a metric is undefined: NaN is not JSON.
+            "cases": json.loads(cases.to_json(orient="records")),
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         write_text_aside(self.folder / "cases.csv", cases.to_csv(index=False, float_format="%.6f"))

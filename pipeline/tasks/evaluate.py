@@ -87,8 +87,8 @@ def evaluate(
     return EvaluationResult(
         folder=folder,
         summary=record["summary"],
-        cases=record["cases"],
-        subjects=record["subjects"],
+        cases=record["n_cases"],
+        subjects=record["n_subjects"],
         seconds=time.perf_counter() - began,
         run_id=run_id,
     )

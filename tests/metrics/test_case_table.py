@@ -64,7 +64,7 @@ def test_the_table_has_a_row_for_each_case_and_class(tmp_path: Path) -> None:
 def test_the_figures_and_their_rules_stand_together(tmp_path: Path) -> None:
     run(tmp_path, [A, B], [C])
     record = json.loads((tmp_path / "metrics.json").read_text())
-    assert (record["cases"], record["subjects"]) == (3, 2)
+    assert (record["n_cases"], record["n_subjects"]) == (3, 2)
     assert record["summary"]["cup"]["per_image"]["dice"]["n"] == 2
     assert record["summary"]["disc"]["per_subject"]["dice"]["mean"] == pytest.approx((2 / 3 + 1) / 2)
     assert set(record["rules"]) == {"empty_masks", "aggregation", "units"}
@@ -81,7 +81,9 @@ def test_the_means_are_there_for_other_handlers(tmp_path: Path) -> None:
 def test_a_class_that_is_nowhere_gets_no_metric_and_valid_json(tmp_path: Path) -> None:
     engine = run(tmp_path, [A])
     assert "dice_cup" not in engine.state.metrics
-    assert json.loads((tmp_path / "metrics.json").read_text())["summary"]["cup"]["per_image"]["dice"]["mean"] is None
+    record = json.loads((tmp_path / "metrics.json").read_text())
+    assert record["summary"]["cup"]["per_image"]["dice"]["mean"] is None
+    assert [(row["class"], row["dice"] is None) for row in record["cases"]] == [("disc", False), ("cup", True)]
 
 
 def test_a_second_run_does_not_count_the_first(tmp_path: Path) -> None:
