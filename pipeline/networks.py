@@ -65,10 +65,10 @@ class AveragedNetwork(nn.Module):
             pictures indexed [x, y] axis 0 is left/right and axis 1 top/bottom.
     """
 
-    def __init__(self, networks: Sequence[nn.Module], flips: Sequence[tuple[int, ...]] = ((),)) -> None:
+    def __init__(self, networks: Sequence[nn.Module], flips: Sequence[Sequence[int]] = ((),)) -> None:
         super().__init__()
         self.networks = nn.ModuleList(networks)
-        self.flips = tuple(flips)
+        self.flips = tuple(tuple(flip) for flip in flips)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Logarithm of the mean probabilities, shape (B, classes, W, H), for an image (B, C, W, H)."""
