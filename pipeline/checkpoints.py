@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,15 @@ import torch
 from ignite.engine import Engine, Events
 from monai.engines import Trainer
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from pipeline.atomic import written_aside
 
 __all__ = ["Checkpoints", "save_aside"]
+
+# What a schedule plans by. The config says it, also to a training that is resumed with more epochs or another learning
+# rate: taken from the checkpoint, a cosine would end with the former epochs and then rise again.
+PLAN = ("base_lrs", "t_total", "T_max", "total_iters")
 
 
 def save_aside(content: Any, path: Path) -> None:
@@ -59,9 +65,21 @@ class Checkpoints:
         """Attach to the trainer (after the validation handler) and to the validator."""
         if isinstance(engine, Trainer):
             self.state["trainer"] = engine
+            engine.add_event_handler(Events.STARTED, self.follow_schedule)
             engine.add_event_handler(Events.EPOCH_COMPLETED, self.save_last)
         else:
             engine.add_event_handler(Events.COMPLETED, self.save_if_better)
+
+    def follow_schedule(self, trainer: Engine) -> None:
+        """Set the first learning rate by the schedule as it now is; the checkpoint has the former one's."""
+        schedule = self.state.get("lr_scheduler")
+        if not isinstance(schedule, LambdaLR):
+            return
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch would have `get_lr` called by `step` alone
+            rates = schedule.get_lr()
+        for group, rate in zip(schedule.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
 
     def save_if_better(self, evaluator: Engine) -> None:
         """Write `model.pt` if this validation's key metric is the best so far."""
@@ -91,7 +109,9 @@ class Checkpoints:
 
 
 def _weights(part: Any) -> dict[str, Any]:
-    """The state of a part; that of the network inside, if it is wrapped for several processes."""
+    """The state of a part; of a wrapped network that of the one inside, of a schedule how far it is."""
     inner = part.module if isinstance(part, nn.parallel.DistributedDataParallel) else part
     state: dict[str, Any] = inner.state_dict()
+    if isinstance(inner, LRScheduler):
+        return {name: value for name, value in state.items() if name not in PLAN}
     return state

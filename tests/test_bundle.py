@@ -340,6 +340,13 @@ def test_a_value_that_is_no_yaml_is_told_in_one_line(config: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_key_that_an_option_sets_is_told_with_the_option(config: Path) -> None:
+    for pair in ("split=validation", "split#x=1"):
+        with pytest.raises(InvalidOption, match=rf"'split' is set by --split: use that instead of '{pair}'"):
+            parse_overrides((pair,), config, {"split": "--split"})
+    assert parse_overrides(("max_epochs=1",), config, {"split": "--split"}) == {"max_epochs": 1}
+
+
 def test_overrides_run_no_code(config: Path) -> None:
     with pytest.raises(InvalidOption, match="is not YAML"):
         parse_overrides(("device=!!python/object/apply:os.getcwd []",), config)

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 import torch
 from ignite.engine import Events
-from monai.handlers import CheckpointLoader
-from tiny_engines import Training
+from monai.data import DataLoader, Dataset
+from monai.engines import SupervisedTrainer
+from monai.handlers import CheckpointLoader, LrScheduleHandler
+from monai.optimizers import WarmupCosineSchedule
+from tiny_engines import CLASSES, Training, cases
 from torch import nn
 
 from pipeline import checkpoints as checkpoints_module
@@ -163,3 +166,38 @@ def test_a_disk_that_fills_up_leaves_the_former_checkpoint_whole(
         save_aside({"weight": torch.zeros(3)}, path)
     assert load(path)["weight"].tolist() == [1, 1, 1]
     assert [file.name for file in tmp_path.iterdir()] == ["model.pt"]
+
+
+def rates_of(folder: Path, epochs: int, *, resume: bool = False, rate: float = 0.1) -> list[float]:
+    """Learning rate of each epoch that is run, under a cosine over all the epochs."""
+    network = nn.Conv2d(1, CLASSES, 1)
+    optimizer = torch.optim.SGD(network.parameters(), lr=rate)
+    schedule = WarmupCosineSchedule(optimizer, warmup_steps=1, t_total=epochs, warmup_multiplier=0.5)
+    kept = Checkpoints(folder, {"network": network, "optimizer": optimizer, "lr_scheduler": schedule})
+    loader = CheckpointLoader(str(folder / "last.pt"), kept.state, map_location="cpu")
+    trainer = SupervisedTrainer(
+        device=torch.device("cpu"),
+        max_epochs=epochs,
+        train_data_loader=DataLoader(Dataset(cases()), batch_size=4),
+        network=network,
+        optimizer=optimizer,
+        loss_function=nn.CrossEntropyLoss(),
+        train_handlers=[*[loader] * resume, LrScheduleHandler(schedule, print_lr=False), kept],
+    )
+    rates: list[float] = []
+    trainer.add_event_handler(Events.EPOCH_STARTED, lambda _: rates.append(optimizer.param_groups[0]["lr"]))
+    trainer.run()
+    return rates
+
+
+def test_more_epochs_stretch_the_schedule_of_a_resumed_training(tmp_path: Path) -> None:
+    whole = rates_of(tmp_path / "whole", 8)
+    rates_of(tmp_path / "parts", 4)
+    assert rates_of(tmp_path / "parts", 8, resume=True) == pytest.approx(whole[4:])
+    assert whole[4] > whole[7] > 0
+
+
+def test_a_resumed_training_may_have_another_learning_rate(tmp_path: Path) -> None:
+    whole = rates_of(tmp_path / "whole", 6)
+    rates_of(tmp_path / "parts", 3)
+    assert rates_of(tmp_path / "parts", 6, resume=True, rate=0.01) == pytest.approx([rate / 10 for rate in whole[3:]])

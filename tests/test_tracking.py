@@ -371,7 +371,7 @@ def test_monais_own_tracking_option_brings_the_recorder_in(
     (run,) = runs(store, experiment)
     assert run.info.run_name == "mine"
     assert run.data.tags["planar.kind"] == ("training" if kind == "train" else "evaluation")
-    assert run.data.params["image_size"] == "[256, 256]"
+    assert run.data.params["image_size"] == "[320, 320]"
     (config,) = files(store, run, "config")
     assert config.startswith("config/config_")
     assert files(store, run, "data") == {"data/datalist.json"}

@@ -1,7 +1,7 @@
 """MONAI bundles on disk: finding them, reading their configs without running them, copying and editing them."""
 
-from pipeline.bundle.copying import copy_bundle
+from pipeline.bundle.copying import apply_settings, copy_bundle
 from pipeline.bundle.find import Bundle, find_bundle, shipped_bundles
 from pipeline.bundle.overrides import parse_overrides
 
-__all__ = ["Bundle", "copy_bundle", "find_bundle", "parse_overrides", "shipped_bundles"]
+__all__ = ["Bundle", "apply_settings", "copy_bundle", "find_bundle", "parse_overrides", "shipped_bundles"]

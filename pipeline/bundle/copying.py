@@ -12,7 +12,7 @@ from pipeline.bundle.editing import edit_config
 from pipeline.bundle.find import SUFFIXES, Bundle
 from pipeline.errors import InvalidBundle, OutputExists
 
-__all__ = ["copy_bundle"]
+__all__ = ["apply_settings", "copy_bundle"]
 
 
 def copy_bundle(
@@ -52,9 +52,7 @@ def copy_bundle(
         changes: dict[str, Any] = dict(settings or {})
         if dict(labels) != bundle.labels("train"):
             changes["labels"] = dict(labels)
-        for config in sorted((aside / "configs").iterdir()):
-            if config.suffix in SUFFIXES and config.stem not in ("metadata", "tracking"):
-                edit_config(config, changes)
+        apply_settings(Bundle(aside, bundle.name), changes)
         _describe(aside, labels, trained_on)
         if fill:
             # `configs` last: it makes the folder a bundle.
@@ -65,6 +63,16 @@ def copy_bundle(
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return Bundle(out, out.name)
+
+
+def apply_settings(bundle: Bundle, settings: Mapping[str, Any]) -> None:
+    """Write settings into each config of a bundle that has the key, so that its configs agree.
+
+    Raises: InvalidBundle: if a config cannot be edited.
+    """
+    for config in sorted((bundle.root / "configs").iterdir()):
+        if config.suffix in SUFFIXES and config.stem not in ("metadata", "tracking"):
+            edit_config(config, settings)
 
 
 def _left_out(root: Path, folder: str, names: list[str]) -> set[str]:

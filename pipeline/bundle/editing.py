@@ -14,6 +14,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 from yaml import safe_load
 
+from pipeline.atomic import write_text_aside
 from pipeline.bundle.overrides import split_key
 from pipeline.errors import InvalidBundle
 
@@ -40,11 +41,11 @@ def edit_config(config: Path, changes: Mapping[str, Any]) -> None:
     for key, value in known.items():
         _set(content, split_key(key), value, f"{config.name}: {key}")
     if config.suffix == ".json":
-        config.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_text_aside(config, json.dumps(content, indent=2) + "\n")
         return
     out = io.StringIO()
     yaml.dump(content, out)
-    config.write_text(out.getvalue(), encoding="utf-8")
+    write_text_aside(config, out.getvalue())
 
 
 def _set(content: Any, path: list[str], value: Any, where: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,17 @@ _Values.add_implicit_resolver(
 )
 
 
-def parse_overrides(pairs: tuple[str, ...], config: Path) -> dict[str, Any]:
+def parse_overrides(
+    pairs: tuple[str, ...], config: Path, set_elsewhere: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """`key=value` pairs as MONAI's override, values read as YAML.
 
     Args:
         pairs: Such as "max_epochs=5" or "train#dataset#cache_rate=0.5".
         config: The config that they override, for telling a mistyped key. The settings of the `tracking.json` beside
             it, such as `run_name`, may be overridden too.
-    Raises: InvalidOption: if a pair has no "=", or its first part is no key of the config.
+        set_elsewhere: Keys that an option of the command sets, with that option: one of the two would be lost.
+    Raises: InvalidOption: if a pair has no "=", its first part is no key of the config, or an option sets that key.
     """
     import difflib
 
@@ -48,6 +52,8 @@ def parse_overrides(pairs: tuple[str, ...], config: Path) -> dict[str, Any]:
         if not equals or not key:
             raise InvalidOption(f"'{pair}' is not an override; expected key=value, such as max_epochs=5.")
         top = split_key(key)[0]
+        if set_elsewhere and top in set_elsewhere:
+            raise InvalidOption(f"'{top}' is set by {set_elsewhere[top]}: use that instead of '{pair}'.")
         if top not in keys and top not in settings:
             near = difflib.get_close_matches(top, keys, n=1)
             hint = f" Did you mean '{near[0]}'?" if near else f" Its keys: {', '.join(keys)}."

@@ -71,6 +71,8 @@ def command(
                 f"    {metric:<10}{_figure(image['mean'])}  [{_figure(subject['mean'])}; {_figure(image['p5'])}, "
                 f"{_figure(image['min'])}]"
             )
+    for note in result.notes:
+        click.echo(f"Note: {note}")
     click.echo(f"Tables:  {result.folder / 'cases.csv'}, {result.folder / 'metrics.json'}")
     if result.run_id:
         from pipeline.cli.where import mlflow_hint

@@ -29,7 +29,9 @@ import click
 )
 @click.option("--probabilities", is_flag=True, help="Also write the class probabilities as NIfTI.")
 @click.option("--overlay", is_flag=True, help="Also write pictures with the mask drawn in.")
-@click.option("--tta", is_flag=True, help="Average over the flips that the bundle allows; slower, a little better.")
+@click.option(
+    "--tta/--no-tta", default=True, help="Average over the flips that the bundle names (default), or do not: faster."
+)
 @click.option(
     "--checkpoint",
     "checkpoints",
@@ -88,7 +90,6 @@ def command(
     what = f"{len(result.masks)} masks ({result.slices} slices) in {result.seconds:.1f} s"
     click.echo(f"{what} → {result.out}  (values: {values})")
     if result.refused:
-        click.echo(
-            f"{len(result.refused)} of {len(result.refused) + len(result.masks)} sources got no mask; see above."
-        )
+        sources = len(result.refused) + result.segmented
+        click.echo(f"{len(result.refused)} of {sources} sources got no mask; see above.", err=True)
     return 1 if result.refused else 0

@@ -27,10 +27,11 @@ def find_pictures(inputs: Iterable[str | os.PathLike[str]], *, recursive: bool =
     Returns: Paths, each once; the inputs in their order, what each stands for in natural order (2 before 10).
     Raises: MissingFile: if an input is not there or holds no picture.
     """
-    found: dict[str, None] = {}
+    found: dict[str, str] = {}
     for entry in (os.fspath(given) for given in inputs):
-        path = Path(split_fragment(entry)[0])
-        if path.is_dir():
+        name, number = split_fragment(entry)
+        path = Path(name)
+        if path.is_dir() and number is None:
             files = _in_folder(path, recursive)
             missing = f"{entry}: no pictures in this folder."
         elif path.exists():
@@ -43,8 +44,10 @@ def find_pictures(inputs: Iterable[str | os.PathLike[str]], *, recursive: bool =
             files, missing = [], f"{entry}: no such file or folder."
         if not files:
             raise MissingFile(missing)
-        found.update(dict.fromkeys(sorted(files, key=natural_order)))
-    return list(found)
+        for file in sorted(files, key=natural_order):
+            # Under one key whichever way it is written: a.png, ./a.png and its absolute path are one picture.
+            found.setdefault(os.path.abspath(file), file)  # noqa: PTH100
+    return list(found.values())
 
 
 def natural_order(path: str) -> list[str | int]:
@@ -54,10 +57,15 @@ def natural_order(path: str) -> list[str | int]:
 
 def _in_folder(folder: Path, recursive: bool) -> list[str]:
     files: list[str] = []
-    for root, folders, names in os.walk(folder):
+    for root, folders, names in os.walk(folder, onerror=_unreadable_folder):
         folders[:] = [name for name in folders if recursive and not name.startswith((".", "__MACOSX"))]
         files.extend(str(path) for path in (Path(root, name) for name in names) if _is_picture(path))
     return files
+
+
+def _unreadable_folder(error: OSError) -> None:
+    # Without this, os.walk passes over a folder that it may not open, and nobody learns of its pictures.
+    raise error
 
 
 def _is_picture(path: Path) -> bool:

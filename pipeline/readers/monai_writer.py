@@ -94,7 +94,7 @@ class SourceLayout(FolderLayoutBase):
         self.root = Path(root) if root else None
         self.postfix = postfix
         self.extension = extension
-        self.given: dict[Path, str] = {}
+        self.given: dict[str, str] = {}
 
     def filename(self, subject: str | os.PathLike[str] = "subject", idx: object = None, **_extra: object) -> str:
         """The path for a source, `<name>[_<slice>]_<postfix><extension>`; `subject` is the path it was read from."""
@@ -103,7 +103,8 @@ class SourceLayout(FolderLayoutBase):
         folder = self.output_dir / Path(source).relative_to(self.root).parent if inside else self.output_dir  # type: ignore[arg-type]
         end = f"{'' if number is None else f'_{number}'}_{self.postfix}{self.extension}"
         path = folder / f"{stem_of(source)}{end}"
-        if self.given.setdefault(path, os.fspath(subject)) != os.fspath(subject):  # a.png and a.jpg
+        # a.png and a.jpg; also A.png and a.jpg, for some file systems do not tell A from a.
+        if self.given.setdefault(str(path).casefold(), os.fspath(subject)) != os.fspath(subject):
             path = folder / f"{Path(source).name}{end}"
         folder.mkdir(parents=True, exist_ok=True)
         return str(path)

@@ -24,6 +24,7 @@ __all__ = ["DicomSeries", "group_series", "read_series", "series_in"]
 
 HEADER_TAGS = [
     "SOPClassUID",
+    "PatientID",
     "SeriesInstanceUID",
     "InstanceNumber",
     "NumberOfFrames",
@@ -88,8 +89,8 @@ class _Slice:
 def group_series(files: Iterable[str]) -> list[DicomSeries | str]:
     """Files with the slices of each DICOM volume put together.
 
-    Slices belong together that share SeriesInstanceUID, size, pixel spacing and orientation. Films, multi-frame
-    objects, other formats, and what cannot be read stay as they are, in their place.
+    Slices belong together that share patient, SeriesInstanceUID, size, pixel spacing and orientation. Films,
+    multi-frame objects, other formats, and what cannot be read stay as they are, in their place.
 
     Args:
         files: Picture files, as `find_pictures` gives them.
@@ -167,7 +168,9 @@ def _slice_header(file: str) -> _Slice | None:
             if cosines is None or positions is None or int(ds.get("NumberOfFrames") or 1) > 1:
                 return None
             shape = (int(ds.Columns), int(ds.Rows))
-            series, number = str(ds.get("SeriesInstanceUID") or Path(file).parent), int(ds.get("InstanceNumber") or 0)
+            # The patient too: some anonymised sets have one SeriesInstanceUID for all.
+            series = f"{ds.get('PatientID')}\n{ds.get('SeriesInstanceUID') or Path(file).parent}"
+            number = int(ds.get("InstanceNumber") or 0)
             return _Slice(file, series, shape, cosines, positions[0], spacing_of_film(ds)[0], number)
     except PlanarError:
         return None  # reading the file says what is wrong with it
@@ -191,8 +194,11 @@ def _series_of(slices: list[_Slice], split: bool) -> DicomSeries:
     ordered = sorted(slices, key=lambda s: s.height)
     first, last = ordered[0], ordered[-1]
     step = (last.position - first.position) / (len(ordered) - 1)
-    affine = plane_affine(first.cosines, first.position, step, first.spacing_mm or (1.0, 1.0))
-    grid = SourceGrid.oriented((*first.shape, len(ordered)), affine, slice_axis=2)
+    spacing_mm = first.spacing_mm or (1.0, 1.0)
+    affine = plane_affine(first.cosines, first.position, step, spacing_mm)
+    # Turned by its plane, as each slice is on its own: the steps of a tilted gantry may point to another side.
+    upright = plane_affine(first.cosines, first.position, None, spacing_mm)
+    grid = replace(SourceGrid.oriented((*first.shape, len(ordered)), upright, slice_axis=2), stored_affine=affine)
     files = tuple(s.file for s in (reversed(ordered) if grid.flips[2] else ordered))
     told = []
     steps = np.diff([s.height for s in ordered])

@@ -11,10 +11,19 @@ from typing import Any
 
 from pipeline.bundle import Bundle, find_bundle, parse_overrides
 from pipeline.datalist import load_cases, read_datalist
-from pipeline.errors import InvalidDatalist, MissingFile
-from pipeline.tasks.workflow import default_folder, open_workflow, quiet_libraries, run_recorded
+from pipeline.errors import InvalidBundle, InvalidDatalist, InvalidOption, MissingFile
+from pipeline.tasks.workflow import default_folder, fitting_weights, open_workflow, quiet_libraries, run_recorded
 
-__all__ = ["EvaluationResult", "evaluate"]
+__all__ = ["EvaluationResult", "compare_classes", "evaluate", "require_weights"]
+
+# What has an option of its own must not come a second time as KEY=VALUE.
+SET_ELSEWHERE = {
+    "bundle_root": "the argument BUNDLE",
+    "datalist": "--data",
+    "split": "--split",
+    "output_dir": "-o",
+    "ckpt_path": "--checkpoint",
+}
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,7 @@ class EvaluationResult:
         subjects: Subjects they belong to.
         seconds: Duration, s.
         run_id: MLflow run, or None without tracking.
+        notes: What the user should know.
     """
 
     folder: Path
@@ -36,6 +46,7 @@ class EvaluationResult:
     subjects: int
     seconds: float
     run_id: str | None
+    notes: tuple[str, ...]
 
 
 def evaluate(
@@ -60,19 +71,18 @@ def evaluate(
         checkpoint: Weights other than the bundle's `models/model.pt`.
         tracking: Whether to record an MLflow run.
         handlers: Ignite handlers for the evaluator, such as a progress bar.
+
+    Raises:
+        InvalidBundle, InvalidDatalist, InvalidOption, MissingFile: before anything is computed.
     """
     began = time.perf_counter()
     bundle = find_bundle(name_or_path)
-    settings: dict[str, Any] = parse_overrides(tuple(overrides), bundle.config("evaluate"))
+    settings: dict[str, Any] = parse_overrides(tuple(overrides), bundle.config("evaluate"), SET_ELSEWHERE)
     load_cases(datalist, split)
-    expected, found = bundle.labels("evaluate"), dict(enumerate(read_datalist(datalist).labels))
-    if len(expected) != len(found):
-        raise InvalidDatalist(
-            f"{datalist}: has the classes {', '.join(found.values())}; the bundle {bundle.name} predicts "
-            f"{', '.join(expected.values())}. Index the masks again with the bundle's classes."
-        )
+    notes = compare_classes(bundle, bundle.labels("evaluate"), datalist)
     weights = checkpoint or bundle.weights
     require_weights(bundle, weights)
+    _require_state_dict(weights)
     folder = out or default_folder(bundle, f"evaluate-{split}")
     settings |= {
         "datalist": str(datalist.resolve()),
@@ -82,7 +92,8 @@ def evaluate(
     }
     with quiet_libraries():
         workflow = open_workflow(bundle, "evaluate", settings, tracking=tracking, handlers={"handlers": [*handlers]})
-        run_id = run_recorded(workflow, "evaluation_recorder")
+        with fitting_weights(weights, bundle.config("evaluate")):
+            run_id = run_recorded(workflow, "evaluation_recorder")
     record = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     return EvaluationResult(
         folder=folder,
@@ -91,6 +102,7 @@ def evaluate(
         subjects=record["n_subjects"],
         seconds=time.perf_counter() - began,
         run_id=run_id,
+        notes=tuple(notes),
     )
 
 
@@ -100,4 +112,48 @@ def require_weights(bundle: Bundle, weights: Path) -> None:
         raise MissingFile(
             f"{weights} is not there; expected trained weights. Train the bundle first "
             f"(planar train {bundle.name} --data datalist.json), or name others with --checkpoint."
+        )
+
+
+def compare_classes(bundle: Bundle, expected: dict[int, str], datalist: Path) -> list[str]:
+    """What to note of the classes of a bundle and of a datalist: other names for the same numbers.
+
+    Raises: InvalidDatalist: if they differ in number, or one name stands for two numbers: figures would be of the
+        wrong class.
+    """
+    found = dict(enumerate(read_datalist(datalist).labels))
+    if len(expected) != len(found):
+        raise InvalidDatalist(
+            f"{datalist}: has the classes {', '.join(found.values())}; the bundle {bundle.name} has "
+            f"{', '.join(expected.values())}. Index the masks again with the bundle's classes."
+        )
+    for index, name in found.items():
+        same = [number for number, ours in expected.items() if ours.casefold() == name.casefold()]
+        if same and index not in same:
+            raise InvalidDatalist(
+                f"{datalist}: '{name}' is class {index}, in the bundle {bundle.name} class {same[0]}. "
+                f"Index the masks again in the bundle's order: {', '.join(expected.values())}."
+            )
+    return [
+        f"The datalist's '{found[index]}' is taken for the bundle's '{name}'."
+        for index, name in expected.items()
+        if index and found.get(index, name) != name
+    ]
+
+
+def _require_state_dict(weights: Path) -> None:
+    """Raise InvalidBundle for a file that holds no weights, InvalidOption for a whole training."""
+    import torch
+
+    try:
+        content = torch.load(weights, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:
+        raise InvalidBundle(f"{weights}: is no checkpoint, or is damaged. Expected a state dict of PyTorch.") from error
+    # MONAI's loader takes a state dict, and one under the name "model".
+    values = content.values() if isinstance(content, dict) and "model" not in content else ()
+    if not isinstance(content, dict) or any(isinstance(value, dict) for value in values):
+        raise InvalidOption(
+            f"{weights}: holds more than weights, as last.pt does, from which a training is resumed. Give model.pt."
         )

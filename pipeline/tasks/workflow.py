@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.bundle import Bundle
+from pipeline.errors import InvalidBundle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from monai.bundle import ConfigWorkflow
 
-__all__ = ["default_folder", "open_workflow", "quiet_libraries", "run_recorded"]
+__all__ = ["default_folder", "fitting_weights", "open_workflow", "quiet_libraries", "run_recorded"]
 
 
 @contextmanager
@@ -85,6 +86,24 @@ def run_recorded(workflow: ConfigWorkflow, recorder_id: str) -> str | None:
             recorder.close("FAILED", error)
         raise
     return recorder.run_id if recorder is not None else None
+
+
+@contextmanager
+def fitting_weights(weights: Path, config: Path) -> Iterator[None]:
+    """Within it, weights of another network than the config's are InvalidBundle."""
+    try:
+        yield
+    except RuntimeError as error:
+        deepest: BaseException = error  # MONAI wraps what an expression of a config raises
+        while deepest.__cause__ is not None:
+            deepest = deepest.__cause__
+        said = " ".join(str(deepest).split())
+        if "loading state_dict" not in said:
+            raise
+        raise InvalidBundle(
+            f"{weights}: does not load into the network of {config}: {said[:200]} … Give the checkpoint that was "
+            "trained with this network."
+        ) from error
 
 
 def default_folder(bundle: Bundle, what: str) -> Path:

@@ -58,6 +58,26 @@ def test_each_file_comes_once(folder):
     assert len(find_pictures([folder / "image2.png", folder])) == 5
 
 
+def test_one_file_comes_once_whichever_way_it_is_named(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    found = find_pictures(["./image2.png", "image2.png", "b/../image2.png", folder / "image2.png"])
+    assert found == ["./image2.png"]
+
+
+def test_a_slice_of_a_series_folder_is_that_slice_alone(folder):
+    assert find_pictures([f"{folder}/b#slice=3"]) == [f"{folder}/b#slice=3"]
+
+
+def test_a_folder_that_may_not_be_opened_is_told(folder, monkeypatch):
+    def walk(top, onerror=None, **options):
+        onerror(PermissionError(13, "Permission denied", f"{top}/b"))
+        return iter(())
+
+    monkeypatch.setattr("os.walk", walk)
+    with pytest.raises(PermissionError, match="b"):
+        find_pictures([folder])
+
+
 @pytest.mark.parametrize("missing", ["nothing.png", "*.tif", "empty"])
 def test_an_input_without_pictures_is_an_error_that_names_it(folder, missing):
     (folder / "empty").mkdir()

@@ -35,6 +35,12 @@ def test_no_two_sources_share_a_result(tmp_path: Path) -> None:
     ]
 
 
+def test_names_that_differ_in_case_alone_are_told_apart(tmp_path: Path) -> None:
+    layout = SourceLayout(tmp_path / "out")
+    names = [layout.filename(source) for source in ("A.png", "a.jpg")]
+    assert len({name.casefold() for name in names}) == 2
+
+
 def test_a_source_written_again_keeps_its_name(tmp_path: Path) -> None:
     layout = SourceLayout(tmp_path)
     assert layout.filename("a.png") == layout.filename("a.png")

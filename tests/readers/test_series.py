@@ -101,6 +101,15 @@ def test_a_tilted_gantry_shears_the_affine(tmp_path):
     np.testing.assert_allclose(series.grid.affine[:3, 2], [0, -0.5, 2])
 
 
+def test_a_slice_is_turned_as_its_volume_is_where_slices_are_sheared_and_oblique(tmp_path):
+    cosines = (-0.6938443, 0.7030103, -0.1560659, 0.1506879, -0.0701848, -0.9860868)
+    for number in range(3):
+        write_slice(tmp_path / f"{number}", number, np.array([-0.62, -0.75, -0.6]) * 2 * number, cosines=cosines)
+    (series,) = group_series(files_in(tmp_path))
+    for file in series.files:
+        np.testing.assert_allclose(read_picture(file).affine[:3, :2], series.grid.affine[:3, :2], atol=1e-6)
+
+
 def test_a_localiser_of_the_same_series_is_split_off_with_a_warning(shuffled):
     write_slice(shuffled / "localiser", 9, (0, 0, 0), cosines=(1, 0, 0, 0, 0, -1))
     series, localiser = group_series(files_in(shuffled))
@@ -142,6 +151,15 @@ def test_two_series_stay_apart(tmp_path):
     for number in range(4):
         write_slice(tmp_path / f"{number}", number, (0, 0, number), series=(SERIES, OTHER_SERIES)[number % 2])
     assert [len(series.files) for series in group_series(files_in(tmp_path))] == [2, 2]
+
+
+def test_patients_who_were_given_one_series_uid_stay_apart(tmp_path):
+    for number in range(6):
+        write_slice(tmp_path / f"{number}", number, (0, 0, number), PatientID=f"P{number % 2}")
+    for series in group_series(files_in(tmp_path)):
+        assert len(series.files) == 3
+        assert series.warnings == ()
+        assert len({int(name[-1]) % 2 for name in series.files}) == 1
 
 
 def test_a_folder_without_a_series_is_refused(tmp_path):

@@ -1,6 +1,12 @@
 """Training, resuming and scoring on a few small phantom films."""
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -10,8 +16,8 @@ import yaml
 from mlflow import MlflowClient
 
 from pipeline.bundle import Bundle
-from pipeline.errors import InvalidDatalist, InvalidOption, MissingFile, OutputExists, PlanarError
-from pipeline.tasks.evaluate import evaluate
+from pipeline.errors import InvalidBundle, InvalidDatalist, InvalidOption, MissingFile, OutputExists, PlanarError
+from pipeline.tasks.evaluate import compare_classes, evaluate
 from pipeline.tasks.train import TrainingResult, train
 
 SMALL = ("max_epochs=2", "val_interval=1", "image_size=[64, 64]", "num_workers=0", "batch_size=4")
@@ -87,15 +93,54 @@ def test_a_resumed_training_goes_on_where_it_ended(
     )
     assert result.epochs == 3
     assert result.best_metric >= before["best"]["best_metric"]
+    # The configs go on saying how it was trained.
+    assert yaml.safe_load(result.bundle.config("train").read_text())["max_epochs"] == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("epochs", [(), ("max_epochs=1",)])
+def test_a_training_that_has_had_its_epochs_is_not_resumed(
+    trained: tuple[TrainingResult, str], phantom_datalist: Path, epochs: tuple[str, ...]
+) -> None:
+    before = (trained[0].bundle.root / "models" / "last.pt").read_bytes()
+    with pytest.raises(InvalidOption, match=r"trained for 2 epochs and max_epochs is [12].*--resume max_epochs=4"):
+        train(str(trained[0].bundle.root), phantom_datalist, overrides=epochs, resume=True, tracking=False)
+    assert (trained[0].bundle.root / "models" / "last.pt").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_another_network_is_told_and_leaves_the_configs_as_they_are(
+    trained: tuple[TrainingResult, str], phantom_datalist: Path
+) -> None:
+    config = trained[0].bundle.config("train")
+    before = config.read_text()
+    settings = ("max_epochs=3", "network_def#channels=[8, 16, 32, 64, 64, 64]")
+    with pytest.raises(InvalidBundle, match=r"last\.pt: does not load into the network of .*train\.yaml"):
+        train(str(trained[0].bundle.root), phantom_datalist, overrides=settings, resume=True, tracking=False)
+    assert config.read_text() == before
+
+
+@pytest.mark.slow
+def test_an_evaluation_of_what_is_no_weights_says_so(
+    trained: tuple[TrainingResult, str], phantom_datalist: Path, tmp_path: Path
+) -> None:
+    root = trained[0].bundle.root
+    torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pt")
+    (tmp_path / "text.pt").write_text("weights")
+    for path, error, says in (
+        (root / "models" / "last.pt", InvalidOption, r"last\.pt: holds more than weights.*Give model\.pt"),
+        (tmp_path / "text.pt", InvalidBundle, r"text\.pt: is no checkpoint"),
+        (tmp_path / "other.pt", InvalidBundle, r"other\.pt: does not load into the network"),
+    ):
+        with pytest.raises(error, match=says):
+            evaluate(str(root), phantom_datalist, out=tmp_path / "out", checkpoint=path, tracking=False)
+    assert not (tmp_path / "out" / "metrics.json").exists()
 
 
 @pytest.mark.slow
 def test_an_evaluation_scores_each_case_and_agrees_with_the_stock_command(
     trained: tuple[TrainingResult, str], phantom_datalist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import subprocess
-    import sys
-
     monkeypatch.chdir(tmp_path)
     root = trained[0].bundle.root
     result = evaluate(str(root), phantom_datalist, "test", tmp_path / "ours", ("image_size=[64, 64]",), tracking=False)
@@ -136,6 +181,8 @@ def test_a_training_that_fails_is_recorded_as_failed_with_its_traceback(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RuntimeError):
         train("cxr_lung_segmentation", phantom_datalist, tmp_path / "b", SMALL, handlers=[Trap()])
+    # There is nothing to resume, and the command may be given again.
+    assert not (tmp_path / "b").exists()
     client = MlflowClient(store)
     experiment = client.get_experiment_by_name("cxr_lung_segmentation")
     (run,) = client.search_runs([experiment.experiment_id])
@@ -169,6 +216,9 @@ def test_the_copy_describes_the_classes_it_is_trained_on(
         ({"datalist": "none.json"}, MissingFile, "none.json"),
         ({"bundle": "cxr_lungs"}, PlanarError, "cxr_lung_segmentation"),
         ({"resume": True}, MissingFile, "last.pt"),
+        ({"overrides": ("datalist=other.json",)}, InvalidOption, "'datalist' is set by --data"),
+        ({"overrides": ("resume=true",)}, InvalidOption, "'resume' is set by --resume"),
+        ({"overrides": ("bundle_root=elsewhere",)}, InvalidOption, "'bundle_root' is set by the argument BUNDLE"),
     ],
 )
 def test_wrong_input_is_told_before_anything_is_written(
@@ -201,3 +251,83 @@ def test_an_evaluation_refuses_a_split_without_cases(
     empty.write_text(json.dumps(content))
     with pytest.raises(InvalidDatalist, match="test"):
         evaluate(str(random_bundle.root), empty, "test", tmp_path / "out")
+
+
+def datalist_of(folder: Path, *labels: str) -> Path:
+    path = folder / "datalist.json"
+    path.write_text(json.dumps({"labels": {str(k): name for k, name in enumerate(labels)}, "test": []}))
+    return path
+
+
+def test_classes_in_another_order_are_refused_before_they_are_scored_as_one_another(tmp_path: Path) -> None:
+    bundle, classes = Bundle(tmp_path, "sides"), {0: "background", 1: "right", 2: "left"}
+    assert compare_classes(bundle, classes, datalist_of(tmp_path, "background", "right", "left")) == []
+    with pytest.raises(InvalidDatalist, match=r"'Left' is class 1, in the bundle sides class 2\. .*right, left"):
+        compare_classes(bundle, classes, datalist_of(tmp_path, "background", "Left", "Right"))
+    with pytest.raises(InvalidDatalist, match="has the classes background, left; the bundle sides has"):
+        compare_classes(bundle, classes, datalist_of(tmp_path, "background", "left"))
+
+
+def test_other_names_for_the_classes_are_told(tmp_path: Path) -> None:
+    told = compare_classes(
+        Bundle(tmp_path, "b"), {0: "background", 1: "lung"}, datalist_of(tmp_path, "empty", "lung_field")
+    )
+    assert told == ["The datalist's 'lung_field' is taken for the bundle's 'lung'."]
+
+
+def test_a_training_stopped_before_its_first_checkpoint_takes_away_what_it_brought_and_no_more(
+    phantom_datalist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        Path("mlruns.db").touch()  # in the working folder, which here is the bundle's too
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.tasks.train.open_workflow", stopped)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(KeyboardInterrupt):
+        train("cxr_lung_segmentation", phantom_datalist, Path())
+    assert [path.name for path in Path().iterdir()] == ["mlruns.db"]
+    with pytest.raises(KeyboardInterrupt):
+        train("cxr_lung_segmentation", phantom_datalist, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="process groups are signalled otherwise on Windows")
+def test_ctrl_c_ends_a_training_with_130_a_killed_run_and_no_process_left(
+    phantom_datalist: Path, tmp_path: Path
+) -> None:
+    store = f"sqlite:///{tmp_path / 'mlruns.db'}"
+    code = "import sys; from pipeline.cli import main; main(sys.argv[1:])"
+    settings = ["max_epochs=500", "val_interval=1", "image_size=[64, 64]", "num_workers=1", "batch_size=4"]
+    command = ["train", "cxr_lung_segmentation", "--data", str(phantom_datalist), "-o", "bundle", *settings]
+    # Its own group, as a shell starts it: Ctrl-C goes to the loader's processes too.
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *command],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "MLFLOW_TRACKING_URI": store},
+    )
+    try:
+        last = tmp_path / "bundle" / "models" / "last.pt"
+        until = time.monotonic() + 120
+        while not last.exists() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+        with pytest.raises(ProcessLookupError):
+            os.killpg(process.pid, 0)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 130
+    assert "Stopped by Ctrl-C." in error
+    assert "Traceback" not in error
+    client = MlflowClient(store)
+    (run,) = client.search_runs([client.get_experiment_by_name("cxr_lung_segmentation").experiment_id])
+    assert run.info.status == "KILLED"
+    assert not list((tmp_path / "bundle").rglob(".part-*"))

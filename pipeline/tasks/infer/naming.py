@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,12 +32,16 @@ def output_names(sources: Sequence[Path], inputs: Sequence[str]) -> list[str]:
             options[level] if count[name.casefold()] > 1 else name
             for name, options in zip(names, candidates, strict=True)
         ]
-    used: Counter[str] = Counter()
+    used: set[str] = set()
     unique = []
     for name in names:
-        used[name.casefold()] += 1
-        number = used[name.casefold()]
-        unique.append(name if number == 1 else f"{name}_{number}")
+        free = name
+        for number in itertools.count(2):
+            if free.casefold() not in used:
+                break
+            free = f"{name}_{number}"
+        used.add(free.casefold())
+        unique.append(free)
     return unique
 
 

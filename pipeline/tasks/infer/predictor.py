@@ -16,7 +16,7 @@ from monai.data import MetaTensor, decollate_batch, list_data_collate
 from monai.transforms import AsDiscreted, SaveImaged, Transform
 
 from pipeline.bundle import Bundle
-from pipeline.errors import InvalidBundle, InvalidOption
+from pipeline.errors import InvalidBundle
 from pipeline.networks import AveragedNetwork, with_autocast
 
 __all__ = ["Prediction", "Predictor"]
@@ -44,11 +44,9 @@ class Predictor:
         bundle: Whose inference config.
         checkpoints: State dicts; several are averaged as an ensemble.
         overrides: As on MONAI's command line.
-        test_time_flips: Average over the flips that the config's `test_time_flips` allows.
+        test_time_flips: Average over the config's `test_time_flips`, if it has any.
 
-    Raises:
-        InvalidBundle: if the weights do not fit the network.
-        InvalidOption: if flips are asked for and the bundle names none.
+    Raises: InvalidBundle: if the weights do not fit the network.
     """
 
     def __init__(
@@ -57,7 +55,7 @@ class Predictor:
         checkpoints: Sequence[Path],
         overrides: Mapping[str, Any],
         *,
-        test_time_flips: bool = False,
+        test_time_flips: bool = True,
     ) -> None:
         parser = ConfigParser()
         parser.read_config(str(bundle.config("inference")))
@@ -71,14 +69,8 @@ class Predictor:
             step for step in parser.get_parsed_content("postprocessing").transforms if not isinstance(step, SaveImaged)
         ]
         self.inferer = parser.get_parsed_content("inferer")
-        flips: list[tuple[int, ...]] = [()]
-        if test_time_flips:
-            if "test_time_flips" not in parser:
-                raise InvalidOption(
-                    f"{bundle.config('inference')}: has no `test_time_flips`, so the bundle does not say which flips "
-                    "are harmless. Add for instance `test_time_flips: [[], [0]]` for left/right, or leave out --tta."
-                )
-            flips = [tuple(flip) for flip in parser.get_parsed_content("test_time_flips")]
+        wanted = test_time_flips and "test_time_flips" in parser
+        flips = [tuple(flip) for flip in parser.get_parsed_content("test_time_flips")] if wanted else [()]
         definition = parser.get_parsed_content("network_def")
         networks = [_loaded(definition, path, self.device) for path in checkpoints]
         single = len(networks) == 1 and flips == [()]

@@ -7,43 +7,35 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.bundle import find_bundle, parse_overrides
-from pipeline.errors import InvalidOption, OutputExists, PlanarError, user_error_within
-from pipeline.readers import (
-    DicomSeries,
-    Picture,
-    find_pictures,
-    group_series,
-    read_picture,
-    read_series,
-    slices_in,
-    write_mask,
-    write_probabilities,
-)
+from pipeline.errors import InvalidOption
 from pipeline.tasks.evaluate import require_weights
-from pipeline.tasks.infer.naming import output_names
+from pipeline.tasks.infer.results import folder_aside, write_results
+from pipeline.tasks.infer.sources import Refusal, Source, find_sources, reason, require_new
 from pipeline.tasks.workflow import quiet_libraries
+
+if TYPE_CHECKING:
+    from pipeline.tasks.infer.predictor import Predictor
 
 __all__ = ["FORMATS", "InferenceResult", "Refusal", "infer"]
 
 FORMATS = ("auto", "png", "nifti")
 SLICES_AT_ONCE = 8
-RASTER = ("PNG", "JPEG", "BMP", "TIFF")
+# What has an option of its own must not come a second time as KEY=VALUE.
+SET_ELSEWHERE = {
+    "bundle_root": "the argument BUNDLE",
+    "dataset_dir": "the argument INPUT",
+    "output_dir": "-o",
+    "output_ext": "--format",
+    "ckpt_path": "--checkpoint",
+}
 # Errors of the place that is written to: the next file would meet them too.
 FATAL = {errno.ENOSPC, errno.EROFS, errno.EDQUOT}
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A source that got no mask, and why."""
-
-    file: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -53,34 +45,22 @@ class InferenceResult:
     Attributes:
         out: The output folder.
         masks: Mask files, in the order of the sources; a volume as PNG counts as its folder.
+        segmented: Sources that got their masks.
         slices: Pictures and slices that were segmented.
         refused: Sources without a mask.
-        warnings: What readers had to say, by file.
+        warnings: What readers had to say, by file, and what was left out.
         labels: Class index → name: what the values in the masks mean.
         seconds: Duration without the loading of libraries and weights, s.
     """
 
     out: Path
     masks: tuple[Path, ...]
+    segmented: int
     slices: int
     refused: tuple[Refusal, ...]
     warnings: tuple[str, ...]
     labels: dict[int, str]
     seconds: float
-
-
-@dataclass(frozen=True, eq=False)
-class _Source:
-    """A picture, a volume file, or a DICOM series, with the result's name."""
-
-    path: Path
-    slices: list[str]
-    series: DicomSeries | None
-    stem: str
-
-    def picture(self) -> Picture:
-        """Decoded whole, for its grid and for overlays."""
-        return read_series(self.series) if self.series is not None else read_picture(self.path)
 
 
 def infer(
@@ -91,7 +71,7 @@ def infer(
     formats: Sequence[str] = ("auto",),
     probabilities: bool = False,
     overlay: bool = False,
-    test_time_flips: bool = False,
+    test_time_flips: bool = True,
     checkpoints: Sequence[Path] = (),
     overwrite: bool = False,
     overrides: Sequence[str] = (),
@@ -107,7 +87,7 @@ def infer(
             for the rest.
         probabilities: Also write `<name>_prob.nii.gz`.
         overlay: Also write `<name>_overlay.png`.
-        test_time_flips: Average over the flips that the bundle allows.
+        test_time_flips: Average over the flips that the bundle names; without them it takes half the time.
         checkpoints: Weights other than the bundle's; several are averaged.
         overwrite: Whether results that are there may be replaced.
         overrides: `key=value` for the inference config.
@@ -121,49 +101,44 @@ def infer(
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         raise InvalidOption(f"There is no format '{unknown[0]}'. Choose from {', '.join(FORMATS)}.")
-    settings = parse_overrides(tuple(overrides), bundle.config("inference"))
+    settings = parse_overrides(tuple(overrides), bundle.config("inference"), SET_ELSEWHERE)
     weights = tuple(checkpoints) or (bundle.weights,)
     for path in weights:
         require_weights(bundle, path)
-    sources, refused = _sources(inputs)
+    sources, refused, warnings = find_sources(inputs, out)
     if not overwrite:
-        _require_new(out, sources)
+        require_new(out, sources)
 
-    with quiet_libraries():
+    with quiet_libraries(), folder_aside(out) as aside:
         from pipeline.tasks.infer.predictor import Predictor
 
         predict = Predictor(bundle, weights, settings, test_time_flips=test_time_flips)
         began = time.perf_counter()
         total = sum(len(source.slices) for source in sources)
         masks: list[Path] = []
-        warnings: list[str] = []
-        done = finished = 0
+        done = finished = segmented = 0
         for source in sources:
+
+            def report(slices: int, path: Path = source.path, before: int = done) -> None:
+                on_progress(before + slices, total, str(path))
+
             try:
-                results = []
-                for start in range(0, len(source.slices), SLICES_AT_ONCE):
-                    names = source.slices[start : start + SLICES_AT_ONCE]
-                    results += list(predict(names, probabilities=probabilities))
-                    on_progress(done + start + len(names), total, str(source.path))
+                mask, volume = _segment(source, predict, probabilities, report)
                 picture = source.picture()
+                masks += write_results(mask, volume, picture, source, out, aside, formats=formats, overlay=overlay)
                 warnings += [f"{source.path}: {line}" for line in picture.warnings]
-                mask = _stacked([result.mask for result in results], picture)
-                masks += _write(mask, picture, source, out, formats)
-                if probabilities:
-                    volume = _stacked([result.probabilities for result in results], picture)
-                    write_probabilities(volume, picture, out / f"{source.stem}_prob.nii.gz")
-                if overlay:
-                    _write_overlays(mask, picture, source, out)
                 finished += len(source.slices)
+                segmented += 1
             except Exception as error:
                 if isinstance(error, OSError) and error.errno in FATAL:
                     raise
-                refused.append(Refusal(str(source.path), _reason(error)))
+                refused.append(Refusal(str(source.path), reason(error, str(source.path))))
             done += len(source.slices)
             on_progress(done, total, str(source.path))
     return InferenceResult(
         out=out,
         masks=tuple(masks),
+        segmented=segmented,
         slices=finished,
         refused=tuple(refused),
         warnings=tuple(warnings),
@@ -172,70 +147,30 @@ def infer(
     )
 
 
-def _sources(inputs: Sequence[str]) -> tuple[list[_Source], list[Refusal]]:
-    """What there is to segment, and the files whose header cannot even be read."""
-    found: list[tuple[Path, list[str], DicomSeries | None]] = []
-    refused: list[Refusal] = []
-    for entry in group_series(find_pictures(inputs)):
-        if isinstance(entry, DicomSeries):
-            found.append((Path(entry.folder), list(entry.files), entry))
-            continue
-        try:
-            found.append((Path(entry), slices_in(entry), None))
-        except PlanarError as error:
-            refused.append(Refusal(entry, _reason(error)))
-    stems = output_names([path for path, _, _ in found], inputs)
-    return [_Source(*parts, stem) for parts, stem in zip(found, stems, strict=True)], refused
+def _segment(
+    source: Source, predict: Predictor, probabilities: bool, report: Callable[[int], None]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
+    """Mask and probabilities of a whole source, the slices of a volume behind one another.
 
-
-def _require_new(out: Path, sources: Sequence[_Source]) -> None:
-    for source in sources:
-        for suffix in ("_mask.png", "_mask.nii.gz", "_mask"):
-            path = out / f"{source.stem}{suffix}"
-            if path.exists():
-                raise OutputExists(f"{path} exists. Give --overwrite to replace results, or another folder with -o.")
-
-
-def _stacked(slices: list[Any], picture: Picture) -> npt.NDArray[Any]:
-    """One array for the whole picture: the slices behind one another if it is a volume."""
-    return np.stack(slices, axis=-1) if picture.depth > 1 else slices[0]
-
-
-def _write(mask: npt.NDArray[Any], picture: Picture, source: _Source, out: Path, formats: Sequence[str]) -> list[Path]:
-    written = []
-    flat = picture.depth == 1
-    auto = "png" if flat and picture.source_format in (*RASTER, "DICOM") else "nifti"
-    for kind in dict.fromkeys(auto if name == "auto" else name for name in formats):
-        path = out / f"{source.stem}_mask.nii.gz" if kind == "nifti" else out / f"{source.stem}_mask.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if kind == "nifti" or flat:
-            write_mask(mask, picture, path)
-        else:
-            path = path.with_suffix("")
-            path.mkdir(exist_ok=True)
-            for number in range(picture.depth):
-                one = picture.cut(number, f"{picture.path}#slice={number}")
-                write_mask(mask[..., number], one, path / f"{_slice_name(source, number)}.png")
-        written.append(path)
-    return written
-
-
-def _write_overlays(mask: npt.NDArray[Any], picture: Picture, source: _Source, out: Path) -> None:
-    from pipeline.overlays import save_overlay
-
-    if picture.depth == 1:
-        save_overlay(picture.array, mask, out / f"{source.stem}_overlay.png")
-        return
-    for number in range(picture.depth):
-        path = out / f"{source.stem}_overlay" / f"{_slice_name(source, number)}.png"
-        save_overlay(picture.array[:, :, number], mask[:, :, number], path)
-
-
-def _slice_name(source: _Source, number: int) -> str:
-    """Numbered, so that the order is the volume's, whatever the files of a series are called."""
-    return f"{number:0{len(str(len(source.slices) - 1))}d}"
-
-
-def _reason(error: BaseException) -> str:
-    cause = user_error_within(error) or error
-    return " ".join(str(cause).split()) or type(cause).__name__
+    Each slice goes to its place at once: a list of slices that is stacked at the end would take the memory twice.
+    """
+    depth = len(source.slices)
+    mask: npt.NDArray[Any] | None = None
+    volume: npt.NDArray[Any] | None = None
+    for start in range(0, depth, SLICES_AT_ONCE):
+        names = source.slices[start : start + SLICES_AT_ONCE]
+        for number, result in enumerate(predict(names, probabilities=probabilities), start):
+            if depth == 1:
+                mask, volume = result.mask, result.probabilities
+                continue
+            if mask is None:
+                mask = np.empty((*result.mask.shape, depth), np.uint8, order="F")
+                if result.probabilities is not None:
+                    volume = np.empty((*result.probabilities.shape, depth), np.float32, order="F")
+            mask[..., number] = result.mask
+            if volume is not None:
+                volume[..., number] = result.probabilities
+        report(start + len(names))
+    if mask is None:
+        raise ValueError(f"{source.path} has no slices.")
+    return mask, volume

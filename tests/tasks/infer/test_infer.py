@@ -115,24 +115,25 @@ def test_an_ensemble_of_one_checkpoint_twice_is_that_checkpoint(random_bundle: B
 def test_test_time_flips_make_the_mask_of_a_mirrored_film_the_mirrored_mask(
     random_bundle: Bundle, tmp_path: Path
 ) -> None:
-    # 256 pixels need no resizing, and an even width no padding: only the network could break the symmetry.
-    array = film(256, 256)
+    # 320 pixels need no resizing, and an even width no padding: only the network could break the symmetry.
+    array = film(320, 320)
     left = save_png(tmp_path / "left.png", array)
     right = save_png(tmp_path / "right.png", array[::-1])
-    result = infer(str(random_bundle.root), [str(left), str(right)], tmp_path / "out", test_time_flips=True)
+    result = infer(str(random_bundle.root), [str(left), str(right)], tmp_path / "out")
     masks = [read_png(path) for path in result.masks]
     assert (masks[0] != masks[1][::-1]).mean() < 1e-3
-    plain = infer(str(random_bundle.root), [str(left), str(right)], tmp_path / "plain")
+    plain = infer(str(random_bundle.root), [str(left), str(right)], tmp_path / "plain", test_time_flips=False)
     masks = [read_png(path) for path in plain.masks]
     assert (masks[0] != masks[1][::-1]).mean() > 1e-3
 
 
-def test_flips_are_refused_where_the_bundle_names_none(random_bundle: Bundle, tmp_path: Path) -> None:
+def test_a_bundle_that_names_no_flips_gets_none(random_bundle: Bundle, tmp_path: Path) -> None:
+    source = str(save_png(tmp_path / "film.png", film()))
+    plain = infer(str(random_bundle.root), [source], tmp_path / "plain", test_time_flips=False)
     config = random_bundle.config("inference")
     config.write_text(config.read_text().replace("test_time_flips: [[], [0]]\n", ""))
-    source = save_png(tmp_path / "film.png", film())
-    with pytest.raises(InvalidOption, match="test_time_flips"):
-        infer(str(random_bundle.root), [str(source)], tmp_path / "out", test_time_flips=True)
+    without = infer(str(random_bundle.root), [source], tmp_path / "without")
+    np.testing.assert_array_equal(read_png(plain.masks[0]), read_png(without.masks[0]))
 
 
 def test_missing_weights_and_missing_inputs_are_named_before_anything_runs(
@@ -165,6 +166,120 @@ def test_a_full_disk_ends_the_run_rather_than_refusing_every_file(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "film_mask.png")
 
-    monkeypatch.setattr("pipeline.tasks.infer.run.write_mask", full)
+    monkeypatch.setattr("pipeline.tasks.infer.results.write_mask", full)
     with pytest.raises(OSError, match="No space left"):
         infer(str(random_bundle.root), [str(source)], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def save_volume(path: Path, depth: int) -> Path:
+    nib.save(nib.Nifti1Image(np.stack([film(seed=k) for k in range(depth)], axis=-1), np.diag([1, 1, 3, 1.0])), path)
+    return path
+
+
+def test_a_source_whose_results_cannot_all_be_written_has_none(
+    random_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.tasks.infer import results
+
+    source = save_volume(tmp_path / "ct.nii.gz", 3)
+    real = results.write_mask
+
+    def third_fails(mask: np.ndarray, picture: object, path: Path) -> None:
+        if Path(path).name == "2.png":
+            raise ValueError("the third slice")
+        real(mask, picture, path)
+
+    monkeypatch.setattr(results, "write_mask", third_fails)
+    result = infer(str(random_bundle.root), [str(source)], tmp_path / "out", formats=["nifti", "png"], overlay=True)
+    assert (result.masks, result.segmented, result.slices) == ((), 0, 0)
+    assert [refusal.reason for refusal in result.refused] == [f"{source}: the third slice"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_ctrl_c_keeps_what_is_whole_and_nothing_else(
+    random_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.tasks.infer import results
+
+    first, second = (save_png(tmp_path / f"{name}.png", film()) for name in "ab")
+    real = results.write_probabilities
+
+    def stopped(probabilities: np.ndarray, picture: object, path: Path) -> None:
+        if path.name.startswith("b"):
+            raise KeyboardInterrupt
+        real(probabilities, picture, path)
+
+    monkeypatch.setattr(results, "write_probabilities", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        infer(str(random_bundle.root), [str(first), str(second)], tmp_path / "out", probabilities=True)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a_mask.png", "a_prob.nii.gz"]
+
+
+def test_slices_of_a_longer_volume_do_not_stay_among_those_of_a_shorter_one(
+    random_bundle: Bundle, tmp_path: Path
+) -> None:
+    for depth in (3, 2):
+        source = save_volume(tmp_path / "ct.nii.gz", depth)
+        result = infer(str(random_bundle.root), [str(source)], tmp_path / "out", formats=["png"], overwrite=True)
+        assert sorted(path.name for path in result.masks[0].iterdir()) == [f"{k}.png" for k in range(depth)]
+
+
+def test_the_probabilities_of_a_volume_are_those_of_its_slices(random_bundle: Bundle, tmp_path: Path) -> None:
+    source = save_volume(tmp_path / "ct.nii.gz", 9)  # more than go through the network at once
+    infer(str(random_bundle.root), [str(source)], tmp_path / "all", probabilities=True)
+    volume = np.asarray(nib.load(tmp_path / "all" / "ct_prob.nii.gz").dataobj)
+    mask = np.asarray(nib.load(tmp_path / "all" / "ct_mask.nii.gz").dataobj)
+    assert volume.shape == (90, 70, 9, 2)
+    np.testing.assert_array_equal(volume.argmax(axis=-1), mask)
+    infer(str(random_bundle.root), [f"{source}#slice=8"], tmp_path / "one", probabilities=True, formats=["nifti"])
+    one = np.asarray(nib.load(tmp_path / "one" / "ct_prob.nii.gz").dataobj).squeeze()
+    assert np.ptp(one[..., 1]) > 0
+    np.testing.assert_allclose(one, volume[:, :, 8], atol=0.02)  # bfloat16 rounds otherwise in another batch
+
+
+def test_an_output_that_cannot_be_written_is_told_before_the_work(random_bundle: Bundle, tmp_path: Path) -> None:
+    source = save_png(tmp_path / "film.png", film())
+    (tmp_path / "out").touch()
+    seen: list[int] = []
+    with pytest.raises(OSError, match="exists"):
+        infer(
+            str(random_bundle.root),
+            [str(source)],
+            tmp_path / "out",
+            on_progress=lambda done, total, name: seen.append(done),
+        )
+    assert seen == []
+
+
+def test_a_second_run_does_not_segment_the_masks_of_the_first(random_bundle: Bundle, tmp_path: Path) -> None:
+    save_png(tmp_path / "films" / "a.png", film())
+    out = tmp_path / "films" / "masks"
+    for overwrite in (False, True):
+        result = infer(str(random_bundle.root), [str(tmp_path / "films")], out, overlay=True, overwrite=overwrite)
+        assert result.masks == (out / "a_mask.png",)
+        assert sorted(path.name for path in out.iterdir()) == ["a_mask.png", "a_overlay.png"]
+    assert result.warnings == (f"2 results of an earlier run in {out} were left out.",)
+
+
+@pytest.mark.parametrize(("pair", "option"), [("ckpt_path=other.pt", "--checkpoint"), ("output_dir=x", "-o")])
+def test_what_has_an_option_is_no_override(random_bundle: Bundle, tmp_path: Path, pair: str, option: str) -> None:
+    source = save_png(tmp_path / "film.png", film())
+    with pytest.raises(InvalidOption, match=f"is set by {option}"):
+        infer(str(random_bundle.root), [str(source)], tmp_path / "out", overrides=[pair])
+
+
+def test_the_command_counts_sources_and_not_files(
+    random_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pipeline.cli import main
+
+    save_png(tmp_path / "in" / "good.png", film())
+    (tmp_path / "in" / "bad.png").touch()
+    arguments = ["infer", str(random_bundle.root), str(tmp_path / "in"), "-o", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as caught:
+        main([*arguments, "--format", "png", "--format", "nifti"])
+    assert caught.value.code == 1
+    told = capsys.readouterr()
+    assert "2 masks (1 slices)" in told.out
+    assert "1 of 2 sources got no mask" in told.err

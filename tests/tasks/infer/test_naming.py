@@ -40,5 +40,12 @@ def test_two_series_in_one_folder_are_numbered(tmp_path: Path) -> None:
     assert all(Path(name).name.startswith("ct") for name in names)
 
 
+def test_a_number_does_not_make_a_name_that_another_has(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    names = output_names([tmp_path / "ct"] * 2 + [tmp_path / "b" / tmp_path.name / "ct_2"], [str(tmp_path / "b")])
+    assert names[:2] == [f"{tmp_path.name}/ct", f"{tmp_path.name}/ct_2"]
+    assert len({name.casefold() for name in names}) == 3
+
+
 def test_a_dicom_file_with_dots_in_its_name_keeps_them(tmp_path: Path) -> None:
     assert named(tmp_path, ["CT.1.2.840.113"], ["CT.1.2.840.113"]) == ["CT.1.2.840.113"]

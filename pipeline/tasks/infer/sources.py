@@ -1,0 +1,147 @@
+"""What there is to segment among the inputs, and what its results are called."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import MissingFile, OutputExists, PlanarError, user_error_within
+from pipeline.readers import (
+    DicomSeries,
+    Picture,
+    find_pictures,
+    group_series,
+    read_picture,
+    read_series,
+    slices_in,
+    split_fragment,
+)
+from pipeline.tasks.infer.naming import output_names
+
+__all__ = ["RESULTS", "Refusal", "Source", "find_sources", "reason", "require_new"]
+
+# What a source's results are called: its stem and one of these. The last two are folders of slices.
+RESULTS = ("_mask.png", "_mask.nii.gz", "_prob.nii.gz", "_overlay.png", "_mask", "_overlay")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A source that got no mask, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A picture, a volume file, or a DICOM series, with the result's name."""
+
+    path: Path
+    slices: list[str]
+    series: DicomSeries | None
+    stem: str
+
+    def picture(self) -> Picture:
+        """Decoded whole, for its grid and for overlays."""
+        return read_series(self.series) if self.series is not None else read_picture(self.path)
+
+
+def find_sources(inputs: Sequence[str], out: Path) -> tuple[list[Source], list[Refusal], list[str]]:
+    """What there is to segment.
+
+    Results of an earlier run are no input, where the output folder lies in an input folder.
+
+    Args:
+        inputs: Files, folders, globs.
+        out: The output folder, there or not.
+    Returns: The sources, the files whose header cannot even be read, and what a user should know.
+    Raises: MissingFile: if an input is not there or holds no picture.
+    """
+    files = find_pictures(inputs)
+    earlier = _results_below(out, files, inputs)
+    found: list[tuple[Path, list[str], DicomSeries | None]] = []
+    refused: list[Refusal] = []
+    for entry in group_series(file for file in files if file not in earlier):
+        if isinstance(entry, DicomSeries):
+            found.append((Path(entry.folder), list(entry.files), entry))
+            continue
+        try:
+            found.append((Path(entry), slices_in(entry), None))
+        except (PlanarError, OSError) as error:
+            refused.append(Refusal(entry, reason(error, entry)))
+    sources = _named(found, inputs)
+    # The same where the results lie among the images themselves.
+    written = {_absolute(out / f"{source.stem}{end}") for source in sources for end in RESULTS}
+    own = [source for source in sources if not written.isdisjoint(_with_folders(source.path))]
+    if own:
+        earlier |= {str(source.path) for source in own}
+        sources = _named([(s.path, s.slices, s.series) for s in sources if s not in own], inputs)
+    if not sources and not refused:
+        raise MissingFile(f"{', '.join(inputs)}: nothing but results of an earlier run. Name the images.")
+    told = [f"{len(earlier)} results of an earlier run in {out} were left out."] if earlier else []
+    return sources, refused, told
+
+
+def require_new(out: Path, sources: Iterable[Source]) -> None:
+    """Raise OutputExists if a result is there already."""
+    for source in sources:
+        for end in RESULTS:
+            path = out / f"{source.stem}{end}"
+            if path.exists():
+                raise OutputExists(f"{path} exists. Give --overwrite to replace results, or another folder with -o.")
+
+
+def reason(error: BaseException, file: str) -> str:
+    """Why a file was refused, in one line that names it."""
+    cause = user_error_within(error) or error
+    said = str(cause)
+    if isinstance(cause, OSError) and not isinstance(cause, PlanarError) and cause.strerror:
+        said = f"{cause.filename2 or cause.filename or file}: {cause.strerror}."
+    line = " ".join(said.split()) or type(cause).__name__
+    return line if Path(split_fragment(file)[0]).name in line else f"{file}: {line}"
+
+
+def _named(found: Sequence[tuple[Path, list[str], DicomSeries | None]], inputs: Sequence[str]) -> list[Source]:
+    stems = output_names([path for path, _, _ in found], inputs)
+    return [Source(*parts, stem) for parts, stem in zip(found, stems, strict=True)]
+
+
+def _results_below(out: Path, files: Sequence[str], inputs: Sequence[str]) -> set[str]:
+    """Files in an output folder that lies inside an input folder; not those that the user named themselves."""
+    target = _absolute(out)
+    roots = [root for root in map(_root_of, inputs) if root is not None]
+    if not any(target != root and target.is_relative_to(root) for root in roots):
+        return set()
+    inside = [root for root in roots if root.is_relative_to(target)]
+    named = {_absolute(name) for name in inputs}
+    found = set()
+    for file in files:
+        path = _absolute(file)
+        meant = path in named or any(path.is_relative_to(root) for root in inside)
+        if path.is_relative_to(target) and not meant:
+            found.add(file)
+    return found
+
+
+def _root_of(given: str) -> Path | None:
+    """The folder in which an input is looked for: itself, or the part of a glob without magic; None for a file."""
+    if Path(given).is_dir():
+        return _absolute(given)
+    if Path(split_fragment(given)[0]).exists() or not glob.has_magic(given):
+        return None
+    plain = Path(given)
+    while glob.has_magic(str(plain)):
+        plain = plain.parent
+    return _absolute(plain)
+
+
+def _with_folders(path: Path) -> set[Path]:
+    whole = _absolute(split_fragment(path)[0])
+    return {whole, *whole.parents}
+
+
+def _absolute(path: str | os.PathLike[str]) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100  (without `..`, and links stay what they are)

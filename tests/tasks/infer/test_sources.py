@@ -1,0 +1,102 @@
+"""What is segmented, and what is not: results of an earlier run, and one picture named twice."""
+
+import errno
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.errors import MissingFile, OutputExists, UnreadableImage
+from pipeline.tasks.infer import sources as sources_module
+from pipeline.tasks.infer.sources import find_sources, reason, require_new
+
+
+def draw(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((4, 5), np.uint8)).save(path)
+
+
+def stems(inputs: list[Path | str], out: Path) -> tuple[list[str], list[str]]:
+    found, refused, told = find_sources([str(name) for name in inputs], out)
+    assert refused == []
+    return [source.stem for source in found], told
+
+
+def test_the_output_folder_inside_an_input_folder_is_no_input(tmp_path: Path) -> None:
+    draw(tmp_path, "a.png", "b.png", "masks/a_mask.png", "masks/gone_mask.png", "masks/a_overlay.png", "masking/c.png")
+    found, told = stems([tmp_path], tmp_path / "masks")
+    assert found == ["a", "b", "masking/c"]
+    assert told == [f"3 results of an earlier run in {tmp_path / 'masks'} were left out."]
+
+
+def test_the_same_holds_for_a_glob(tmp_path: Path) -> None:
+    draw(tmp_path, "a.png", "masks/a_mask.png")
+    assert stems([f"{tmp_path}/**/*.png"], tmp_path / "masks")[0] == ["a"]
+
+
+def test_results_among_the_images_are_no_input(tmp_path: Path) -> None:
+    draw(tmp_path, "a.png", "a_mask.png", "a_overlay.png", "ct_mask.png", "b/c.png", "b/c_mask/0.png")
+    found, told = stems([tmp_path], tmp_path)
+    # ct_mask.png is no result of anything that is there.
+    assert found == ["a", "b/c", "ct_mask"]
+    assert told == [f"3 results of an earlier run in {tmp_path} were left out."]
+
+
+def test_what_is_named_in_the_output_folder_is_meant(tmp_path: Path) -> None:
+    draw(tmp_path, "a.png", "masks/x.png", "masks/old/y.png")
+    inputs = [tmp_path, tmp_path / "masks" / "x.png", tmp_path / "masks" / "old"]
+    assert stems(inputs, tmp_path / "masks") == (["a", "masks/old/y", "masks/x"], [])
+
+
+def test_a_folder_elsewhere_may_hold_what_looks_like_results(tmp_path: Path) -> None:
+    draw(tmp_path, "in/a.png", "in/a_mask.png")
+    assert stems([tmp_path / "in"], tmp_path / "out") == (["a", "a_mask"], [])
+
+
+def test_results_alone_are_no_input(tmp_path: Path) -> None:
+    draw(tmp_path, "masks/a_mask.png")
+    with pytest.raises(MissingFile, match="nothing but results of an earlier run"):
+        find_sources([str(tmp_path)], tmp_path / "masks")
+
+
+def test_a_picture_that_is_named_in_two_ways_comes_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw(tmp_path, "films/a.png")
+    monkeypatch.chdir(tmp_path)
+    names = ["films", "./films/a.png", str(tmp_path / "films"), "films/../films/a.png"]
+    assert stems(names, tmp_path / "out") == (["a"], [])
+
+
+def test_a_file_that_may_not_be_read_is_refused_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw(tmp_path, "a.png", "b.png")
+
+    def slices_in(path: str) -> list[str]:
+        if path.endswith("a.png"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return [path]
+
+    monkeypatch.setattr(sources_module, "slices_in", slices_in)
+    found, refused, _ = find_sources([str(tmp_path)], tmp_path / "out")
+    assert [source.stem for source in found] == ["b"]
+    assert [refusal.reason for refusal in refused] == [f"{tmp_path / 'a.png'}: Permission denied."]
+
+
+@pytest.mark.parametrize("name", ["a_mask.png", "a_mask.nii.gz", "a_prob.nii.gz", "a_overlay.png", "a_mask/0.png"])
+def test_any_result_that_is_there_is_told(tmp_path: Path, name: str) -> None:
+    draw(tmp_path, "in/a.png")
+    found, _, _ = find_sources([str(tmp_path / "in")], tmp_path / "out")
+    require_new(tmp_path / "out", found)
+    (tmp_path / "out" / name).parent.mkdir(parents=True)
+    (tmp_path / "out" / name).touch()
+    with pytest.raises(OutputExists, match=r"a_(mask|prob|overlay)"):
+        require_new(tmp_path / "out", found)
+
+
+def test_a_reason_names_the_file_once() -> None:
+    assert reason(UnreadableImage("in/a.png: cut\nshort"), "in/a.png") == "in/a.png: cut short"
+    assert reason(RuntimeError("size 3 against 4"), "in/a.png") == "in/a.png: size 3 against 4"
+    assert reason(KeyError(), "in/a.png") == "in/a.png: KeyError"
