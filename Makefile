@@ -19,8 +19,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## The main job on a digital phantom: index, train, evaluate, infer
 	@mkdir -p demo && rm -rf demo/bundle
 	cd demo && ../$(BIN)/planar phantom phantom -n 60 --overwrite
-	cd demo && ../$(BIN)/planar index phantom/images phantom/masks --subjects phantom/index.csv:subject -o datalist.json --overwrite
-	cd demo && ../$(BIN)/planar train cxr_lung_segmentation --data datalist.json -o bundle max_epochs=12
+	cd demo && ../$(BIN)/planar index phantom/images phantom/masks --subjects phantom/index.csv:subject --class-names lung -o datalist.json --overwrite
+	cd demo && ../$(BIN)/planar train cxr_lung_segmentation --data datalist.json -o bundle max_epochs=20
 	cd demo && ../$(BIN)/planar evaluate bundle --data datalist.json -o evaluation
 	cd demo && ../$(BIN)/planar infer bundle phantom/dicom -o masks --overlay --overwrite
 	@echo
