@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ import yaml
 
 if TYPE_CHECKING:
     from pipeline.bundle import Bundle
+
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and with them the commands that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
