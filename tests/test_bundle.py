@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.bundle import Bundle, copy_bundle, find_bundle, parse_overrides, shipped_bundles
+from pipeline.bundle import Bundle, copy_bundle, find_bundle, parse_overrides, shipped_bundles, without_mirroring
 from pipeline.bundle import find as find_module
 from pipeline.errors import InvalidBundle, InvalidOption, OutputExists
 
@@ -350,3 +350,22 @@ def test_a_key_that_an_option_sets_is_told_with_the_option(config: Path) -> None
 def test_overrides_run_no_code(config: Path) -> None:
     with pytest.raises(InvalidOption, match="is not YAML"):
         parse_overrides(("device=!!python/object/apply:os.getcwd []",), config)
+
+
+# --- left and right ---
+
+
+def test_a_copy_with_sided_classes_mirrors_nothing(tmp_path: Path) -> None:
+    source, sided = find_bundle("cxr_lung_segmentation"), {0: "background", 1: "left_lung", 2: "Right lung"}
+    copy = copy_bundle(source, tmp_path / "copy", sided, without_mirroring(source, sided))
+    for kind in ("train", "multi_gpu_train"):
+        steps = yaml.safe_load(copy.config(kind).read_text())["train"]["random_transforms"]
+        flips = [step for step in steps if step["_target_"] == "RandFlipd"]
+        assert [step["prob"] for step in flips] == [0.0]
+        assert all(step.get("prob", 1) > 0 for step in steps if step["_target_"] != "RandFlipd")
+    for kind in ("inference", "evaluate"):
+        assert yaml.safe_load(copy.config(kind).read_text())["test_time_flips"] == [[]]
+
+
+def test_classes_without_a_side_are_mirrored_as_the_bundle_says() -> None:
+    assert without_mirroring(find_bundle("cxr_lung_segmentation"), {0: "background", 1: "bright spot"}) == {}

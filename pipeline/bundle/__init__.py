@@ -2,6 +2,15 @@
 
 from pipeline.bundle.copying import apply_settings, copy_bundle
 from pipeline.bundle.find import Bundle, find_bundle, shipped_bundles
+from pipeline.bundle.mirroring import without_mirroring
 from pipeline.bundle.overrides import parse_overrides
 
-__all__ = ["Bundle", "apply_settings", "copy_bundle", "find_bundle", "parse_overrides", "shipped_bundles"]
+__all__ = [
+    "Bundle",
+    "apply_settings",
+    "copy_bundle",
+    "find_bundle",
+    "parse_overrides",
+    "shipped_bundles",
+    "without_mirroring",
+]

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.bundle import Bundle, apply_settings, copy_bundle, find_bundle, parse_overrides
+from pipeline.bundle import Bundle, apply_settings, copy_bundle, find_bundle, parse_overrides, without_mirroring
 from pipeline.datalist import load_cases, read_datalist
 from pipeline.errors import InvalidBundle, InvalidOption, MissingFile
 from pipeline.tasks.evaluate import compare_classes
@@ -103,7 +103,12 @@ def train(
         trained_on = f"{content.name} ({len(content.training)} training cases)"
         folder = out or default_folder(source, "train")
         made = [] if folder.exists() else [folder.resolve()]
-        bundle = copy_bundle(source, folder, labels, settings, trained_on)
+        mirroring = without_mirroring(source, labels)
+        if mirroring:
+            notes.append(
+                "A class is a left or a right one: pictures are mirrored neither in training nor in inference."
+            )
+        bundle = copy_bundle(source, folder, labels, mirroring | settings, trained_on)
         made = [*bundle.root.iterdir(), bundle.root / "eval", *made]
     run_settings = settings | {"datalist": str(datalist.resolve())} | ({"resume": True} if resume else {})
 

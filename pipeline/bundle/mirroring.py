@@ -1,0 +1,44 @@
+"""What must not be mirrored: a picture in which left and right are classes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from pipeline.bundle.find import Bundle
+
+__all__ = ["without_mirroring"]
+
+SIDES = {"left", "right"}
+
+
+def without_mirroring(bundle: Bundle, labels: Mapping[int, str]) -> dict[str, Any]:
+    """The settings that keep a bundle from mirroring pictures, if a class is a left or a right one.
+
+    A left lung that is flipped looks like a right one and keeps the left one's label: trained so, a network cannot
+    learn the sides, and averaged over flips it mixes them.
+
+    Args:
+        bundle: Whose train config.
+        labels: Class index → name, such as {1: "left_lung", 2: "right_lung"}.
+    Returns: Settings for `copy_bundle`: the probability 0 for each flip of axis 0, and no flips at test time. Empty if
+        no class has a side.
+    """
+    if not any(SIDES & set(re.split(r"[^a-z]+", name.lower())) for name in labels.values()):
+        return {}
+    content = yaml.safe_load(bundle.config("train").read_text(encoding="utf-8"))
+    transforms = content.get("train", {}).get("random_transforms", [])
+    settings: dict[str, Any] = {"test_time_flips": [[]]}
+    for number, step in enumerate(transforms):
+        # Without `spatial_axis` MONAI flips all axes.
+        axis = step.get("spatial_axis") if isinstance(step, dict) else ()
+        flips = isinstance(step, dict) and str(step.get("_target_")).rpartition(".")[2] in (
+            "RandFlipd",
+            "RandAxisFlipd",
+        )
+        if flips and (axis is None or axis == 0 or (isinstance(axis, list) and 0 in axis)):
+            settings[f"train#random_transforms#{number}#prob"] = 0.0
+    return settings
