@@ -11,6 +11,7 @@ import click
 
 from pipeline import __version__
 from pipeline.errors import PlanarError, user_error_within
+from pipeline.interrupts import interrupts_first
 
 # Name of the command, module under pipeline.cli that holds it, and its line in `planar --help`. The line stands here so
 # that the help page needs no import of torch (1.6 s) or MONAI (5 s).
@@ -68,10 +69,11 @@ def root() -> None:
 def main(args: list[str] | None = None) -> None:
     """Run `planar`. Errors of the user's making end in one line and status 1, Ctrl-C in status 130."""
     try:
-        result: Any = root.main(args=args, prog_name="planar", standalone_mode=False)
+        with interrupts_first():
+            result: Any = root.main(args=args, prog_name="planar", standalone_mode=False)
         sys.stdout.flush()
         sys.exit(result if isinstance(result, int) else 0)
-    except click.exceptions.Abort as abort:
+    except (click.exceptions.Abort, KeyboardInterrupt) as abort:
         # click turns an EOFError into Abort too: that is a truncated file, not Ctrl-C.
         if isinstance(abort.__cause__, EOFError):
             fail(abort.__cause__)

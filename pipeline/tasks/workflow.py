@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.bundle import Bundle
 from pipeline.errors import InvalidBundle
+from pipeline.interrupts import interrupts_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,8 +76,9 @@ def run_recorded(workflow: ConfigWorkflow, recorder_id: str) -> str | None:
     """
     recorder = workflow.parser.get_parsed_content(recorder_id) if recorder_id in workflow.parser else None
     try:
-        workflow.run()
-        workflow.finalize()
+        with interrupts_first():
+            workflow.run()
+            workflow.finalize()
     except KeyboardInterrupt as error:
         if recorder is not None:
             recorder.close("KILLED", error)

@@ -324,7 +324,7 @@ def test_ctrl_c_ends_a_training_with_130_a_killed_run_and_no_process_left(
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 130
+    assert process.returncode == 130, error
     assert "Stopped by Ctrl-C." in error
     assert "Traceback" not in error
     client = MlflowClient(store)
