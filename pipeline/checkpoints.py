@@ -16,8 +16,9 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from pipeline.atomic import written_aside
+from pipeline.errors import InvalidOption
 
-__all__ = ["Checkpoints", "save_aside"]
+__all__ = ["Checkpoints", "Patience", "save_aside"]
 
 # What a schedule plans by. The config says it, also to a training that is resumed with more epochs or another learning
 # rate: taken from the checkpoint, a cosine would end with the former epochs and then rise again.
@@ -50,6 +51,8 @@ class Checkpoints:
         self.state: dict[str, Any] = {**state, "best": self}
         self.best_metric = float("-inf")
         self.best_epoch = 0
+        self.resumed = (0, 0)  # the epoch that a training was resumed after, and the best one until then
+        self._batches: int | None = None  # an epoch's, as the config and the data have it
 
     @property
     def best_path(self) -> Path:
@@ -65,10 +68,27 @@ class Checkpoints:
         """Attach to the trainer (after the validation handler) and to the validator."""
         if isinstance(engine, Trainer):
             self.state["trainer"] = engine
+            self._batches = engine.state.epoch_length
+            engine.add_event_handler(Events.STARTED, self.take_up)
             engine.add_event_handler(Events.STARTED, self.follow_schedule)
             engine.add_event_handler(Events.EPOCH_COMPLETED, self.save_last)
         else:
             engine.add_event_handler(Events.COMPLETED, self.save_if_better)
+
+    def take_up(self, trainer: Engine) -> None:
+        """Note where a resumed training goes on.
+
+        Raises: InvalidOption: if the checkpoint's epochs have another length than the data and the batch size give. The
+            engine would keep the checkpoint's: part of the data would be left out of each epoch, or seen twice.
+        """
+        self.resumed = (int(trainer.state.epoch), self.best_epoch)
+        before = trainer.state.epoch_length
+        if self._batches is not None and before != self._batches:
+            raise InvalidOption(
+                f"{self.last_path}: its epochs have {before} batches, those of this datalist and batch_size have "
+                f"{self._batches}. Resume with the datalist and the batch_size that the training was begun with, or "
+                "begin again in another folder."
+            )
 
     def follow_schedule(self, trainer: Engine) -> None:
         """Set the first learning rate by the schedule as it now is; the checkpoint has the former one's."""
@@ -106,6 +126,37 @@ class Checkpoints:
         """Take up a former training's best score."""
         self.best_metric = float(state["best_metric"])
         self.best_epoch = int(state["best_epoch"])
+
+
+class Patience:
+    """Handler of the validator: ends a training that has not become better for a number of epochs.
+
+    MONAI's EarlyStopHandler forgets what it has counted when a training is resumed; this one counts from the best
+    epoch, which is part of `last.pt`. A training that ended this way and is resumed gets its patience anew.
+
+    Args:
+        checkpoints: Which knows the trainer and the best epoch; it must be attached to the validator before this one.
+        epochs: Epochs without a better validation before training ends.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, epochs: int) -> None:
+        self.checkpoints = checkpoints
+        self.epochs = epochs
+
+    def attach(self, engine: Engine) -> None:
+        """Attach to the validator."""
+        engine.add_event_handler(Events.COMPLETED, self.end_if_spent)
+
+    def end_if_spent(self, evaluator: Engine) -> None:
+        """End the training if its patience is spent."""
+        kept = self.checkpoints
+        if "trainer" not in kept.state:
+            return
+        trainer: Engine = kept.state["trainer"]
+        begun, best_then = kept.resumed
+        since = max(kept.best_epoch, begun if begun - best_then >= self.epochs else 0)
+        if trainer.state.epoch - since >= self.epochs:
+            trainer.terminate()
 
 
 def _weights(part: Any) -> dict[str, Any]:

@@ -10,10 +10,13 @@ Each leaf is also a builtin, so that code that knows nothing of Planar can still
     ├── GeometryMismatch (ValueError)       two grids that should be one
     ├── UnknownLabel (ValueError)           a mask value that the task does not know
     ├── InvalidDatalist (ValueError)        a datalist.json that cannot be used
+    ├── InvalidFingerprint (ValueError)     a fingerprint.json that cannot be used
     ├── InvalidSplit (ValueError)           a split that the subjects do not allow
     ├── InvalidBundle (ValueError)          a folder that is not the bundle it should be
+    ├── InvalidEvaluation (ValueError)      an evaluation that cannot be read, or compared with another
     ├── InvalidOption (ValueError)          options that contradict each other or the data
     ├── OutputExists (FileExistsError)      a result that would overwrite another
+    ├── IncompleteResult (RuntimeError)     a result that would speak for cases that were not done
     ├── TrackingUnreachable (ConnectionError)  an MLflow store that cannot be opened
     └── MissingExtra (ImportError)          an optional part that is not installed
 """
@@ -22,8 +25,11 @@ import re
 
 __all__ = [
     "GeometryMismatch",
+    "IncompleteResult",
     "InvalidBundle",
     "InvalidDatalist",
+    "InvalidEvaluation",
+    "InvalidFingerprint",
     "InvalidOption",
     "InvalidSplit",
     "MissingExtra",
@@ -66,6 +72,10 @@ class InvalidDatalist(PlanarError, ValueError):
     """A datalist that cannot be used."""
 
 
+class InvalidFingerprint(PlanarError, ValueError):
+    """A fingerprint that cannot be used."""
+
+
 class InvalidSplit(PlanarError, ValueError):
     """A split that the given subjects do not allow."""
 
@@ -74,12 +84,20 @@ class InvalidBundle(PlanarError, ValueError):
     """A folder that is not the bundle it should be."""
 
 
+class InvalidEvaluation(PlanarError, ValueError):
+    """A folder that is not the evaluation it should be, or evaluations that do not go together."""
+
+
 class InvalidOption(PlanarError, ValueError):
     """Options that contradict each other or the data."""
 
 
 class OutputExists(PlanarError, FileExistsError):
     """A result that would overwrite another."""
+
+
+class IncompleteResult(PlanarError, RuntimeError):
+    """A result that would speak for cases that were not done, and is therefore not written."""
 
 
 class TrackingUnreachable(PlanarError, ConnectionError):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from types import MethodType
 from typing import Any
 
 import torch
 from torch import nn
 
-__all__ = ["AveragedNetwork", "best_dtype", "with_autocast"]
+__all__ = ["AveragedNetwork", "FoldEnsemble", "best_dtype", "with_autocast"]
 
 
 def best_dtype(device: torch.device | str) -> torch.dtype:
@@ -82,3 +83,53 @@ class AveragedNetwork(nn.Module):
         if total is None:
             raise ValueError("AveragedNetwork needs at least one network and one pass.")
         return (total / (len(self.networks) * len(self.flips))).clamp_min(1e-8).log()
+
+
+class FoldEnsemble(nn.Module):
+    """The networks of a cross-validation as one network, with one state dict.
+
+    It takes the place of `network_def` in a bundle's evaluate and inference configs, whose `models/model.pt` then holds
+    the weights of all members, so that whatever reads `network_def` and `model.pt` (MONAI's bundle commands, MONAI
+    Label) works with the ensemble as it does with one network. It can be scripted and traced.
+
+    Args:
+        network: One member, with one channel a class, mutually exclusive classes.
+        members: Number of members: copies of `network`, until weights are loaded.
+    """
+
+    def __init__(self, network: nn.Module, members: int = 1) -> None:
+        super().__init__()
+        if members < 1:
+            raise ValueError(f"An ensemble needs at least one member, got {members}.")
+        self.networks = nn.ModuleList([network, *(copy.deepcopy(network) for _ in range(members - 1))])
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Logarithm of the members' mean probabilities, shape (B, classes, W, H), for an image (B, C, W, H).
+
+        The members answer one after the other and only the sum is kept: the memory is that of one of them.
+        """
+        total = torch.zeros(1, device=image.device)
+        for network in self.networks:
+            total = total + torch.softmax(network(image).float(), dim=1)
+        return (total / len(self.networks)).clamp_min(1e-8).log()
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Load an ensemble's weights, or those of a single network, as its train config writes them.
+
+        There are as many members afterwards as the weights are of: a single network is an ensemble of one.
+        """
+        if not any(name.startswith("networks.") for name in state_dict):
+            state_dict = {f"networks.0.{name}": value for name, value in state_dict.items()}
+        members = len({name.split(".")[1] for name in state_dict})
+        extra = [copy.deepcopy(self.networks[0]) for _ in range(members - len(self.networks))]
+        self.networks = nn.ModuleList([*self.networks[:members], *extra])
+        return super().load_state_dict(state_dict, strict=strict, assign=assign)
+
+    @staticmethod
+    def joined(members: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+        """The state dict of an ensemble, from those of its members."""
+        return {
+            f"networks.{number}.{name}": value
+            for number, weights in enumerate(members)
+            for name, value in weights.items()
+        }

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy.ndimage import binary_erosion
+from scipy.ndimage import binary_dilation, binary_erosion
 
 from pipeline.atomic import written_aside
 
-__all__ = ["PREDICTION", "REFERENCE", "colour_of", "draw_overlay", "save_overlay", "to_grey"]
+__all__ = [
+    "AGREEMENT",
+    "PREDICTION",
+    "REFERENCE",
+    "colour_of",
+    "draw_agreement",
+    "draw_filled",
+    "draw_overlay",
+    "save_overlay",
+    "to_grey",
+]
 
 PREDICTION = (230, 40, 40)
 REFERENCE = (60, 120, 255)
+AGREEMENT = (255, 255, 255)
 # Further classes, after the first: distinct for the colour-blind too (Okabe and Ito).
 CLASSES = (PREDICTION, (0, 158, 115), (240, 228, 66), (86, 180, 233), (204, 121, 167), (230, 159, 0))
 
@@ -52,9 +64,8 @@ def draw_overlay(
         reference: Class indices, (W, H), or None.
     Returns: RGB picture, (W, H, 3).
     """
-    grey = to_grey(image)
-    canvas = (np.repeat(grey[..., None], 3, axis=2) if grey.ndim == 2 else grey).astype(np.float32)
-    width = max(1, round(max(mask.shape) / 400))
+    canvas = _canvas(image)
+    width = _outline_width(mask)
     for index in np.unique(mask[mask > 0]).tolist():
         region = mask == index
         colour = np.asarray(colour_of(index), dtype=np.float32)
@@ -66,6 +77,55 @@ def draw_overlay(
     return canvas.round().astype(np.uint8)
 
 
+def draw_agreement(
+    image: npt.NDArray[Any], prediction: npt.NDArray[Any], reference: npt.NDArray[Any]
+) -> npt.NDArray[np.uint8]:
+    """An image with both outlines: red the prediction's, blue the reference's, white where they meet.
+
+    Where the classes differ the image is tinted: red where something is predicted that is not so in the reference, blue
+    where the reference has something and the prediction nothing. What agrees is left as it is.
+
+    Args:
+        image: (W, H) or (W, H, 3).
+        prediction: Class indices, (W, H).
+        reference: Class indices, (W, H).
+    Returns: RGB picture, (W, H, 3).
+    """
+    canvas = _canvas(image)
+    width = 2 * _outline_width(prediction)
+    differs = prediction != reference
+    for where, colour in ((differs & (prediction > 0), PREDICTION), (differs & (prediction == 0), REFERENCE)):
+        canvas[where] += 0.3 * (np.asarray(colour, dtype=np.float32) - canvas[where])
+    predicted, expected = _outlines(prediction, width), _outlines(reference, width)
+    canvas[expected] = REFERENCE
+    canvas[predicted] = PREDICTION
+    # Less than the width of a line apart, two outlines are one.
+    near = [binary_dilation(outline, iterations=width) for outline in (expected, predicted)]
+    canvas[(predicted & near[0]) | (expected & near[1])] = AGREEMENT
+    return canvas.round().astype(np.uint8)
+
+
+def draw_filled(
+    image: npt.NDArray[Any], mask: npt.NDArray[Any], colours: Mapping[int, tuple[int, int, int]]
+) -> npt.NDArray[np.uint8]:
+    """An image under its mask: each class in its colour, with an outline.
+
+    Args:
+        image: (W, H) or (W, H, 3).
+        mask: Class indices, (W, H).
+        colours: Class index → RGB; `colour_of` for those that it does not have.
+    Returns: RGB picture, (W, H, 3).
+    """
+    canvas = _canvas(image)
+    width = _outline_width(mask)
+    for index in np.unique(mask[mask > 0]).tolist():
+        region = mask == index
+        colour = np.asarray(colours.get(index, colour_of(index)), dtype=np.float32)
+        canvas[region] += 0.4 * (colour - canvas[region])
+        canvas[_outline(region, width)] = colour
+    return canvas.round().astype(np.uint8)
+
+
 def save_overlay(
     image: npt.NDArray[Any], mask: npt.NDArray[Any], path: Path, reference: npt.NDArray[Any] | None = None
 ) -> None:
@@ -73,6 +133,24 @@ def save_overlay(
     picture = np.ascontiguousarray(draw_overlay(image, mask, reference).swapaxes(0, 1))
     with written_aside(path) as aside:
         Image.fromarray(picture).save(aside, format="PNG")
+
+
+def _canvas(image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """The image as RGB to draw on."""
+    grey = to_grey(image)
+    return (np.repeat(grey[..., None], 3, axis=2) if grey.ndim == 2 else grey).astype(np.float32)
+
+
+def _outline_width(mask: npt.NDArray[Any]) -> int:
+    return max(1, round(max(mask.shape) / 400))
+
+
+def _outlines(mask: npt.NDArray[Any], width: int) -> npt.NDArray[np.bool_]:
+    """The outlines of all classes."""
+    found = np.zeros(mask.shape, dtype=bool)
+    for index in np.unique(mask[mask > 0]).tolist():
+        found |= _outline(mask == index, width)
+    return found
 
 
 def _outline(region: npt.NDArray[np.bool_], width: int) -> npt.NDArray[np.bool_]:

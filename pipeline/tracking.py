@@ -27,12 +27,18 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 __all__ = [
+    "ParentRun",
     "RunRecorder",
     "ValidationRecorder",
     "executed_config",
     "tracking_uri",
     "without_password",
 ]
+
+
+FOLD_TAG = "planar.fold"
+# What MLflow takes is longer, but not on every store.
+TAG_LENGTH, PARAM_LENGTH = 500, 500
 
 
 def tracking_uri(configured: str | None = None) -> str:
@@ -98,6 +104,7 @@ class RunRecorder:
         self._epoch_began = 0.0
         self._learning_rate = math.nan
         self._losses: list[float] = []
+        self._told_not_finite = False
 
     def attach(self, engine: Engine) -> None:
         """Attach to the trainer, or to an evaluator that runs on its own."""
@@ -111,7 +118,7 @@ class RunRecorder:
             engine.add_event_handler(Events.COMPLETED, self._log_evaluation)
         engine.add_event_handler(Events.COMPLETED, self.finish)
 
-    def start(self, engine: Engine) -> None:
+    def start(self, engine: Engine | None = None) -> None:
         """Open a run. Only the first process of a distributed training records."""
         if idist.get_rank() != 0:
             return
@@ -125,11 +132,14 @@ class RunRecorder:
                 f"MLflow at {without_password(self.uri)} cannot be used: {_reason(error)} Start the server, or set "
                 "MLFLOW_TRACKING_URI, or run with --no-tracking."
             ) from error
-        self._client, self.run_id = client, run.info.run_id
-        # A run that nothing ended (Ctrl-C and errors outside the engine) is ended when the process is.
-        atexit.register(self._close_at_exit)
+        self._hold(client, run.info.run_id)
         self._log_params()
         self._log_files(self.artifacts)
+
+    def _hold(self, client: MlflowClient, run_id: str) -> None:
+        self._client, self.run_id = client, run_id
+        # A run that nothing ended (Ctrl-C and errors outside the engine) is ended when the process is.
+        atexit.register(self._close_at_exit)
 
     def finish(self, engine: Engine | None = None) -> None:
         """Log the results and end the run well."""
@@ -187,30 +197,106 @@ class RunRecorder:
                 values |= {f"{name}_{label}": v for label, v in zip(self.labels.values(), by_class, strict=True)}
         self.log_metrics(values, step=self._trainer.state.epoch if self._trainer is not None else 0)
 
-    def log_metrics(self, values: Mapping[str, float], step: int) -> None:
-        """Log finite numbers at one step."""
+    def log_metrics(self, values: Mapping[str, float], step: int, run_id: str | None = None) -> None:
+        """Log numbers at one step.
+
+        MLflow keeps NaN as NaN and infinity as its largest number. What was first of them is a tag too: a loss that
+        is none any more must not be taken for one that was not measured.
+
+        Args:
+            values: By metric.
+            step: The epoch.
+            run_id: Another run than this one, such as a child that has ended.
+        """
         if self._client is None:
             return
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        metrics = [Metric(_allowed(name), v, now, step) for name, v in values.items() if math.isfinite(v)]
-        self._client.log_batch(self.run_id, metrics=metrics)
+        metrics = [Metric(_allowed(name), v, now, step) for name, v in values.items()]
+        self._client.log_batch(run_id or self.run_id, metrics=metrics)
+        wrong = [f"{_allowed(name)} was {v} at step {step}" for name, v in values.items() if not math.isfinite(v)]
+        if wrong and not self._told_not_finite:
+            self._told_not_finite = True
+            self._client.set_tag(run_id or self.run_id, "planar.not_finite", "; ".join(wrong)[:TAG_LENGTH])
 
     def _log_params(self) -> None:
         if self._client is None:
             return
         from mlflow.entities import Param
 
-        params = [Param(name, str(value)) for name, value in self.params.items()]
+        params = [Param(_allowed(name), str(value)[:PARAM_LENGTH]) for name, value in self.params.items()]
         self._client.log_batch(self.run_id, params=params)
 
-    def _log_files(self, files: Mapping[str, str]) -> None:
+    def _log_files(self, files: Mapping[str, str], run_id: str | None = None) -> None:
         if self._client is None:
             return
         for folder, path in files.items():
             if path and Path(path).is_file():
-                self._client.log_artifact(self.run_id, path, artifact_path=folder.split("/")[0])
+                self._client.log_artifact(run_id or self.run_id, path, artifact_path=folder.split("/")[0])
+
+
+class ParentRun(RunRecorder):
+    """The run over the runs of a cross-validation, which MLflow shows nested below it.
+
+    It outlives a process: a cross-validation that is resumed, or whose folds are trained on several machines, goes on
+    with the same one. Between two of them it is SCHEDULED, as MLflow calls a run that is to go on later.
+    """
+
+    def open(self, run_id: str | None = None) -> str:
+        """Take up the run of that id, or begin one where there is none or the store does not have it.
+
+        Returns: The run's id.
+        Raises: TrackingUnreachable: if the store cannot be opened.
+        """
+        if run_id is not None:
+            try:
+                client, _ = _open_store(self.uri, self.experiment)
+                client.update_run(run_id, status="RUNNING")
+            except Exception:  # another store, or none: beginning a run says which
+                run_id = None
+            else:
+                self._hold(client, run_id)
+        if run_id is None:
+            self.start()
+        return str(self.run_id)
+
+    def child_tags(self, fold: int) -> dict[str, str]:
+        """What makes another run a child of this one."""
+        return {"mlflow.parentRunId": str(self.run_id), FOLD_TAG: str(fold)} if self.run_id is not None else {}
+
+    def end_left_open(self, fold: int) -> None:
+        """End the runs of a fold that a killed process has left RUNNING."""
+        if self._client is None or self.run_id is None:
+            return
+        experiment = self._client.get_run(self.run_id).info.experiment_id
+        ours = " and ".join(f"tags.`{name}` = '{value}'" for name, value in self.child_tags(fold).items())
+        for child in self._client.search_runs([experiment], f"{ours} and attributes.status = 'RUNNING'"):
+            self._client.set_terminated(child.info.run_id, status="KILLED")
+
+    def note_fold(
+        self, fold: int, values: Mapping[str, float], child: str | None = None, files: Mapping[str, str] | None = None
+    ) -> None:
+        """Log what a fold came to: here as "fold_<metric>" at the step of the fold's number, and in the fold's own run.
+
+        Args:
+            fold: Its number.
+            values: By metric.
+            child: The fold's run.
+            files: As the recorder's `results`; for the fold's run.
+        """
+        self.log_metrics({f"fold_{name}": value for name, value in values.items()}, step=fold)
+        if child is not None:
+            self.log_metrics(values, step=0, run_id=child)
+            self._log_files(files or {}, run_id=child)
+
+    def pause(self) -> None:
+        """Leave the run to be gone on with later: folds are left to train."""
+        if self._client is None or self.run_id is None:
+            return
+        client, self._client = self._client, None
+        atexit.unregister(self._close_at_exit)
+        client.update_run(self.run_id, status="SCHEDULED")
 
 
 class ValidationRecorder:
@@ -245,7 +331,7 @@ def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _allowed(name: str) -> str:
-    """A metric's name as MLflow takes it: class names are the user's and may hold anything."""
+    """A name as MLflow takes it: those of classes and of settings such as network_def#channels may hold anything."""
     return re.sub(r"[^\w.\- ]", "_", name)
 
 

@@ -11,6 +11,7 @@ import yaml
 
 from pipeline.bundle import Bundle, copy_bundle, find_bundle, parse_overrides, shipped_bundles, without_mirroring
 from pipeline.bundle import find as find_module
+from pipeline.bundle.editing import rewrite_config
 from pipeline.errors import InvalidBundle, InvalidOption, OutputExists
 
 LUNG = {0: "background", 1: "lung"}
@@ -360,12 +361,40 @@ def test_a_copy_with_sided_classes_mirrors_nothing(tmp_path: Path) -> None:
     copy = copy_bundle(source, tmp_path / "copy", sided, without_mirroring(source, sided))
     for kind in ("train", "multi_gpu_train"):
         steps = yaml.safe_load(copy.config(kind).read_text())["train"]["random_transforms"]
-        flips = [step for step in steps if step["_target_"] == "RandFlipd"]
+        flips = [step for step in steps if isinstance(step, dict) and step["_target_"] == "RandFlipd"]
         assert [step["prob"] for step in flips] == [0.0]
-        assert all(step.get("prob", 1) > 0 for step in steps if step["_target_"] != "RandFlipd")
+        assert all(
+            step.get("prob", 1) > 0 for step in steps if isinstance(step, dict) and step["_target_"] != "RandFlipd"
+        )
     for kind in ("inference", "evaluate"):
         assert yaml.safe_load(copy.config(kind).read_text())["test_time_flips"] == [[]]
 
 
 def test_classes_without_a_side_are_mirrored_as_the_bundle_says() -> None:
     assert without_mirroring(find_bundle("cxr_lung_segmentation"), {0: "background", 1: "bright spot"}) == {}
+
+
+@pytest.mark.parametrize("value", [1e-5, 5e-05, 1.5e-7, 2e20, 0.1, 1.0, float("inf")])
+def test_a_number_that_is_written_into_a_config_is_a_number_when_it_is_read(tmp_path: Path, value: float) -> None:
+    """YAML 1.1, which MONAI reads, takes 1e-05 for text."""
+    copy = copy_bundle(make(tmp_path / "b"), tmp_path / "copy", LUNG, {"max_epochs": value, "seed": [value, -value]})
+    written = yaml.safe_load(copy.config("train").read_text())
+    assert written["max_epochs"] == value
+    assert written["seed"] == [value, -value]
+
+
+def test_a_config_is_rewritten_with_its_comments(tmp_path: Path) -> None:
+    bundle = make(tmp_path / "b")
+
+    def change(content: Any) -> bool:
+        content["max_epochs"] = 3
+        content.yaml_set_comment_before_after_key("max_epochs", before="shorter")
+        return True
+
+    rewrite_config(bundle.config("train"), change)
+    text = bundle.config("train").read_text()
+    assert "# why" in text
+    assert "# shorter\nmax_epochs: 3" in text
+    before = bundle.config("train").stat().st_mtime_ns
+    rewrite_config(bundle.config("train"), lambda content: False)
+    assert bundle.config("train").stat().st_mtime_ns == before

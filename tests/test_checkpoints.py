@@ -15,7 +15,8 @@ from tiny_engines import CLASSES, Training, cases
 from torch import nn
 
 from pipeline import checkpoints as checkpoints_module
-from pipeline.checkpoints import Checkpoints, save_aside
+from pipeline.checkpoints import Checkpoints, Patience, save_aside
+from pipeline.errors import InvalidOption
 
 
 def training(
@@ -201,3 +202,55 @@ def test_a_resumed_training_may_have_another_learning_rate(tmp_path: Path) -> No
     whole = rates_of(tmp_path / "whole", 6)
     rates_of(tmp_path / "parts", 3)
     assert rates_of(tmp_path / "parts", 6, resume=True, rate=0.01) == pytest.approx([rate / 10 for rate in whole[3:]])
+
+
+# --- patience ---
+
+
+def patient(folder: Path, scores: list[float], epochs: int, **options: Any) -> tuple[int, Checkpoints]:
+    """Train with patience; the epoch at which it ended."""
+    made, kept = training(folder, scores, **options)
+    Patience(kept, epochs).attach(made.validator)
+    made.trainer.run()
+    return made.trainer.state.epoch, kept
+
+
+def test_a_training_ends_when_its_patience_is_spent(tmp_path: Path) -> None:
+    ended, kept = patient(tmp_path, [0.1, 0.5, 0.4, 0.3, 0.2, 0.9], 3)
+    assert (ended, kept.best_epoch) == (5, 2)
+    assert (
+        load(tmp_path / "last.pt")["trainer"]["iteration"] == 5 * load(tmp_path / "last.pt")["trainer"]["epoch_length"]
+    )
+
+
+def test_a_better_validation_gives_patience_anew(tmp_path: Path) -> None:
+    assert patient(tmp_path, [0.1, 0.0, 0.2, 0.0, 0.3, 0.0], 2)[0] == 6
+
+
+def test_a_resumed_training_goes_on_counting(tmp_path: Path) -> None:
+    patient(tmp_path, [0.5, 0.4, 0.3], 5)
+    ended, kept = patient(tmp_path, [0.2, 0.2, 0.2, 0.2], 5, resume=True, max_epochs=10)
+    assert (ended, kept.best_epoch) == (6, 1)
+
+
+def test_a_training_that_ended_by_patience_and_is_resumed_has_it_anew(tmp_path: Path) -> None:
+    assert patient(tmp_path, [0.5, 0.4, 0.3, 0.2], 2, max_epochs=4)[0] == 3
+    assert patient(tmp_path, [0.2, 0.2, 0.2], 2, resume=True, max_epochs=10)[0] == 5
+
+
+def test_an_evaluator_alone_has_no_training_to_end(tmp_path: Path) -> None:
+    made = Training(scores=[0.5])
+    Patience(Checkpoints(tmp_path, {"network": made.network}), 1).attach(made.validator)
+    made.validator.run()
+
+
+# --- what a training is resumed with ---
+
+
+def test_epochs_of_another_length_are_refused_rather_than_cut(tmp_path: Path) -> None:
+    training(tmp_path, [0.5])[0].trainer.run()
+    made, kept = training(tmp_path, [0.6], resume=True, max_epochs=2)
+    kept._batches = 3  # as a larger datalist or a smaller batch would have it
+    with pytest.raises(InvalidOption, match=r"its epochs have 2 batches, those of this datalist and batch_size have 3"):
+        made.trainer.run()
+    assert load(tmp_path / "last.pt")["trainer"]["iteration"] == 2

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from pipeline import networks
-from pipeline.networks import AveragedNetwork, best_dtype, with_autocast
+from pipeline.networks import AveragedNetwork, FoldEnsemble, best_dtype, with_autocast
 
 
 @pytest.fixture
@@ -173,3 +173,75 @@ def test_impossible_classes_stay_finite() -> None:
 def test_nothing_to_average_is_an_error(members: list[nn.Module], flips: tuple[tuple[int, ...], ...]) -> None:
     with pytest.raises(ValueError, match="at least one network and one pass"):
         AveragedNetwork(members, flips)(picture())
+
+
+# --- the networks of a cross-validation as one ---
+
+
+def ensemble(*seeds: int) -> FoldEnsemble:
+    made = FoldEnsemble(small(99), len(seeds))
+    made.load_state_dict(FoldEnsemble.joined([small(seed).state_dict() for seed in seeds]))
+    return made
+
+
+def test_a_fold_ensemble_answers_as_the_mean_of_its_members() -> None:
+    out = ensemble(0, 1, 2)(picture())
+    expected = AveragedNetwork([small(seed) for seed in range(3)])(picture())
+    assert torch.allclose(out, expected, atol=1e-6)
+    assert torch.isfinite(out).all()
+
+
+def test_members_are_copies_and_not_one_network_several_times() -> None:
+    made = FoldEnsemble(small(), 3)
+    with torch.no_grad():
+        for weight in made.networks[0].parameters():
+            weight.zero_()
+    assert all((member(picture()) != 0).any() for member in made.networks[1:])
+
+
+def test_a_fold_ensemble_takes_the_weights_of_one_network_as_an_ensemble_of_one() -> None:
+    made = ensemble(0, 1, 2)
+    made.load_state_dict(small(7).state_dict())
+    assert len(made.networks) == 1
+    assert torch.allclose(torch.softmax(made(picture()), 1), torch.softmax(small(7)(picture()), 1), atol=1e-6)
+
+
+@pytest.mark.parametrize("members", [1, 2, 4])
+def test_a_fold_ensemble_has_as_many_members_as_its_weights(members: int) -> None:
+    made, weights = ensemble(0, 1), FoldEnsemble.joined([small(seed).state_dict() for seed in range(members)])
+    made.load_state_dict(weights)
+    assert len(made.networks) == members
+    assert all(torch.equal(made.state_dict()[name], value) for name, value in weights.items())
+
+
+def test_weights_of_another_network_do_not_load_into_a_fold_ensemble() -> None:
+    with pytest.raises(RuntimeError, match="loading state_dict"):
+        ensemble(0, 1).load_state_dict(nn.Conv2d(1, 2, 1).state_dict())
+
+
+def test_weights_in_16_bits_are_computed_with_in_32() -> None:
+    made = FoldEnsemble(small(99), 2)
+    made.load_state_dict(FoldEnsemble.joined([small(seed).half().state_dict() for seed in (0, 1)]))
+    assert all(weight.dtype == torch.float32 for weight in made.parameters())
+    assert torch.allclose(made(picture()), ensemble(0, 1)(picture()), atol=0.01)
+
+
+def test_a_fold_ensemble_can_be_scripted() -> None:
+    made = ensemble(0, 1).eval()
+    assert torch.allclose(torch.jit.script(made)(picture()), made(picture()), atol=1e-6)
+
+
+@pytest.mark.usefixtures("bf16")
+def test_a_fold_ensemble_computes_in_bfloat16_and_adds_in_float32() -> None:
+    made, seen = ensemble(0, 1), []
+    made.networks[1][0].register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    exact = made(picture())
+    rounded = with_autocast(made, "cpu")(picture())
+    assert seen == [torch.float32, torch.bfloat16]
+    assert rounded.dtype == torch.float32
+    assert torch.allclose(rounded.exp(), exact.exp(), atol=0.02)
+
+
+def test_an_ensemble_of_nobody_is_an_error() -> None:
+    with pytest.raises(ValueError, match="at least one member"):
+        FoldEnsemble(small(), 0)

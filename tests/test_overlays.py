@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.overlays import PREDICTION, REFERENCE, colour_of, draw_overlay, save_overlay, to_grey
+from pipeline.overlays import (
+    AGREEMENT,
+    PREDICTION,
+    REFERENCE,
+    colour_of,
+    draw_agreement,
+    draw_filled,
+    draw_overlay,
+    save_overlay,
+    to_grey,
+)
 
 FILM = np.tile(np.linspace(0, 255, 40, dtype=np.uint8)[:, None], (1, 30))
 
@@ -112,3 +122,38 @@ def test_the_file_has_the_films_width_and_height(tmp_path: Path) -> None:
         assert picture.getpixel((10, 5)) == PREDICTION
         assert picture.getpixel((5, 10)) != PREDICTION
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["film_overlay.png"]
+
+
+def test_outlines_that_meet_are_white_and_what_differs_is_tinted() -> None:
+    prediction, reference = np.zeros((80, 60), np.uint8), np.zeros((80, 60), np.uint8)
+    prediction[10:40, 10:50] = 1
+    reference[10:60, 10:50] = 1  # shares three sides, and goes on to the right
+    film = np.full((80, 60), 100, np.uint8)
+    picture = draw_agreement(film, prediction, reference)
+    assert tuple(picture[10, 30]) == AGREEMENT
+    assert tuple(picture[39, 30]) == PREDICTION
+    assert tuple(picture[59, 30]) == REFERENCE
+    only_reference, both, outside = picture[50, 30].astype(int), picture[25, 30], picture[70, 30]
+    assert only_reference[2] > only_reference[0]
+    assert np.array_equal(both, outside)
+    assert len(set(both.tolist())) == 1
+
+
+def test_a_wrong_class_is_no_agreement() -> None:
+    mask = square(1)
+    picture = draw_agreement(FILM, mask * 2, mask)
+    inner = picture[15, 10].astype(int)
+    assert inner[0] > inner[2]
+
+
+def test_masks_that_are_empty_leave_the_film_to_be_seen() -> None:
+    empty = np.zeros((40, 30), np.uint8)
+    assert np.array_equal(draw_agreement(FILM, empty, empty)[..., 0], to_grey(FILM))
+    assert pixels_of(draw_agreement(FILM, empty, square()), REFERENCE).any()
+
+
+def test_a_filled_mask_has_the_colours_that_are_asked_for() -> None:
+    picture = draw_filled(FILM, square(1) + square(2, at=(25, 18)), {1: (1, 2, 3)})
+    assert pixels_of(picture, (1, 2, 3)).any()
+    assert pixels_of(picture, colour_of(2)).any()
+    assert np.array_equal(picture[0, 0], np.repeat(to_grey(FILM)[0, 0], 3))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from pipeline import tracking as tracking_module
 from pipeline.bundle import find_bundle
 from pipeline.errors import TrackingUnreachable
 from pipeline.tracking import (
+    ParentRun,
     RunRecorder,
     ValidationRecorder,
     executed_config,
@@ -156,10 +158,21 @@ def test_a_trainer_that_does_not_decollate_is_recorded_too(store: str, experimen
     assert "train_loss" in run.data.metrics
 
 
-def test_numbers_that_are_none_are_left_out(store: str, experiment: str) -> None:
-    record(RunRecorder(experiment, uri=store), scores=[float("nan"), 0.5, float("inf")]).trainer.run()
+def test_numbers_that_are_none_are_recorded_and_told(store: str, experiment: str) -> None:
+    record(RunRecorder(experiment, uri=store), scores=[0.5, float("nan"), float("inf")]).trainer.run()
     (run,) = runs(store, experiment)
-    assert history(store, run, "val_mean_dice") == [(2, 0.5)]
+    points = history(store, run, "val_mean_dice")
+    assert [step for step, _ in points] == [1, 2, 3]
+    assert points[0][1] == 0.5
+    assert math.isnan(points[1][1])
+    assert points[2][1] > 1e300
+    assert run.data.tags["planar.not_finite"] == "val_mean_dice was nan at step 2"
+
+
+def test_a_run_of_finite_numbers_says_nothing_of_others(store: str, experiment: str) -> None:
+    record(RunRecorder(experiment, uri=store), max_epochs=1).trainer.run()
+    (run,) = runs(store, experiment)
+    assert "planar.not_finite" not in run.data.tags
 
 
 def test_only_the_first_process_records(store: str, experiment: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,6 +283,61 @@ def test_a_run_that_nothing_ended_is_ended_with_the_process(store: str, experime
     (run,) = runs(store, experiment)
     assert run.info.status == "KILLED"
     assert files(store, run) == {"traceback.txt"}
+
+
+# --- a run over others ---
+
+
+def test_folds_are_nested_in_a_run_that_ends_with_what_they_came_to(store: str, experiment: str) -> None:
+    parent = ParentRun(experiment, uri=store, params={"folds": 2})
+    assert parent.open() == parent.run_id
+    for fold in range(2):
+        child = RunRecorder(experiment, uri=store, tags=parent.child_tags(fold))
+        record(child, max_epochs=1).trainer.run()
+        parent.note_fold(fold, {"dice": 0.8 + fold / 10}, child.run_id)
+    parent.log_metrics({"dice": 0.85}, step=0)
+    parent.finish()
+    top, *children = runs(store, experiment)
+    assert top.info.run_id == parent.run_id
+    assert [run.info.status for run in (top, *children)] == ["FINISHED"] * 3
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.run_id}
+    assert [run.data.tags["planar.fold"] for run in children] == ["0", "1"]
+    assert history(store, top, "fold_dice") == [(0, 0.8), (1, 0.9)]
+    assert top.data.metrics["dice"] == 0.85
+    assert [run.data.metrics["dice"] for run in children] == [0.8, 0.9]
+
+
+def test_a_run_over_others_goes_on_in_another_process(store: str, experiment: str) -> None:
+    first = ParentRun(experiment, uri=store)
+    first.open()
+    first.pause()
+    assert [run.info.status for run in runs(store, experiment)] == ["SCHEDULED"]
+    second = ParentRun(experiment, uri=store)
+    assert second.open(first.run_id) == first.run_id
+    assert [run.info.status for run in runs(store, experiment)] == ["RUNNING"]
+    second.close("KILLED", KeyboardInterrupt())
+    assert [run.info.status for run in runs(store, experiment)] == ["KILLED"]
+    assert "planar.not_finite" not in runs(store, experiment)[0].data.tags
+
+
+def test_a_run_that_the_store_does_not_have_is_begun_anew(store: str, experiment: str) -> None:
+    parent = ParentRun(experiment, uri=store)
+    assert parent.open("0" * 32) != "0" * 32
+    parent.finish()
+    assert [run.info.status for run in runs(store, experiment)] == ["FINISHED"]
+
+
+def test_the_run_that_a_killed_process_left_open_is_ended_and_no_other(store: str, experiment: str) -> None:
+    parent = ParentRun(experiment, uri=store)
+    parent.open()
+    left = [RunRecorder(experiment, uri=store, tags=parent.child_tags(fold)) for fold in (0, 1)]
+    for recorder in left:
+        recorder.start()
+    parent.end_left_open(1)
+    status = {run.info.run_id: run.info.status for run in runs(store, experiment)}
+    assert (status[left[0].run_id], status[left[1].run_id]) == ("RUNNING", "KILLED")
+    for recorder in (*left, parent):
+        recorder.close("FAILED")
 
 
 # --- where runs go ---

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from pipeline.atomic import write_text_aside
 from pipeline.bundle.overrides import split_key
 from pipeline.errors import InvalidBundle
 
-__all__ = ["edit_config"]
+__all__ = ["edit_config", "flow", "rewrite_config"]
 
 
 def edit_config(config: Path, changes: Mapping[str, Any]) -> None:
@@ -29,17 +30,33 @@ def edit_config(config: Path, changes: Mapping[str, Any]) -> None:
         changes: By MONAI's nested key, such as "network_def#norm" or "train#random_transforms#0#prob".
     Raises: InvalidBundle: if the file cannot be read, or a key leads nowhere in it.
     """
+
+    def change(content: Any) -> bool:
+        known = {k: v for k, v in changes.items() if isinstance(content, dict) and split_key(k)[0] in content}
+        for key, value in known.items():
+            _set(content, split_key(key), value, f"{config.name}: {key}")
+        return bool(known)
+
+    rewrite_config(config, change)
+
+
+def rewrite_config(config: Path, change: Callable[[Any], bool]) -> None:
+    """Change the content of a YAML or JSON config; in YAML all comments stay.
+
+    Args:
+        config: The file.
+        change: Changes the content that it is given, and says whether it did; for YAML these are the mappings and lists
+            of ruamel.yaml, which carry comments and styles.
+    Raises: InvalidBundle: if the file cannot be read.
+    """
     text = config.read_text(encoding="utf-8")
     yaml = _round_trip()
     try:
         content = json.loads(text) if config.suffix == ".json" else yaml.load(text)
     except (ValueError, YAMLError) as error:
         raise InvalidBundle(f"{config.name}: cannot be read: {str(error).splitlines()[0]}. Mend the bundle.") from error
-    known = {key: value for key, value in changes.items() if isinstance(content, dict) and split_key(key)[0] in content}
-    if not known:
+    if not change(content):
         return
-    for key, value in known.items():
-        _set(content, split_key(key), value, f"{config.name}: {key}")
     if config.suffix == ".json":
         write_text_aside(config, json.dumps(content, indent=2) + "\n")
         return
@@ -54,9 +71,9 @@ def _set(content: Any, path: list[str], value: Any, where: str) -> None:
     last = path[-1]
     if isinstance(content, list):
         _inside(content, last, where)
-        content[int(last)] = _flow(value)
+        content[int(last)] = flow(value)
     elif isinstance(content, dict):
-        content[last] = _flow(value)
+        content[last] = flow(value)
     else:
         raise InvalidBundle(f"{where} leads into a single value. Check the key.")
 
@@ -68,14 +85,14 @@ def _inside(content: Any, step: str, where: str) -> Any:
         raise InvalidBundle(f"{where} is not there, there is no '{step}'. Check the key.") from None
 
 
-def _flow(value: Any) -> Any:
+def flow(value: Any) -> Any:
     """Lists and mappings on one line, as the configs have them; text quoted where YAML 1.1, MONAI's, needs it."""
     if isinstance(value, Mapping):
-        mapping = CommentedMap((key, _flow(part)) for key, part in value.items())
+        mapping = CommentedMap((key, flow(part)) for key, part in value.items())
         mapping.fa.set_flow_style()
         return mapping
     if isinstance(value, list):
-        sequence = CommentedSeq(_flow(part) for part in value)
+        sequence = CommentedSeq(flow(part) for part in value)
         sequence.fa.set_flow_style()
         return sequence
     if isinstance(value, str):
@@ -91,4 +108,15 @@ def _round_trip() -> YAML:
     yaml.representer.add_representer(
         type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
     )
+    # As YAML 1.1 reads it, which is MONAI's: 1e-05 would be text there.
+    yaml.representer.add_representer(
+        float, lambda representer, value: representer.represent_scalar("tag:yaml.org,2002:float", _number(value))
+    )
     return yaml
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return ".nan" if math.isnan(value) else f"{'-' * (value < 0)}.inf"
+    text = repr(value)
+    return text.replace("e", ".0e", 1) if "e" in text and "." not in text else text

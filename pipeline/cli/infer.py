@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from pipeline.tasks.infer import InferenceResult
+
+# Sources named in the summary; --review-list names all.
+NAMED = 20
 
 
 @click.command("infer")
@@ -39,6 +46,14 @@ import click
     type=click.Path(path_type=Path),
     help="Other weights; several are averaged.",
 )
+@click.option(
+    "--gate/--no-gate",
+    default=True,
+    help="Judge each mask by the bundle's gate, if it has one (default), or do not: faster. See planar calibrate.",
+)
+@click.option(
+    "--review-list", type=click.Path(path_type=Path), metavar="FILE.csv", help="Write a table of what needs review."
+)
 @click.option("--overwrite", is_flag=True, help="Replace results that are there.")
 @click.option(
     "--set",
@@ -56,6 +71,8 @@ def command(
     overlay: bool,
     tta: bool,
     checkpoints: tuple[Path, ...],
+    gate: bool,
+    review_list: Path | None,
     overwrite: bool,
     overrides: tuple[str, ...],
 ) -> int:
@@ -63,6 +80,9 @@ def command(
 
     DICOM, NIfTI, MHA, NRRD, PNG, JPEG, TIFF and BMP are read. The slices of a volume, or of a DICOM series, are
     segmented one by one and written as one volume. The pixel values of a mask are class numbers.
+
+    Where the bundle has a gate, `<name>_quality.json` beside each mask says `accept`, or `review` with the reasons: a
+    low predicted Dice, a picture unlike the training set's, or a mask that breaks a rule of configs/quality.yaml.
     """
     from pipeline.cli.progress import progress_bar
     from pipeline.tasks.infer import infer
@@ -80,6 +100,8 @@ def command(
             checkpoints=checkpoints,
             overwrite=overwrite,
             overrides=overrides,
+            gate=gate,
+            review_list=review_list,
             on_progress=lambda done, total, name: bar.update(task, completed=done, total=total),
         )
     for line in result.warnings:
@@ -89,7 +111,24 @@ def command(
     values = ", ".join(f"{index} {name}" for index, name in result.labels.items())
     what = f"{len(result.masks)} masks ({result.slices} slices) in {result.seconds:.1f} s"
     click.echo(f"{what} → {result.out}  (values: {values})")
+    _tell_verdicts(result, review_list)
     if result.refused:
         sources = len(result.refused) + result.segmented
         click.echo(f"{len(result.refused)} of {sources} sources got no mask; see above.", err=True)
     return 1 if result.refused else 0
+
+
+def _tell_verdicts(result: InferenceResult, review_list: Path | None) -> None:
+    if result.not_judged:
+        click.echo(f"Not judged: {result.not_judged}", err=True)
+    if not result.judged:
+        return
+    review = result.to_review
+    click.echo(f"Gate: {len(result.judged) - len(review)} accepted, {len(review)} to review")
+    for one in review[:NAMED]:
+        click.echo(f"  Review {one.file}: {' '.join(one.verdict.reasons)}")
+    if len(review) > NAMED:
+        rest = f"they are all in {review_list}" if review_list is not None else "--review-list FILE.csv names all"
+        click.echo(f"  … and {len(review) - NAMED} more; {rest}")
+    if review_list is not None:
+        click.echo(f"Review list: {review_list}")

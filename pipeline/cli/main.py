@@ -18,9 +18,16 @@ from pipeline.interrupts import interrupts_first
 COMMANDS: dict[str, tuple[str, str]] = {
     "phantom": ("phantom", "Make a digital thorax phantom: radiographs and CT slices with exact masks."),
     "index": ("index", "Pair images with masks, check them, split by subject, write datalist.json."),
-    "train": ("train", "Train a bundle on a datalist."),
+    "merge": ("merge", "Join datalists of the same classes into one."),
+    "inspect": ("inspect", "Look at a datalist: sizes, intensities, classes, objects, near-duplicates."),
+    "plan": ("plan", "Write a bundle for a datalist: every choice with its reason."),
+    "train": ("train", "Train a bundle on a datalist, once or in folds."),
+    "find-best": ("find_best", "Choose ensemble and post-processing by cross-validation."),
+    "calibrate": ("calibrate", "Fit the gate that says which predictions a person must look at."),
     "evaluate": ("evaluate", "Score a bundle on one split of a datalist, case by case."),
     "infer": ("infer", "Segment files, folders or volumes; masks come back on the source grid."),
+    "report": ("report", "One HTML page of an evaluation, which opens without a network."),
+    "compare": ("compare", "Evaluations side by side, with paired differences."),
 }
 
 

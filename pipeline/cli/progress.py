@@ -44,10 +44,12 @@ class EngineProgress:
 
     Args:
         unit: What an engine's iteration is called.
+        title: What stands before all else, such as the fold.
     """
 
-    def __init__(self, unit: str = "batches") -> None:
+    def __init__(self, unit: str = "batches", title: str = "") -> None:
         self.unit = unit
+        self.title = f"{title}  " if title else ""
         self.bar = progress_bar(unit)
         self.task: Any = None
         self.last_line = 0.0
@@ -83,6 +85,7 @@ class EngineProgress:
     def _says(self, engine: Any) -> str:
         state = engine.state
         if state.max_epochs == 1:
-            return "Evaluating"
+            return f"{self.title}Evaluating"
         best = getattr(state, "best_validation", None)  # `Checkpoints` puts it there
-        return f"Epoch {max(state.epoch, 1)}/{state.max_epochs}" + (f"  best Dice {best:.3f}" if best else "")
+        said = f"{self.title}Epoch {max(state.epoch, 1)}/{state.max_epochs}"
+        return said + (f"  best Dice {best:.3f}" if best else "")

@@ -2,40 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from pipeline.tasks.folds import CrossValidation, FoldState
+    from pipeline.tasks.train import TrainingResult
 
 
 @click.command("train")
 @click.argument("bundle")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option(
-    "--data", "datalist", required=True, type=click.Path(path_type=Path), help="datalist.json of `planar index`."
+    "--data",
+    "datalist",
+    type=click.Path(path_type=Path),
+    help="datalist.json of `planar index`; needed unless folds are resumed.",
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Folder of the trained bundle.  [runs/BUNDLE/train-TIME]"
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder of the trained bundle, or of the folds.  [runs/BUNDLE/train-TIME, runs/BUNDLE/folds-TIME]",
 )
-@click.option("--resume", is_flag=True, help="Continue the training in the folder BUNDLE from its models/last.pt.")
+@click.option("--folds", type=int, help="Cross-validate: train this many networks, each scored on its own fold.")
+@click.option("--fold", type=int, metavar="K", help="Of the folds train number K (from 0) alone.")
+@click.option(
+    "--resume", is_flag=True, help="Go on in the folder BUNDLE: a training from its models/last.pt, or folds."
+)
 @click.option("--no-tracking", is_flag=True, help="Write no MLflow run.")
 def command(
     bundle: str,
     overrides: tuple[str, ...],
-    datalist: Path,
+    datalist: Path | None,
     output: Path | None,
+    folds: int | None,
+    fold: int | None,
     resume: bool,
     no_tracking: bool,
 ) -> int:
-    """Train BUNDLE (a name or a folder) on a datalist.
+    """Train BUNDLE (a name or a folder) on a datalist, once or in folds.
 
     The bundle itself stays as it is: a copy of it is trained and holds the weights. KEY=VALUE overrides any key of the
     bundle's configs/train.yaml, such as max_epochs=20 or train#dataset#cache_rate=0.2.
-    """
+
+    With --folds a copy is trained for each fold on the other folds' subjects (training and validation part; the test
+    part is not touched), and scores its own cases at full size; the folder then holds one table of all cases, each
+    scored by a network that is new to it. `planar find-best` goes on from there. Folds can be trained by several
+    processes: give each the same command and its own --fold.
+
+    \b
+    planar train cxr_lung_segmentation --data datalist.json -o runs/lungs max_epochs=60
+    planar train cxr_lung_segmentation --data datalist.json --folds 5 -o runs/lungs_cv
+    planar train --resume runs/lungs_cv
+    """  # noqa: D301  (click reads the backspace as: keep the lines)
+    from pipeline.errors import InvalidOption
+
+    click.echo("Loading MONAI and the films …", err=True)
+    from pipeline.tasks.folds import is_folds
+
+    in_folds = folds is not None or (resume and is_folds(Path(bundle)))
+    if fold is not None and not in_folds:
+        raise InvalidOption("--fold says which of the folds is trained: give --folds with it, such as --folds 5.")
+    if in_folds:
+        return _train_folds(bundle, overrides, datalist, output, folds, fold, resume, no_tracking)
+    if datalist is None:
+        raise click.UsageError("Missing option '--data'.")
+    return _train(bundle, overrides, datalist, output, resume, no_tracking)
+
+
+def _train(
+    bundle: str, overrides: tuple[str, ...], datalist: Path, output: Path | None, resume: bool, no_tracking: bool
+) -> int:
     from pipeline.cli.progress import EngineProgress
     from pipeline.tasks.train import train
 
     progress = EngineProgress()
-    click.echo("Loading MONAI and the films …", err=True)
     try:
         result = train(
             bundle, datalist, output, overrides, resume=resume, tracking=not no_tracking, handlers=[progress]
@@ -44,6 +89,10 @@ def command(
         progress.stop()
     for note in result.notes:
         click.echo(f"Note: {note}")
+    return _say_training(result, datalist)
+
+
+def _say_training(result: TrainingResult, datalist: Path) -> int:
     folder = _shown(result.bundle.root)
     told = f"Trained {result.epochs} epochs in {result.seconds / 60:.1f} min"
     if result.best_epoch:
@@ -55,14 +104,96 @@ def command(
             f"planar train {folder} --data {datalist} --resume max_epochs=…",
             err=True,
         )
-    if result.run_id:
-        from pipeline.cli.where import mlflow_hint
-
-        click.echo(f"MLflow:  run {result.run_id}; {mlflow_hint()}")
+    _say_run(result.run_id)
     if not result.best_epoch:
         return 1
     click.echo(f"Next:    planar evaluate {folder} --data {datalist} --split test")
     return 0
+
+
+def _train_folds(
+    bundle: str,
+    overrides: tuple[str, ...],
+    datalist: Path | None,
+    output: Path | None,
+    folds: int | None,
+    fold: int | None,
+    resume: bool,
+    no_tracking: bool,
+) -> int:
+    from pipeline.cli.progress import EngineProgress
+    from pipeline.tasks.folds import train_folds
+
+    bars: list[EngineProgress] = []
+
+    def handlers(number: int, stage: str) -> Sequence[object]:
+        while bars:
+            bars.pop().stop()
+        bars.append(EngineProgress("cases" if stage == "scoring" else "batches", title=f"Fold {number}"))
+        return bars
+
+    def say(state: FoldState) -> None:
+        while bars:
+            bars.pop().stop()
+        click.echo(_fold_line(state))
+
+    try:
+        result = train_folds(
+            bundle,
+            datalist,
+            output,
+            overrides,
+            folds=folds,
+            only=fold,
+            resume=resume,
+            tracking=not no_tracking,
+            handlers=handlers,
+            on_fold=say,
+        )
+    finally:
+        while bars:
+            bars.pop().stop()
+    return _say_folds(result)
+
+
+def _say_folds(result: CrossValidation) -> int:
+    for note in result.notes:
+        click.echo(f"Note: {note}")
+    folder = _shown(result.record.root)
+    if result.table is None:
+        left = result.record.folds - sum(state.out_of_fold is not None for state in result.states)
+        click.echo(f"Folds:   {folder}; {left} of {result.record.folds} are left: planar train --resume {folder}")
+    else:
+        table = result.table
+        click.echo(f"Out of fold: {table.cases} images of {table.subjects} subjects. Mean over images [over subjects]")
+        for name, part in table.summary.items():
+            if name == "mean_of_classes" and len(table.summary) == 2:
+                continue
+            image, subject = (part[over]["dice"]["mean"] for over in ("per_image", "per_subject"))
+            if image is not None:
+                click.echo(f"  {name.replace('_', ' '):<18} Dice {image:.4f}  [{subject:.4f}]")
+        click.echo(f"Tables:  {folder / 'cases.csv'}, {folder / 'metrics.json'}")
+    _say_run(result.run_id)
+    if result.table is not None:
+        click.echo(f"Next:    planar find-best {folder} -o bundles/{result.record.bundle}_cv")
+    return 0
+
+
+def _fold_line(state: FoldState) -> str:
+    dice = state.mean_dice
+    scored = f"; out of fold Dice {dice:.4f} at full size" if dice is not None else ""
+    return (
+        f"Fold {state.fold}: {state.training_cases} images to train, {state.validation_cases} of its own; best "
+        f"validation Dice {state.best_metric:.4f} at epoch {state.best_epoch} of {state.epochs}{scored} "
+        f"({state.seconds / 60:.1f} min)"
+    )
+
+
+def _say_run(run_id: str | None) -> None:
+    if run_id:
+        from pipeline.cli.where import mlflow_hint
+
+        click.echo(f"MLflow:  run {run_id}; {mlflow_hint()}")
 
 
 def _shown(path: Path) -> Path:

@@ -2,40 +2,72 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Mapping
+import shutil
+import weakref
+from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import Any
 
-import monai
-import pandas as pd
+import numpy as np
+import numpy.typing as npt
+import torch
 from ignite.engine import Engine, Events
 
-from pipeline import __version__
-from pipeline.atomic import write_text_aside
-from pipeline.errors import GeometryMismatch, InvalidDatalist
-from pipeline.metrics.overlap import EMPTY_MASK_POLICY, OVERLAP_METRICS, overlap_scores
-from pipeline.metrics.summary import AGGREGATION, summarise
+from pipeline.errors import GeometryMismatch, IncompleteResult
+from pipeline.metrics.case_names import DatalistNames, MaskNames, relative_names
+from pipeline.metrics.definitions import METRICS, Tolerance
+from pipeline.metrics.folder import require_no_results, write_evaluation
+from pipeline.metrics.tally import Tally
+from pipeline.readers import write_mask
 
-__all__ = ["CaseTable"]
+__all__ = ["CaseTable", "discard_unfinished"]
 
 
 class CaseTable:
-    """Write `cases.csv` (one row a case and class) and `metrics.json` (the figures, their rules, and the same rows).
+    """Write an evaluation's folder: `cases.csv`, `metrics.json`, `confusion.csv`, `calibration.csv` and `masks/`.
 
-    Attach it to an evaluator whose output holds one-hot "pred" and "label" on the reference's own grid. The means of
-    the foreground classes also go to `engine.state.metrics` as "<metric>_<class>", where other handlers find them.
+    Attach it to an evaluator whose output holds one-hot "pred" and "label" on the reference's own grid, and for the
+    calibration the classes' "probabilities". The files appear together when every case has been scored, or not at all.
+    The means over images also go to `engine.state.metrics` as "<metric>_<class>", where other handlers find them; NaN
+    where no image has the metric.
 
     Args:
-        output_dir: Folder of the two files; made if missing.
+        output_dir: Folder of the files; made if missing.
         labels: Class index → name; index 0 is background and not scored.
+        datalist: Where the cases come from, for their names, subjects and digests. None: names are relative to the
+            folder that all images have in common.
+        split: Part of the datalist, for the record.
+        bundle_root: The bundle, for the record.
+        checkpoint: File of the weights, whose digest goes into the record.
+        nsd_tolerance: Of the surface Dice, ``{"mm": 2.0, "px": 2.0}``.
+        save_masks: Whether to write the predicted class indices as PNG on each source's grid.
+        overwrite: Whether to replace an evaluation that is in the folder.
     """
 
-    def __init__(self, output_dir: str | os.PathLike[str], labels: Mapping[int, str]) -> None:
+    def __init__(
+        self,
+        output_dir: str | os.PathLike[str],
+        labels: Mapping[int, str],
+        datalist: str | os.PathLike[str] | None = None,
+        split: str | None = None,
+        bundle_root: str | os.PathLike[str] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        nsd_tolerance: Mapping[str, float] | None = None,
+        save_masks: bool = False,
+        overwrite: bool = False,
+    ) -> None:
         self.folder = Path(output_dir)
-        self.labels = {int(index): str(name) for index, name in labels.items() if int(index) != 0}
-        self.rows: list[dict[str, Any]] = []
+        self.labels = {int(index): str(name) for index, name in labels.items()}
+        self.datalist = datalist
+        self.split = split
+        self.bundle_root = bundle_root
+        self.checkpoint = checkpoint
+        self.tolerance = Tolerance.of(nsd_tolerance)
+        self.save_masks = save_masks
+        self.overwrite = overwrite
 
     def attach(self, engine: Engine) -> None:
         """Attach to an evaluator."""
@@ -44,56 +76,111 @@ class CaseTable:
         engine.add_event_handler(Events.COMPLETED, self.finish)
 
     def start(self, engine: Engine) -> None:
-        """Forget the rows of a former run."""
-        self.rows = []
+        """Forget a former run, and refuse to replace its results unless that is wanted."""
+        if not self.overwrite:
+            require_no_results(self.folder)
+        self._tally = Tally(self.labels, self.tolerance)
+        self._names = DatalistNames(self.datalist) if self.datalist is not None else None
+        self._mask_names = MaskNames()
+        self._about = self._facts()
+        self._aside = _aside(self.folder)
+        # However the run ends, also where nobody catches its error, unfinished masks go with it.
+        self._clean = weakref.finalize(self, shutil.rmtree, self._aside, ignore_errors=True)
 
     def collect(self, engine: Engine) -> None:
         """Score the cases of one iteration."""
         # The engine's output holds image, label and prediction alone; the rest of the case is in its batch.
         for case, item in zip(engine.state.output, engine.state.batch, strict=True):
-            name = str(case["image"].meta["filename_or_obj"])
-            prediction, reference = case["pred"], case["label"]
-            if prediction.shape != reference.shape:
+            meta = case["image"].meta
+            path = str(meta["filename_or_obj"])
+            known = self._names.item(path) if self._names is not None else {"image": path}
+            if case["pred"].shape != case["label"].shape:
                 raise GeometryMismatch(
-                    f"{name}: the prediction is {_size(prediction)}, the mask {_size(reference)}; expected one grid. "
-                    "Run `planar index` again: it refuses such pairs."
+                    f"{known['image']}: the prediction is {_size(case['pred'])}, the mask {_size(case['label'])}; "
+                    "expected one grid. Run `planar index` again: it refuses such pairs."
                 )
-            scores = overlap_scores(prediction, reference)
-            for index, label in self.labels.items():
-                self.rows.append(
-                    {
-                        "image": name,
-                        "subject": str(item.get("subject", name)),
-                        "class": label,
-                        **{metric: float(scores[metric][index]) for metric in OVERLAP_METRICS},
-                        "reference_pixels": int(scores["reference_pixels"][index]),
-                        "predicted_pixels": int(scores["predicted_pixels"][index]),
-                    }
-                )
+            prediction = _indices(case["pred"])
+            mask = ""
+            if self.save_masks:
+                mask = f"masks/{self._mask_names.name(path)}"
+                write_mask(prediction, meta, self._aside / mask)
+            self._tally.add(
+                known["image"],
+                prediction,
+                _indices(case["label"]),
+                subject=known.get("subject", item.get("subject")),
+                image_sha256=known.get("image_sha256", ""),
+                spacing_mm=meta.get("spacing_mm", known.get("spacing_mm")),
+                probabilities=_array(case["probabilities"]) if "probabilities" in case else None,
+                mask=mask,
+            )
 
     def finish(self, engine: Engine) -> None:
-        """Write both files and publish the means."""
-        if not self.rows:
-            raise InvalidDatalist("There was no case to score. Choose a split that has cases.")
-        cases = pd.DataFrame(self.rows)
-        summary = summarise(cases)
-        for label in self.labels.values():
-            for metric in OVERLAP_METRICS:
-                value = summary[label]["per_image"][metric]["mean"]
-                if value is not None:
-                    engine.state.metrics[f"{metric}_{label}"] = value
-        record = {
-            "summary": summary,
-            "n_cases": int(cases["image"].nunique()),
-            "n_subjects": int(cases["subject"].nunique()),
-            "rules": {"empty_masks": EMPTY_MASK_POLICY, "aggregation": AGGREGATION, "units": "shares of 1; pixels"},
-            "versions": {"planar": __version__, "monai": monai.__version__},
-            # By way of pandas, which writes null where a metric is undefined: NaN is not JSON.
-            "cases": json.loads(cases.to_json(orient="records")),
-        }
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_text_aside(self.folder / "cases.csv", cases.to_csv(index=False, float_format="%.6f"))
-        write_text_aside(self.folder / "metrics.json", json.dumps(record, indent=2, allow_nan=False) + "\n")
+        """Write the files and publish the means.
+
+        Raises: IncompleteResult: if the run was ended before every case had been scored.
+        """
+        self._require_all(engine)
+        if self._names is None:
+            self._tally.rename(relative_names(self._tally.images))
+        masks = self._aside / "masks" if self.save_masks and self._tally.rows else None
+        record = write_evaluation(self.folder, self._tally, self._about, masks=masks, overwrite=self.overwrite)
+        self._clean()
+        measured = [name for name in METRICS if name != "ece" or record["calibration"] is not None]
+        for label in list(self.labels.values())[1:]:
+            for metric in measured:
+                mean = record["summary"][label]["per_image"][metric]["mean"]
+                engine.state.metrics[f"{metric}_{label}"] = float("nan") if mean is None else mean
+
+    def _require_all(self, engine: Engine) -> None:
+        dataset = getattr(engine.state.dataloader, "dataset", None)
+        expected = len(dataset) if isinstance(dataset, Sized) else None
+        done = len(self._tally.images)
+        ended = engine.state.iteration < (engine.state.epoch_length or 0)
+        if ended or (expected is not None and done != expected):
+            of = "all" if expected is None else f"{expected}"
+            raise IncompleteResult(
+                f"{self.folder}: the evaluation ended after {done} of {of} cases, and nothing was written. "
+                "Run it again to the end."
+            )
+
+    def _facts(self) -> dict[str, Any]:
+        about: dict[str, Any] = {"split": self.split, "data": self._names.name if self._names is not None else None}
+        if self.bundle_root is not None:
+            root = Path(self.bundle_root).resolve()
+            about["bundle"] = root.name
+            metadata = root / "configs" / "metadata.json"
+            if metadata.is_file():
+                about["trained_on"] = json.loads(metadata.read_text(encoding="utf-8")).get("data_source")
+        if self.checkpoint is not None and Path(self.checkpoint).is_file():
+            about["checkpoint_sha256"] = hashlib.sha256(Path(self.checkpoint).read_bytes()).hexdigest()
+        return about
+
+
+def discard_unfinished(folder: Path) -> None:
+    """Remove what an evaluation of this process has left in a folder, and the folder if there is nothing else."""
+    shutil.rmtree(_aside(folder), ignore_errors=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _aside(folder: Path) -> Path:
+    return folder / f".part-{os.getpid()}"
+
+
+def _indices(one_hot: torch.Tensor) -> npt.NDArray[np.uint8]:
+    """Class indices, (W, H), of a one-hot mask, (classes, W, H)."""
+    plain = torch.as_tensor(one_hot.as_tensor() if hasattr(one_hot, "as_tensor") else one_hot)
+    index = torch.zeros(plain.shape[1:], dtype=torch.uint8, device=plain.device)
+    # An arg-max over the first axis takes ten times as long on a large film.
+    for number in range(1, len(plain)):
+        index[plain[number] > 0.5] = number
+    return np.asarray(index.cpu().numpy())
+
+
+def _array(probabilities: torch.Tensor) -> npt.NDArray[np.float32]:
+    plain = probabilities.as_tensor() if hasattr(probabilities, "as_tensor") else probabilities
+    return np.asarray(plain.detach().float().cpu().numpy())
 
 
 def _size(mask: Any) -> str:

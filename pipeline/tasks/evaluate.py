@@ -23,6 +23,8 @@ SET_ELSEWHERE = {
     "split": "--split",
     "output_dir": "-o",
     "ckpt_path": "--checkpoint",
+    "save_masks": "--no-masks",
+    "overwrite": "--overwrite",
 }
 
 
@@ -31,22 +33,30 @@ class EvaluationResult:
     """What an evaluation came to.
 
     Attributes:
-        folder: Where `cases.csv` and `metrics.json` are.
-        summary: As in `metrics.json`; see `pipeline.metrics.summarise`.
+        folder: Where `metrics.json` and the tables are; `pipeline.metrics.read_evaluation` reads it.
+        record: The content of `metrics.json` but for the cases.
         cases: Images scored.
         subjects: Subjects they belong to.
         seconds: Duration, s.
         run_id: MLflow run, or None without tracking.
         notes: What the user should know.
+        faults: What could not be measured, by case.
     """
 
     folder: Path
-    summary: dict[str, Any]
+    record: dict[str, Any]
     cases: int
     subjects: int
     seconds: float
     run_id: str | None
     notes: tuple[str, ...]
+    faults: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The figures; see `pipeline.metrics.summarise`."""
+        summary: dict[str, Any] = self.record["summary"]
+        return summary
 
 
 def evaluate(
@@ -57,10 +67,14 @@ def evaluate(
     overrides: Sequence[str] = (),
     *,
     checkpoint: Path | None = None,
+    masks: bool = True,
+    overwrite: bool = False,
     tracking: bool = True,
     handlers: Sequence[object] = (),
 ) -> EvaluationResult:
     """Run the bundle's evaluate config on one split.
+
+    The files appear when every case has been scored, or not at all.
 
     Args:
         name_or_path: The bundle.
@@ -69,12 +83,17 @@ def evaluate(
         out: Folder of the tables; default `runs/<bundle>/evaluate-<split>-<time>`.
         overrides: `key=value` for the evaluate config.
         checkpoint: Weights other than the bundle's `models/model.pt`.
+        masks: Whether to write the predicted masks.
+        overwrite: Whether to replace an evaluation that is in the folder.
         tracking: Whether to record an MLflow run.
         handlers: Ignite handlers for the evaluator, such as a progress bar.
 
     Raises:
-        InvalidBundle, InvalidDatalist, InvalidOption, MissingFile: before anything is computed.
+        InvalidBundle, InvalidDatalist, InvalidOption, MissingFile, OutputExists: before anything is computed.
+        IncompleteResult: if something ended the run before every case had been scored.
     """
+    from pipeline.metrics import discard_unfinished, require_no_results
+
     began = time.perf_counter()
     bundle = find_bundle(name_or_path)
     settings: dict[str, Any] = parse_overrides(tuple(overrides), bundle.config("evaluate"), SET_ELSEWHERE)
@@ -84,25 +103,37 @@ def evaluate(
     require_weights(bundle, weights)
     _require_state_dict(weights)
     folder = out or default_folder(bundle, f"evaluate-{split}")
+    if not overwrite:
+        require_no_results(folder)
     settings |= {
         "datalist": str(datalist.resolve()),
         "split": split,
         "output_dir": str(folder.resolve()),
         "ckpt_path": str(weights.resolve()),
+        "save_masks": masks,
+        "overwrite": overwrite,
     }
-    with quiet_libraries():
-        workflow = open_workflow(bundle, "evaluate", settings, tracking=tracking, handlers={"handlers": [*handlers]})
-        with fitting_weights(weights, bundle.config("evaluate")):
-            run_id = run_recorded(workflow, "evaluation_recorder")
+    try:
+        with quiet_libraries():
+            workflow = open_workflow(
+                bundle, "evaluate", settings, tracking=tracking, handlers={"handlers": [*handlers]}
+            )
+            with fitting_weights(weights, bundle.config("evaluate")):
+                run_id = run_recorded(workflow, "evaluation_recorder")
+    except BaseException:
+        discard_unfinished(folder.resolve())
+        raise
     record = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    del record["cases"]
     return EvaluationResult(
         folder=folder,
-        summary=record["summary"],
+        record=record,
         cases=record["n_cases"],
         subjects=record["n_subjects"],
         seconds=time.perf_counter() - began,
         run_id=run_id,
-        notes=tuple(notes),
+        notes=(*notes, *record["notes"]),
+        faults=tuple(record["faults"]),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,15 @@ import yaml
 
 from pipeline.bundle import Bundle, apply_settings, copy_bundle, find_bundle, parse_overrides, without_mirroring
 from pipeline.datalist import load_cases, read_datalist
-from pipeline.errors import InvalidBundle, InvalidOption, MissingFile
+from pipeline.errors import InvalidOption
 from pipeline.tasks.evaluate import compare_classes
+from pipeline.tasks.resuming import (
+    WhenStarted,
+    note_data,
+    require_checkpoint,
+    require_epochs_left,
+    require_same_data,
+)
 from pipeline.tasks.workflow import default_folder, fitting_weights, open_workflow, quiet_libraries, run_recorded
 
 __all__ = ["TrainingResult", "train"]
@@ -62,6 +69,7 @@ def train(
     resume: bool = False,
     tracking: bool = True,
     handlers: Sequence[object] = (),
+    tags: Mapping[str, str] | None = None,
 ) -> TrainingResult:
     """Train a copy of a bundle.
 
@@ -73,6 +81,7 @@ def train(
         resume: Continue in place from `models/last.pt`.
         tracking: Whether to record an MLflow run.
         handlers: Ignite handlers for the trainer, such as a progress bar.
+        tags: Of the MLflow run, next to its own.
 
     Raises:
         InvalidBundle, InvalidDatalist, InvalidOption, OutputExists: before anything is written.
@@ -89,14 +98,11 @@ def train(
     if resume:
         if out is not None and out.resolve() != source.root:
             raise InvalidOption("--resume continues in the training's own folder; leave out -o.")
-        if not (source.root / "models" / "last.pt").is_file():
-            raise MissingFile(
-                f"{source.root / 'models' / 'last.pt'} is not there; expected the checkpoint of a training that was "
-                "begun. Give that training's folder, or leave out --resume."
-            )
+        require_checkpoint(source)
         bundle = source
         notes += compare_classes(bundle, bundle.labels("train"), datalist)
-        _require_epochs_left(bundle, settings)
+        require_epochs_left(bundle, settings)
+        require_same_data(bundle, content, datalist)
     else:
         if labels != source.labels("train"):
             notes.append(f"The classes are the datalist's: {', '.join(labels.values())}.")
@@ -108,18 +114,19 @@ def train(
             notes.append(
                 "A class is a left or a right one: pictures are mirrored neither in training nor in inference."
             )
-        bundle = copy_bundle(source, folder, labels, mirroring | settings, trained_on)
+        bundle = copy_bundle(source, folder, labels, single_network(source) | mirroring | settings, trained_on)
+        note_data(bundle, content)
         made = [*bundle.root.iterdir(), bundle.root / "eval", *made]
     run_settings = settings | {"datalist": str(datalist.resolve())} | ({"resume": True} if resume else {})
 
     try:
         with quiet_libraries():
-            hooks = [*handlers, _WhenStarted(lambda: apply_settings(bundle, settings))] if resume else [*handlers]
+            hooks = [*handlers, WhenStarted(lambda: apply_settings(bundle, settings))] if resume else [*handlers]
             workflow = open_workflow(
                 bundle, "train", run_settings, tracking=tracking, handlers={"train#handlers": hooks}
             )
             with fitting_weights(bundle.root / "models" / "last.pt", bundle.config("train")):
-                run_id = run_recorded(workflow, "training_recorder")
+                run_id = run_recorded(workflow, "training_recorder", tags)
             trainer = workflow.parser.get_parsed_content("train#trainer")
             checkpoints = workflow.parser.get_parsed_content("checkpoints")
     except BaseException:
@@ -137,44 +144,14 @@ def train(
     )
 
 
-class _WhenStarted:
-    """Handler that does something once the checkpoint has been loaded.
-
-    A training that is resumed with other settings writes them into its configs, so that these go on describing it and
-    evaluation and inference agree with it; not before it is clear that the checkpoint goes with them.
-    """
-
-    def __init__(self, action: Callable[[], None]) -> None:
-        self.action = action
-
-    def attach(self, engine: Any) -> None:
-        """Attach to the trainer, behind the handler that loads."""
-        from ignite.engine import Events
-
-        engine.add_event_handler(Events.STARTED, lambda _: self.action())
-
-
-def _require_epochs_left(bundle: Bundle, settings: dict[str, Any]) -> None:
-    """Raise InvalidOption if the training to resume has had all its epochs."""
-    import torch
-
-    path = bundle.root / "models" / "last.pt"
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["trainer"]
-        done = state["iteration"] // state["epoch_length"]
-    except OSError:
-        raise
-    except Exception as error:
-        raise InvalidBundle(
-            f"{path}: is no checkpoint of a training, or is damaged. Begin again in another folder."
-        ) from error
-    config = yaml.safe_load(bundle.config("train").read_text(encoding="utf-8"))
-    wanted = settings.get("max_epochs", config.get("max_epochs"))
-    if isinstance(wanted, int) and done >= wanted:
-        raise InvalidOption(
-            f"{bundle.root}: has been trained for {done} epochs and max_epochs is {wanted}: nothing is left to do. "
-            f"To train on, give more: --resume max_epochs={2 * done}."
-        )
+def single_network(bundle: Bundle) -> dict[str, Any]:
+    """The settings that let a bundle of an ensemble be trained, which is one network: that of its train config."""
+    configs = [
+        yaml.safe_load(bundle.config(kind).read_text(encoding="utf-8")).get("network_def") or {}
+        for kind in ("train", "inference")
+    ]
+    ensemble = str(configs[1].get("_target_", "")).rpartition(".")[2] == "FoldEnsemble"
+    return {"network_def": configs[0]} if ensemble else {}
 
 
 def _remove_unless_begun(bundle: Bundle, made: list[Path]) -> None:

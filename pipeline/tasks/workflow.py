@@ -69,12 +69,18 @@ def open_workflow(
     return workflow
 
 
-def run_recorded(workflow: ConfigWorkflow, recorder_id: str) -> str | None:
+def run_recorded(workflow: ConfigWorkflow, recorder_id: str, tags: Mapping[str, str] | None = None) -> str | None:
     """Run a workflow; an error or Ctrl-C ends its MLflow run with the right status before it goes on.
 
+    Args:
+        workflow: Opened with `open_workflow`.
+        recorder_id: Id of the recorder in its config.
+        tags: Of the MLflow run, next to the recorder's own.
     Returns: The MLflow run's id, or None without tracking.
     """
     recorder = workflow.parser.get_parsed_content(recorder_id) if recorder_id in workflow.parser else None
+    if recorder is not None:
+        recorder.tags |= tags or {}
     try:
         with interrupts_first():
             workflow.run()

@@ -7,6 +7,8 @@ from pipeline.transforms.exposure import RandExposureFieldd
 from pipeline.transforms.local_contrast import RandLocalContrastd
 from pipeline.transforms.masks import DecodeMaskd
 from pipeline.transforms.opacity import RandLungOpacityd
+from pipeline.transforms.small_regions import RemoveSmallRegionsd
+from pipeline.transforms.spacing import ToSpacingd
 
 __all__ = [
     "AsChannelsd",
@@ -16,4 +18,6 @@ __all__ = [
     "RandExposureFieldd",
     "RandLocalContrastd",
     "RandLungOpacityd",
+    "RemoveSmallRegionsd",
+    "ToSpacingd",
 ]

@@ -64,7 +64,8 @@ def test_help_lists_every_command_in_the_way_of_the_data(capsys: pytest.CaptureF
     text = capsys.readouterr().out
     places = [text.index(f"\n  {name} ") for name in COMMANDS]
     assert places == sorted(places)
-    assert [*COMMANDS] == ["phantom", "index", "train", "evaluate", "infer"]
+    way = ["index", "inspect", "plan", "train", "find-best", "calibrate", "evaluate", "report", "compare"]
+    assert [name for name in COMMANDS if name in way] == way
 
 
 def test_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,7 +73,7 @@ def test_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"planar, version {__version__}\n"
 
 
-@pytest.mark.parametrize("name", [n for n, (m, _) in COMMANDS.items() if (ROOT / f"pipeline/cli/{m}.py").exists()])
+@pytest.mark.parametrize("name", list(COMMANDS))
 def test_each_command_is_found_and_shows_its_help_without_heavy_imports(name: str) -> None:
     code = (
         "import sys\nfrom pipeline.cli import main\n"

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,9 +17,17 @@ import yaml
 from mlflow import MlflowClient
 
 from pipeline.bundle import Bundle
-from pipeline.errors import InvalidBundle, InvalidDatalist, InvalidOption, MissingFile, OutputExists, PlanarError
+from pipeline.errors import (
+    InvalidBundle,
+    InvalidDatalist,
+    InvalidOption,
+    MissingFile,
+    OutputExists,
+    PlanarError,
+    user_error_within,
+)
 from pipeline.tasks.evaluate import compare_classes, evaluate
-from pipeline.tasks.train import TrainingResult, train
+from pipeline.tasks.train import TrainingResult, single_network, train
 
 SMALL = ("max_epochs=2", "val_interval=1", "image_size=[64, 64]", "num_workers=0", "batch_size=4")
 
@@ -106,6 +115,28 @@ def test_a_training_that_has_had_its_epochs_is_not_resumed(
     with pytest.raises(InvalidOption, match=r"trained for 2 epochs and max_epochs is [12].*--resume max_epochs=4"):
         train(str(trained[0].bundle.root), phantom_datalist, overrides=epochs, resume=True, tracking=False)
     assert (trained[0].bundle.root / "models" / "last.pt").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_other_cases_or_another_batch_size_are_not_resumed_with(
+    trained: tuple[TrainingResult, str], phantom_datalist: Path
+) -> None:
+    root = trained[0].bundle.root
+    before = (root / "models" / "last.pt").read_bytes()
+    config = (root / "configs" / "train.yaml").read_text()
+    content = json.loads(phantom_datalist.read_text())
+    content["validation"].append(content["training"].pop())
+    other = phantom_datalist.with_name("other_parts.json")
+    other.write_text(json.dumps(content))
+    with pytest.raises(InvalidDatalist, match=r"are not those that .* was begun with"):
+        train(str(root), other, overrides=("max_epochs=3",), resume=True, tracking=False)
+    with pytest.raises(RuntimeError) as caught:  # MONAI wraps what is raised while it runs
+        train(str(root), phantom_datalist, overrides=("max_epochs=3", "batch_size=1"), resume=True, tracking=False)
+    told = user_error_within(caught.value)
+    assert isinstance(told, InvalidOption)
+    assert re.search(r"epochs have \d batches, those of this datalist and batch_size have \d+", str(told))
+    assert (root / "models" / "last.pt").read_bytes() == before
+    assert (root / "configs" / "train.yaml").read_text() == config
 
 
 @pytest.mark.slow
@@ -331,3 +362,22 @@ def test_ctrl_c_ends_a_training_with_130_a_killed_run_and_no_process_left(
     (run,) = client.search_runs([client.get_experiment_by_name("cxr_lung_segmentation").experiment_id])
     assert run.info.status == "KILLED"
     assert not list((tmp_path / "bundle").rglob(".part-*"))
+
+
+def test_a_bundle_of_an_ensemble_is_trained_as_one_network(random_bundle: Bundle) -> None:
+    from pipeline.bundle.editing import rewrite_config
+
+    assert single_network(random_bundle) == {}
+
+    def wrap(config: dict) -> bool:
+        config["network_def"] = {
+            "_target_": "pipeline.networks.FoldEnsemble",
+            "members": 3,
+            "network": config["network_def"],
+        }
+        return True
+
+    for kind in ("evaluate", "inference"):
+        rewrite_config(random_bundle.config(kind), wrap)
+    single = yaml.safe_load(random_bundle.config("train").read_text())["network_def"]
+    assert single_network(random_bundle) == {"network_def": single}

@@ -1,9 +1,9 @@
 """Index a set: pair images with masks, check them, split by subject, write datalist.json."""
 
+from pipeline.planning import TaskSpec, read_task_spec
 from pipeline.tasks.index.coding import LabelOptions
 from pipeline.tasks.index.run import IndexOptions, IndexResult, PairingOptions, SubjectOptions, index_set
 from pipeline.tasks.index.sides import SplitOptions
-from pipeline.tasks.index.spec import TaskSpec, read_task_spec
 
 __all__ = [
     "IndexOptions",

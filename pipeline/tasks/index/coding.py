@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.errors import InvalidOption, UnknownLabel
 from pipeline.labels import LabelCoding, MaskHistogram, colour_name, guess_coding, parse_colour
-from pipeline.tasks.index.spec import TaskSpec
+from pipeline.planning import TaskSpec
 
 __all__ = ["LabelOptions", "LabelPlan", "guess_plan", "plan_from_options"]
 

@@ -1,6 +1,6 @@
 """Segment new images with a bundle; masks come back on the grid of each source."""
 
-from pipeline.tasks.infer.run import InferenceResult, infer
+from pipeline.tasks.infer.run import InferenceResult, Judged, infer
 from pipeline.tasks.infer.sources import Refusal
 
-__all__ = ["InferenceResult", "Refusal", "infer"]
+__all__ = ["InferenceResult", "Judged", "Refusal", "infer"]

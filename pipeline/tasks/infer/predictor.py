@@ -91,9 +91,10 @@ class Predictor:
                 batch["image"] = batch["image"].to(self.device)
                 batch["pred"] = self.inferer(batch["image"], self.network)
                 for case in decollate_batch(batch):
-                    yield self._finish(case, probabilities)
+                    yield self.finish(case, probabilities)
 
-    def _finish(self, case: dict[str, Any], keep_probabilities: bool) -> Prediction:
+    def finish(self, case: dict[str, Any], keep_probabilities: bool = False) -> Prediction:
+        """From a case's `image` and the network's `pred` to the mask on the image's own grid."""
         kept: npt.NDArray[np.float32] | None = None
         for step in self.postprocessing:
             if keep_probabilities and kept is None and _makes_classes(step):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
+from pipeline.atomic import write_text_aside
 from pipeline.readers import Picture, write_mask, write_probabilities
 from pipeline.tasks.infer.sources import Source
 
@@ -48,8 +50,9 @@ def write_results(
     *,
     formats: Sequence[str],
     overlay: bool,
+    quality: Callable[[list[str]], dict[str, Any]] | None = None,
 ) -> list[Path]:
-    """Write masks, and probabilities and overlays if wanted; they appear under their names when all are written.
+    """Write masks, and what else is wanted; they appear under their names when all are written.
 
     Args:
         mask: Class indices, (W, H) or (W, H, D), display orientation.
@@ -60,6 +63,7 @@ def write_results(
         aside: From `folder_aside`.
         formats: "png", "nifti", "auto".
         overlay: Whether to write pictures with the mask drawn in.
+        quality: From the masks' names to what the gate says of them, if it says anything.
     Returns: The masks.
     """
     extra: list[Path] = []
@@ -70,6 +74,13 @@ def write_results(
             write_probabilities(probabilities, picture, extra[-1])
         if overlay:
             extra.append(_write_overlays(mask, picture, source, aside))
+        verdict = aside / f"{source.stem}_quality.json"
+        if quality is not None:
+            content = quality([path.name for path in masks])
+            write_text_aside(verdict, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+            extra.append(verdict)
+        else:  # the verdict of an earlier run would be one of another mask
+            (out / verdict.relative_to(aside)).unlink(missing_ok=True)
         # Masks last: where a mask is, all the rest is.
         for path in (*extra, *masks):
             _publish(path, out / path.relative_to(aside))

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import csv
 import errno
+import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.bundle import find_bundle, parse_overrides
-from pipeline.errors import InvalidOption
+from pipeline.atomic import write_text_aside
+from pipeline.bundle import Bundle, find_bundle, parse_overrides
+from pipeline.errors import InvalidBundle, InvalidOption, OutputExists
 from pipeline.tasks.evaluate import require_weights
 from pipeline.tasks.infer.results import folder_aside, write_results
 from pipeline.tasks.infer.sources import Refusal, Source, find_sources, reason, require_new
 from pipeline.tasks.workflow import quiet_libraries
 
 if TYPE_CHECKING:
+    from pipeline.gate import Gate, Verdict
     from pipeline.tasks.infer.predictor import Predictor
+    from pipeline.tasks.infer.watching import Watch
 
-__all__ = ["FORMATS", "InferenceResult", "Refusal", "infer"]
+__all__ = ["FORMATS", "InferenceResult", "Judged", "Refusal", "infer"]
 
 FORMATS = ("auto", "png", "nifti")
 SLICES_AT_ONCE = 8
@@ -39,6 +45,19 @@ FATAL = {errno.ENOSPC, errno.EROFS, errno.EDQUOT}
 
 
 @dataclass(frozen=True)
+class Judged:
+    """What the gate says of one source.
+
+    Attributes:
+        file: The source.
+        verdict: Of its mask; of a volume's whole.
+    """
+
+    file: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
 class InferenceResult:
     """What an inference came to.
 
@@ -51,6 +70,8 @@ class InferenceResult:
         warnings: What readers had to say, by file, and what was left out.
         labels: Class index → name: what the values in the masks mean.
         seconds: Duration without the loading of libraries and weights, s.
+        judged: Verdicts, in the order of the sources; empty without a gate.
+        not_judged: Why there are none; empty if there are, or none were wanted.
     """
 
     out: Path
@@ -61,6 +82,13 @@ class InferenceResult:
     warnings: tuple[str, ...]
     labels: dict[int, str]
     seconds: float
+    judged: tuple[Judged, ...] = ()
+    not_judged: str = ""
+
+    @property
+    def to_review(self) -> tuple[Judged, ...]:
+        """The sources that a person must look at."""
+        return tuple(one for one in self.judged if one.verdict.decision == "review")
 
 
 def infer(
@@ -75,6 +103,8 @@ def infer(
     checkpoints: Sequence[Path] = (),
     overwrite: bool = False,
     overrides: Sequence[str] = (),
+    gate: bool = True,
+    review_list: Path | None = None,
     on_progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> InferenceResult:
     """Segment pictures and volumes.
@@ -91,10 +121,12 @@ def infer(
         checkpoints: Weights other than the bundle's; several are averaged.
         overwrite: Whether results that are there may be replaced.
         overrides: `key=value` for the inference config.
+        gate: Judge each mask by the bundle's gate, if it has one, and write `<name>_quality.json`.
+        review_list: A table of the sources that need review.
         on_progress: Called with slices done, slices in all, and the source's path.
 
     Raises:
-        InvalidBundle, MissingFile, OutputExists: before anything is computed.
+        InvalidBundle, InvalidOption, MissingFile, OutputExists: before anything is computed.
         OSError: if the output folder cannot be written.
     """
     bundle = find_bundle(name_or_path)
@@ -108,14 +140,27 @@ def infer(
     sources, refused, warnings = find_sources(inputs, out)
     if not overwrite:
         require_new(out, sources)
+        if review_list is not None and review_list.exists():
+            raise OutputExists(f"{review_list} exists. Give --overwrite to replace it, or another name.")
 
     with quiet_libraries(), folder_aside(out) as aside:
         from pipeline.tasks.infer.predictor import Predictor
 
-        predict = Predictor(bundle, weights, settings, test_time_flips=test_time_flips)
+        changed = bool(checkpoints or overrides or not test_time_flips)
+        judge, not_judged = _gate_of(bundle, changed) if gate else (None, "")
+        if review_list is not None and judge is None:
+            raise InvalidOption(f"--review-list needs the gate. {not_judged or 'Leave out --no-gate.'}")
+        watch: Watch | None = None
+        if judge is not None:
+            from pipeline.tasks.infer.quality import quality_document, verdict_of_volume, watched_predictor
+
+            predict, watch = watched_predictor(bundle, judge)
+        else:
+            predict = Predictor(bundle, weights, settings, test_time_flips=test_time_flips)
         began = time.perf_counter()
         total = sum(len(source.slices) for source in sources)
         masks: list[Path] = []
+        judged: list[Judged] = []
         done = finished = segmented = 0
         for source in sources:
 
@@ -123,9 +168,18 @@ def infer(
                 on_progress(before + slices, total, str(path))
 
             try:
-                mask, volume = _segment(source, predict, probabilities, report)
+                mask, volume, verdicts = _segment(source, predict, probabilities, report, judge, watch)
                 picture = source.picture()
-                masks += write_results(mask, volume, picture, source, out, aside, formats=formats, overlay=overlay)
+                quality: Callable[[list[str]], dict[str, Any]] | None = None
+                whole: Verdict | None = None
+                if judge is not None:
+                    whole = verdict_of_volume(judge, verdicts)
+                    quality = partial(quality_document, judge, whole, verdicts)
+                masks += write_results(
+                    mask, volume, picture, source, out, aside, formats=formats, overlay=overlay, quality=quality
+                )
+                if whole is not None:
+                    judged.append(Judged(str(source.path), whole))
                 warnings += [f"{source.path}: {line}" for line in picture.warnings]
                 finished += len(source.slices)
                 segmented += 1
@@ -135,6 +189,8 @@ def infer(
                 refused.append(Refusal(str(source.path), reason(error, str(source.path))))
             done += len(source.slices)
             on_progress(done, total, str(source.path))
+        if review_list is not None:
+            write_text_aside(review_list, _review_table(judged))
     return InferenceResult(
         out=out,
         masks=tuple(masks),
@@ -144,22 +200,62 @@ def infer(
         warnings=tuple(warnings),
         labels=bundle.labels("inference"),
         seconds=time.perf_counter() - began,
+        judged=tuple(judged),
+        not_judged=not_judged,
     )
 
 
+def _gate_of(bundle: Bundle, changed: bool) -> tuple[Gate | None, str]:
+    """The bundle's gate, or None and why: masks are written without it, and nobody is told that they are good."""
+    from pipeline.gate import gate_path, read_gate
+
+    if not gate_path(bundle).is_file():
+        return None, f"{bundle.name} has no gate. Fit one: planar calibrate {bundle.name} --data datalist.json"
+    if changed:
+        return None, "The gate was fitted to the bundle's own weights and settings; leave out what changes them."
+    try:
+        return read_gate(bundle), ""
+    except InvalidBundle as error:
+        return None, str(error)
+
+
+def _review_table(judged: Sequence[Judged]) -> str:
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(["file", "predicted_dice", "distance", "reasons"])
+    for one in judged:
+        verdict = one.verdict
+        if verdict.decision == "review":
+            predicted = "" if verdict.predicted_dice is None else f"{verdict.predicted_dice:.4f}"
+            table.writerow([one.file, predicted, f"{verdict.distance:.4f}", " ".join(verdict.reasons)])
+    return out.getvalue()
+
+
 def _segment(
-    source: Source, predict: Predictor, probabilities: bool, report: Callable[[int], None]
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
-    """Mask and probabilities of a whole source, the slices of a volume behind one another.
+    source: Source,
+    predict: Predictor,
+    probabilities: bool,
+    report: Callable[[int], None],
+    gate: Gate | None,
+    watch: Watch | None,
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None, list[Verdict]]:
+    """Mask and probabilities of a whole source, the slices of a volume behind one another, and a verdict of each.
 
     Each slice goes to its place at once: a list of slices that is stacked at the end would take the memory twice.
     """
+    from pipeline.tasks.infer.quality import verdict_of
+
     depth = len(source.slices)
     mask: npt.NDArray[Any] | None = None
     volume: npt.NDArray[Any] | None = None
+    verdicts: list[Verdict] = []
+    if watch is not None:
+        watch.forget()  # what a source that failed has left
     for start in range(0, depth, SLICES_AT_ONCE):
         names = source.slices[start : start + SLICES_AT_ONCE]
         for number, result in enumerate(predict(names, probabilities=probabilities), start):
+            if gate is not None and watch is not None:
+                verdicts.append(verdict_of(gate, watch.take(), result.mask))
             if depth == 1:
                 mask, volume = result.mask, result.probabilities
                 continue
@@ -173,4 +269,4 @@ def _segment(
         report(start + len(names))
     if mask is None:
         raise ValueError(f"{source.path} has no slices.")
-    return mask, volume
+    return mask, volume, verdicts

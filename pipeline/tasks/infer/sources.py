@@ -24,7 +24,7 @@ from pipeline.tasks.infer.naming import output_names
 __all__ = ["RESULTS", "Refusal", "Source", "find_sources", "reason", "require_new"]
 
 # What a source's results are called: its stem and one of these. The last two are folders of slices.
-RESULTS = ("_mask.png", "_mask.nii.gz", "_prob.nii.gz", "_overlay.png", "_mask", "_overlay")
+RESULTS = ("_mask.png", "_mask.nii.gz", "_prob.nii.gz", "_overlay.png", "_quality.json", "_mask", "_overlay")
 
 
 @dataclass(frozen=True)

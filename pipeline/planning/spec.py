@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import InvalidOption, MissingFile, UnknownLabel
 from pipeline.labels import LabelCoding
 
 __all__ = ["TaskSpec", "read_task_spec"]
 
+KEYS = {"name", "description", "modality", "labels", "masks", "plausibility", "orientation"}
+ORIENTATIONS = ("upright", "any")
+
 
 @dataclass(frozen=True)
 class TaskSpec:
     """What a task is about.
 
-    Args:
+    Attributes:
         name: Short name, such as "cxr_lung".
         labels: Class names, background first.
         coding: How masks of this task are usually stored.
         modality: DICOM modality, or "unknown".
         description: One line.
+        orientation: "upright" if pictures have a top, "any" if they may lie in any direction, None to let the
+            modality say it.
+        plausibility: Rules that a right mask keeps, by class; see `pipeline.gate`.
     """
 
     name: str
@@ -28,6 +36,8 @@ class TaskSpec:
     coding: LabelCoding
     modality: str = "unknown"
     description: str = ""
+    orientation: str | None = None
+    plausibility: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def read_task_spec(path: str | Path) -> TaskSpec:
@@ -44,21 +54,33 @@ def read_task_spec(path: str | Path) -> TaskSpec:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
         labels = tuple(str(label) for label in document["labels"])
         coding = LabelCoding.parse(str(document["masks"]))
+        plausibility = {str(name): dict(rules) for name, rules in (document.get("plausibility") or {}).items()}
     except FileNotFoundError:
         raise MissingFile(f"{file}: no such task spec. The ones that come with planar are in configs/tasks.") from None
     except UnknownLabel as error:
         raise InvalidOption(f"{file}: {error}") from None
-    except (KeyError, TypeError, ValueError, OSError, yaml.YAMLError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OSError, yaml.YAMLError) as error:
         what = " ".join(str(error).split())
         raise InvalidOption(
             f"{file} is no task spec ({what}): it needs name, labels (a list) and masks (a coding)."
         ) from None
+    unknown = sorted(set(map(str, document)) - KEYS)
+    if unknown:
+        raise InvalidOption(f"{file}: '{unknown[0]}' is no key of a task spec; known are {', '.join(sorted(KEYS))}.")
     if max(coding.known_classes or {0}) >= len(labels):
         raise InvalidOption(f"{file}: masks '{coding}' names more classes than labels has ({', '.join(labels)}).")
+    strangers = sorted(set(plausibility) - set(labels))
+    if strangers:
+        raise InvalidOption(f"{file}: plausibility speaks of '{strangers[0]}'; the labels are {', '.join(labels)}.")
+    orientation = document.get("orientation")
+    if orientation not in (None, *ORIENTATIONS):
+        raise InvalidOption(f"{file}: orientation is '{orientation}'; expected {' or '.join(ORIENTATIONS)}.")
     return TaskSpec(
         name=str(document.get("name", file.stem)),
         labels=labels,
         coding=coding,
         modality=str(document.get("modality", "unknown")),
         description=str(document.get("description", "")),
+        orientation=orientation,
+        plausibility=plausibility,
     )

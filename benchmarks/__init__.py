@@ -1,0 +1,14 @@
+"""Planar beside other tools: same pictures, same split, same time, same scores.
+
+    python -m benchmarks.nnunet --data datalist.json --minutes 10 --out DIR    nnU-Net v2 2D, from its own package
+
+Nothing of this is part of the installed package, and `pipeline` imports nothing of it. What every comparison shares:
+
+    cases       the cases of a datalist under plain names, their pixels, and where masks are kept
+    stages      steps that are done once, with what they took; a comparison that was stopped goes on where it was
+    commands    another program: its log, its time, its end
+    machine     what the numbers were measured on
+    scoring     the masks of any tool scored by Planar's metrics; paired differences
+    table       Markdown and JSON of what came out
+    planar      Planar as one of the peers: trained for a wall-clock budget
+"""

@@ -1,0 +1,33 @@
+"""What a data set looks like, in numbers: measures of single cases, gathered into one small document."""
+
+from pipeline.fingerprint.alike import Alike, near_duplicates
+from pipeline.fingerprint.case import CaseMeasures, grey_of, measure_case
+from pipeline.fingerprint.document import FORMAT, Fingerprint
+from pipeline.fingerprint.figures import CaseFigures
+from pipeline.fingerprint.gather import Gatherer, SetFacts
+from pipeline.fingerprint.histogram import Histogram
+from pipeline.fingerprint.order import Order, order_of
+from pipeline.fingerprint.remarks import remarks
+from pipeline.fingerprint.telling import telling_cases
+from pipeline.fingerprint.thumbnails import TURNS, thumbnail, turned
+
+__all__ = [
+    "FORMAT",
+    "TURNS",
+    "Alike",
+    "CaseFigures",
+    "CaseMeasures",
+    "Fingerprint",
+    "Gatherer",
+    "Histogram",
+    "Order",
+    "SetFacts",
+    "grey_of",
+    "measure_case",
+    "near_duplicates",
+    "order_of",
+    "remarks",
+    "telling_cases",
+    "thumbnail",
+    "turned",
+]

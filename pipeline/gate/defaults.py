@@ -1,0 +1,77 @@
+"""Rules of plausibility from a fingerprint, for a new bundle's quality.yaml."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.gate.rules import rules_from
+
+__all__ = ["default_rules"]
+
+# Below so many cases "always" is only "so far".
+ENOUGH_CASES = 10
+NEARLY_ALL = 0.98
+
+
+def default_rules(
+    fingerprint: Mapping[str, Any],
+    labels: Sequence[str],
+    spec_plausibility: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """The document of a quality.yaml: what the masks of the training and validation part look like, and some room.
+
+    A range reaches beyond the least and the greatest that was seen by a factor that is larger the fewer cases there
+    are. What the task spec says wins over what was measured.
+
+    Args:
+        fingerprint: Of the data set (a `Fingerprint` or its document).
+        labels: Class names, background first.
+        spec_plausibility: The task spec's `plausibility`, rules by class; a rule that is null drops the measured one.
+    Returns: {"classes": {name: {rule: value}}}, checked.
+    Raises: InvalidBundle: if the spec's rules are none.
+    """
+    cases = fingerprint["cases"]
+    total = int(cases.get("training", 0)) + int(cases.get("validation", 0))
+    classes: dict[str, Any] = {}
+    for name in labels[1:]:
+        measured = fingerprint["classes"].get(name)
+        found = _of_class(measured, total) if measured and measured.get("cases") else {}
+        inner = [pair[1] for pair in fingerprint["inside_class"] if pair[0] == name]
+        if inner:
+            found["inside"] = inner[0]
+        wanted = dict((spec_plausibility or {}).get(name, {}))
+        found = {key: value for key, value in {**found, **wanted}.items() if value is not None}
+        classes[name] = {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
+    document = {"classes": classes}
+    rules_from(document, dict(enumerate(labels)), "plausibility")
+    return document
+
+
+def _of_class(measured: Mapping[str, Any], total: int) -> dict[str, Any]:
+    n = int(measured["cases"])
+    room = 1.25 + 3 / math.sqrt(n)
+    rules: dict[str, Any] = {}
+    if n >= NEARLY_ALL * total and total >= ENOUGH_CASES:
+        rules["present"] = "always"
+    elif n < NEARLY_ALL * total:
+        rules["present"] = "sometimes"
+    objects, area, largest, holes = (measured[key] for key in ("objects", "area_share", "largest_share", "holes_share"))
+    low, high = objects["p05"], objects["p95"]
+    exact = low == high and n >= ENOUGH_CASES
+    rules["objects"] = [round(low), round(high)] if exact else [max(1, math.floor(low / room)), math.ceil(high * room)]
+    rules["area_share"] = [_two_digits(area["min"] / room), _two_digits(min(1.0, area["max"] * room))]
+    if high < 10:  # of many objects the largest may be anything
+        # Room on both sides is room for what is missing from it.
+        top = 1 - (1 - largest["p95"]) / room if largest["p95"] < 0.95 else 1.0
+        rules["largest_share"] = [_two_digits(largest["p05"] / room), _two_digits(top)]
+        rules["specks"] = 0.1
+    rules["holes"] = _two_digits(max(0.05, holes["max"] * room))
+    if measured["touches_border"] < 1 - NEARLY_ALL:
+        rules["border"] = 0.1
+    return rules
+
+
+def _two_digits(value: float) -> float:
+    return float(f"{value:.2g}")

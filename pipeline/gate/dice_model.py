@@ -1,0 +1,159 @@
+"""From signals to the Dice that a prediction is likely to have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from pipeline.gate.reference import folds_of
+
+__all__ = ["Band", "DiceModel", "dice_band", "held_out_predictions", "lowest_acceptable"]
+
+# Errors below this are all the same to us, and logarithms need it.
+SMALLEST = 0.002
+RIDGE = 5.0
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class DiceModel:
+    """The error 1 − Dice as a product of powers of 1 − confidence and 1 − agreement, never falling in either.
+
+    Attributes:
+        factor: Of the product.
+        confidence: Exponent of 1 − confidence.
+        agreement: Exponent of 1 − agreement.
+    """
+
+    factor: float
+    confidence: float
+    agreement: float
+
+    @classmethod
+    def fit(
+        cls, confidence: NDArray[np.float64], agreement: NDArray[np.float64], dice: NDArray[np.float64]
+    ) -> DiceModel:
+        """Ridge regression of the logarithms with exponents of 0 or more.
+
+        Args:
+            confidence: Of each prediction.
+            agreement: Of each prediction.
+            dice: What each scored.
+        """
+        signals = np.stack([_log_error(confidence), _log_error(agreement)], axis=1)
+        wanted = _log_error(dice)
+        mean, spread = signals.mean(axis=0), np.maximum(signals.std(axis=0), 1e-6)
+        # The penalty as rows of its own: least squares with it is ridge regression.
+        rows = np.vstack([(signals - mean) / spread, np.sqrt(RIDGE) * np.eye(2)])
+        weights = nnls(rows, np.concatenate([wanted - wanted.mean(), np.zeros(2)]))[0] / spread
+        error = np.exp(wanted.mean() + (signals - mean) @ weights)
+        # The mean of a logarithm is not the logarithm of the mean: the errors are brought to the right sum.
+        factor = float(np.exp(wanted.mean() - mean @ weights) * np.exp(wanted).sum() / error.sum())
+        return cls(factor, float(weights[0]), float(weights[1]))
+
+    def predict(self, confidence: NDArray[np.float64], agreement: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The predicted Dice, 0 to 1."""
+        error = self.factor * np.exp(self.confidence * _log_error(confidence) + self.agreement * _log_error(agreement))
+        return np.asarray(np.clip(1 - (error - SMALLEST), 0, 1), dtype=np.float64)
+
+    def document(self) -> dict[str, float]:
+        """For the gate's JSON."""
+        return {name: float(f"{getattr(self, name):.6g}") for name in ("factor", "confidence", "agreement")}
+
+
+def held_out_predictions(
+    confidence: NDArray[np.float64], agreement: NDArray[np.float64], dice: NDArray[np.float64], groups: Sequence[str]
+) -> NDArray[np.float64]:
+    """The Dice that is predicted for each case by a model of other subjects' cases; (cases,)."""
+    folds = folds_of(groups, FOLDS)
+    predicted = np.zeros(len(dice))
+    for fold in np.unique(folds):
+        out = folds == fold
+        # With one subject alone there are no others.
+        rest = ~out if not out.all() else out
+        model = DiceModel.fit(confidence[rest], agreement[rest], dice[rest])
+        predicted[out] = model.predict(confidence[out], agreement[out])
+    return predicted
+
+
+@dataclass(frozen=True)
+class Band:
+    """An interval for the Dice: the predicted error, 1 − Dice, times two factors.
+
+    Attributes:
+        level: Share of predictions that are to lie within.
+        most: Factor for the lower end of the Dice, above 1.
+        least: Factor for its upper end, below 1.
+    """
+
+    level: float
+    most: float
+    least: float
+
+    def interval(self, predicted: float) -> tuple[float, float]:
+        """The interval at a predicted Dice."""
+        error = 1 - predicted + SMALLEST
+        return max(0.0, 1 - error * self.most + SMALLEST), min(1.0, 1 - error * self.least + SMALLEST)
+
+    def document(self) -> dict[str, float]:
+        """For the gate's JSON."""
+        return {name: float(f"{getattr(self, name):.6g}") for name in ("level", "most", "least")}
+
+
+def dice_band(
+    predicted: NDArray[np.float64], dice: NDArray[np.float64], groups: Sequence[str], level: float = 0.9
+) -> Band:
+    """A conformal interval from the ratios of true and predicted errors.
+
+    Subjects are drawn, not predictions: ten variants of one picture err alike. Each subject therefore weighs the same,
+    and one more, whose error may be anything, stands for the next.
+
+    Args:
+        predicted: Held-out predictions.
+        dice: What they scored.
+        groups: Each prediction's subject.
+        level: Share that the interval is to hold. Fewer than 2 / (1 - level) - 1 subjects cannot hold it: the level is
+            then what the least and the greatest of their ratios do hold.
+    References: Lee, Barber and Willett, Distribution-free inference with hierarchical data, arXiv:2306.06342.
+    """
+    _, subject, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    level = min(level, max(0.0, 1 - 2 / (len(sizes) + 1)))
+    ratio = _log_error(dice) - _log_error(predicted)
+    order = np.argsort(ratio, kind="stable")
+    weights = 1 / (sizes[subject[order]] * (len(sizes) + 1))
+    # What the next subject leaves of a tail may lie outside.
+    tail = (1 - level) / 2 - 1 / (len(sizes) + 1) + 1e-9
+    below = int(np.searchsorted(np.cumsum(weights), tail, side="right"))
+    above = int(np.searchsorted(np.cumsum(weights[::-1]), tail, side="right"))
+    ranked = np.exp(ratio[order])
+    return Band(
+        round(level, 3),
+        max(1.0, float(ranked[max(len(ranked) - 1 - above, 0)])),
+        min(1.0, float(ranked[min(below, len(ranked) - 1)])),
+    )
+
+
+def lowest_acceptable(predicted: NDArray[np.float64], dice: NDArray[np.float64], minimum: float, risk: float) -> float:
+    """The lowest predicted Dice from which upwards few enough predictions are worse than they may be.
+
+    Args:
+        predicted: Held-out predictions.
+        dice: What they scored.
+        minimum: The Dice that an accepted prediction should have.
+        risk: Share of the accepted that may fall short of it.
+    Returns: The limit; above 1 if even the best predictions fall short too often.
+    References: Angelopoulos et al., Conformal risk control, ICLR 2024: (bad + 1) / (n + 1) is held below the risk.
+    """
+    order = np.argsort(-predicted, kind="stable")
+    bad = np.cumsum(dice[order] < minimum)
+    kept = np.arange(1, len(dice) + 1)
+    good = np.flatnonzero((bad + 1) / (kept + 1) <= risk)
+    return float(predicted[order[good[-1]]]) if len(good) else 1.01
+
+
+def _log_error(dice: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.log(1 - np.clip(dice, 0, 1) + SMALLEST)

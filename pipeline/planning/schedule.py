@@ -1,0 +1,120 @@
+"""Batch, epochs and caching for the time and memory that there are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.planning.choice import Choice
+from pipeline.planning.machine import VALIDATION_SHARE, Machine
+from pipeline.planning.scale import Scale
+
+__all__ = ["Schedule", "choose_schedule"]
+
+# Enough pictures in a step for a steady gradient, few enough for many steps.
+BATCH_MEGAPIXELS = {"cpu": 0.82, "gpu": 3.3}
+BATCHES = (2, 16)
+PATCHES_A_PICTURE = 4
+VALIDATIONS = 50
+# Fewer steps an epoch than this, and its end (checkpoint, metrics, log) takes longer than its steps.
+STEPS_AN_EPOCH = 25
+EPOCHS = (10, 1000)
+# What a budget is not spent on: start, caching, and a machine that is a little slower than the nominal one.
+USED_SHARE = 0.9
+SECONDS_AN_EPOCH = 0.6  # checkpoint, metrics, log
+CACHE_SHARE = 0.4
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The course of a training; each with its reason.
+
+    Attributes:
+        batch_size: Pictures a step.
+        patches: Patches that are cut from each picture; 1 if the whole picture is taken.
+        repeats: How often an epoch takes each picture.
+        epochs, val_interval, patience: Epochs.
+        cache_rate: Share of the pictures that stay decoded in memory.
+        learning_rate: At its highest.
+        seconds: Of the whole training, by the nominal speed.
+    """
+
+    batch_size: Choice
+    patches: int
+    repeats: Choice
+    epochs: Choice
+    val_interval: Choice
+    patience: Choice
+    cache_rate: Choice
+    learning_rate: Choice
+    seconds: float
+
+
+def choose_schedule(
+    fingerprint: Mapping[str, Any], scale: Scale, channels: tuple[int, int], machine: Machine, budget_s: float
+) -> Schedule:
+    """Spend the budget.
+
+    Args:
+        fingerprint: Of the data.
+        scale: Size of the network's input.
+        channels: Of the picture, and of the network at full resolution.
+        machine: What it runs on.
+        budget_s: Wall clock of the whole training, s.
+    """
+    cases, validation = fingerprint["cases"]["training"], fingerprint["cases"]["validation"]
+    patches = PATCHES_A_PICTURE if scale.mode == "patch" else 1
+    inputs = round(BATCH_MEGAPIXELS[machine.device] / scale.megapixels)
+    batch = max(1, min(max(BATCHES[0], min(BATCHES[1], inputs)) // patches, max(1, cases // 2)))
+    speed = machine.training_megapixels(channels[1])
+    whole = fingerprint["size"]["longest"]["median"] ** 2 / 1e6 if scale.mode == "patch" else scale.megapixels
+    repeats = max(1, math.ceil(STEPS_AN_EPOCH * batch / max(cases, 1)))
+    training_s = max(cases, 1) * repeats * patches * scale.megapixels / speed
+    validation_s = validation * whole / speed * VALIDATION_SHARE
+
+    def course(interval: int) -> int:
+        return int(USED_SHARE * budget_s / (training_s + validation_s / interval + SECONDS_AN_EPOCH))
+
+    interval = max(1, round(course(1) / VALIDATIONS))
+    epochs = max(EPOCHS[0], min(EPOCHS[1], course(interval)))
+    interval = max(1, round(epochs / VALIDATIONS))
+    epochs -= epochs % interval  # the last epoch is validated
+    seconds = epochs * (training_s + validation_s / interval + SECONDS_AN_EPOCH)
+    decoded_gb = cases * whole * 4 * (channels[0] + 1) / 1000
+    room = CACHE_SHARE * machine.memory_gb
+    cached = min(1.0, int(100 * room / decoded_gb) / 100) if decoded_gb else 1.0
+    return Schedule(
+        batch_size=Choice(batch, _why_batch(batch, patches, scale)),
+        patches=patches,
+        repeats=Choice(
+            repeats, f"times that an epoch takes each picture, so that it has {STEPS_AN_EPOCH} steps or more"
+        ),
+        epochs=Choice(epochs, _why_epochs(epochs, seconds, budget_s, machine, cases * repeats)),
+        val_interval=Choice(interval, f"about {VALIDATIONS} validations in all"),
+        patience=Choice(
+            max(10 * interval, round(0.3 * epochs)),
+            "epochs without a better validation before training ends",
+        ),
+        cache_rate=Choice(
+            cached, f"decoded pictures and masks stay in memory: {decoded_gb:.2g} GB in all, {room:.2g} GB may be used"
+        ),
+        learning_rate=Choice(0.002, "for AdamW, residual U-Nets with instance norm and warm-up, at these batches"),
+        seconds=seconds,
+    )
+
+
+def _why_batch(batch: int, patches: int, scale: Scale) -> str:
+    total = batch * patches * scale.megapixels
+    if patches > 1:
+        return f"pictures a step, {patches} patches of each: {total:.2g} megapixels"
+    return f"pictures a step: {total:.2g} megapixels"
+
+
+def _why_epochs(epochs: int, seconds: float, budget_s: float, machine: Machine, seen: int) -> str:
+    device = "a GPU" if machine.device == "gpu" else f"{machine.cores} CPU cores"
+    told = f"about {seconds / 60:.0f} min on {device} (budget {budget_s / 60:g} min), {epochs * seen} pictures seen"
+    if seconds > budget_s:
+        return f"{told}: fewer than {EPOCHS[0]} epochs teach nothing, so the budget is exceeded"
+    return f"{told}: more is not of use" if epochs >= EPOCHS[1] else told

@@ -1,0 +1,345 @@
+"""Fit a bundle's gate to predictions whose Dice is known."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.atomic import write_text_aside
+from pipeline.bundle import find_bundle
+from pipeline.datalist import Datalist, load_cases, read_datalist
+from pipeline.errors import InvalidDatalist, InvalidOption, OutputExists
+from pipeline.tasks.evaluate import compare_classes, require_weights
+from pipeline.tasks.workflow import quiet_libraries
+
+if TYPE_CHECKING:
+    from pipeline.gate import Band, DiceModel, Gate
+    from pipeline.tasks.calibrate.observing import Sample
+
+__all__ = ["CalibrationResult", "calibrate"]
+
+# As many predictions as a calibration aims at, and the most that are made of one picture.
+PREDICTIONS = 300
+MOST_VARIANTS = 16
+MOST_PICTURES = 300
+MOST_REFERENCES = 400
+FEWEST_REFERENCES = 5
+# The distance up to which pictures are accepted, where 1 is as far as all but 1 % of held-out pictures of the set
+# itself: another hospital's pictures lie a little further out and are still pictures of the task.
+DISTANCE_LIMIT = 1.2
+LEVEL = 0.9
+FEWEST_NEAR = 30
+
+OnProgress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class CalibrationResult:
+    """What a calibration came to.
+
+    Attributes:
+        path: The gate.
+        gate: Its content.
+        notes: What the user should know.
+        seconds: Duration, s.
+    """
+
+    path: Path
+    gate: Gate
+    notes: tuple[str, ...]
+    seconds: float
+
+
+def calibrate(
+    name_or_path: str,
+    datalist: Path,
+    split: str = "validation",
+    *,
+    minimum_dice: float | None = None,
+    risk: float = 0.05,
+    variants: int | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+    on_progress: OnProgress = lambda stage, done, total: None,
+) -> CalibrationResult:
+    """Fit the gate of a bundle and write it to the bundle's models/gate.json.
+
+    Args:
+        name_or_path: The bundle, with trained weights.
+        datalist: `datalist.json`; its training part is what pictures are compared with.
+        split: Part whose predictions the gate is fitted to; the network should not have been trained on it.
+        minimum_dice: What an accepted prediction should have; default: the 5th percentile of the part's own.
+        risk: Share of the accepted that may fall short of it.
+        variants: How often each picture is predicted made worse; default: as fits `PREDICTIONS`.
+        seed: Of what is done to them.
+        overwrite: Whether to replace a gate.
+        on_progress: Called with the stage, and what of it is done, and all.
+
+    Raises:
+        InvalidBundle, InvalidDatalist, InvalidOption, MissingFile, OutputExists: before anything is computed.
+    """
+    began = time.perf_counter()
+    from pipeline.gate import gate_path
+
+    bundle = find_bundle(name_or_path)
+    labels = bundle.labels("inference")
+    items = _spread(load_cases(datalist, split), MOST_PICTURES)
+    known = _spread(load_cases(datalist, "training", labelled=False), MOST_REFERENCES)
+    if len(known) < FEWEST_REFERENCES:
+        raise InvalidDatalist(
+            f"{datalist}: {len(known)} training cases; expected at least {FEWEST_REFERENCES} to compare pictures with. "
+            "Give the datalist that the bundle was trained on."
+        )
+    if not 0 < risk < 1 or not (minimum_dice is None or 0 < minimum_dice < 1):
+        raise InvalidOption("--risk and --minimum-dice are shares; expected numbers between 0 and 1.")
+    notes = compare_classes(bundle, labels, datalist)
+    require_weights(bundle, bundle.weights)
+    path = gate_path(bundle)
+    if path.exists() and not overwrite:
+        raise OutputExists(f"{path} exists. Give --overwrite to replace it.")
+    if split != "validation":
+        notes.append(_about(split))
+    variants = min(MOST_VARIANTS, -(-PREDICTIONS // len(items)) - 1) if variants is None else variants
+    with quiet_libraries():
+        gate, more = _fit(bundle.root, datalist, split, items, known, variants, seed, (minimum_dice, risk), on_progress)
+    text = json.dumps(gate.document(), indent=1, allow_nan=False, ensure_ascii=False)
+    write_text_aside(path, text + "\n")
+    return CalibrationResult(path, gate, (*notes, *more), time.perf_counter() - began)
+
+
+def _fit(
+    root: Path,
+    datalist: Path,
+    split: str,
+    items: Sequence[dict[str, Any]],
+    known: Sequence[dict[str, Any]],
+    variants: int,
+    seed: int,
+    aims: tuple[float | None, float],
+    on_progress: OnProgress,
+) -> tuple[Gate, list[str]]:
+    from pipeline.gate import Gate, Reference, file_sha256, held_out_distances, read_rules, settings_sha256
+    from pipeline.tasks.calibrate.observing import layers_of, reference_vectors, samples, views_for
+    from pipeline.tasks.calibrate.scoring import References
+    from pipeline.tasks.infer.predictor import Predictor
+    from pipeline.tasks.infer.watching import Watch
+
+    bundle = find_bundle(str(root))
+    labels = bundle.labels("inference")
+    rules = read_rules(root / "configs" / "quality.yaml", labels)
+    predict = Predictor(bundle, (bundle.weights,), {})
+    views = views_for(predict)
+    layers = layers_of(predict, known[0]["image"])
+    vectors = reference_vectors(
+        predict, layers, [item["image"] for item in known], _counter("Training pictures", len(known), on_progress)
+    )
+    watch = Watch(predict.inferer, predict.network, predict.device, views, layers)
+    made = list(
+        samples(
+            predict,
+            watch,
+            References(len(labels)),
+            items,
+            variants,
+            seed,
+            _counter("Calibration", len(items) * (1 + variants), on_progress),
+        )
+    )
+    clean = np.array([not sample.degraded for sample in made])
+    reference = Reference.of(layers, vectors)
+    subjects = [str(item.get("subject", item["image"])) for item in known]
+    if len(set(subjects)) < FEWEST_REFERENCES:
+        subjects = [str(item["image"]) for item in known]
+    apart = reference.distances([np.concatenate(parts) for parts in zip(*(s.seen.vectors for s in made), strict=True)])
+    own = np.concatenate([held_out_distances(layers, vectors, subjects), apart[clean]])
+    unit = float(np.quantile(own, 0.99))
+    reference = Reference.of(layers, vectors, unit)
+    limit = rules.limits.get("distance", DISTANCE_LIMIT)
+    fitted = _fit_dice(made, labels, apart / unit <= limit, aims)
+    origin = read_datalist(datalist)
+    record = {
+        "bundle": bundle.name,
+        "checkpoint_sha256": file_sha256(bundle.weights),
+        "settings_sha256": settings_sha256(bundle),
+        "fitted_on": {
+            **_origin(origin, split, items),
+            "predictions": len(made),
+            "made_worse": int((~clean).sum()),
+            "seed": seed,
+            "compared_with": _origin(origin, "training", known),
+        },
+        **fitted.record,
+    }
+    gate = Gate(
+        labels=labels,
+        models=fitted.models,
+        band=fitted.band,
+        reference=reference,
+        views=views,
+        dice_limit=fitted.limit,
+        distance_limit=DISTANCE_LIMIT,
+        rules=rules,
+        record=record,
+    )
+    return gate, [*fitted.notes, *_implausible(made, gate)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    models: dict[str, DiceModel]
+    band: Band
+    limit: float
+    record: dict[str, Any]
+    notes: list[str]
+
+
+def _fit_dice(
+    made: Sequence[Sample], labels: dict[int, str], near: NDArray[np.bool_], aims: tuple[float | None, float]
+) -> _Fitted:
+    """Models of all predictions; limit and interval of those near enough to be accepted."""
+    from pipeline.gate import DiceModel, dice_band, held_out_predictions, lowest_acceptable, risk_coverage
+    from pipeline.tasks.calibrate.scoring import mean_dice
+
+    names = [name for index, name in sorted(labels.items()) if index != 0]
+    subjects = np.array([sample.subject for sample in made])
+    confidence, agreement, dice, absent = (
+        np.stack([part(sample) for sample in made])
+        for part in (
+            lambda s: s.seen.signals.confidence,
+            lambda s: s.seen.signals.agreement,
+            lambda s: s.dice,
+            lambda s: s.seen.signals.absent,
+        )
+    )
+    usable = ~absent & ~np.isnan(dice)
+    predicted = np.full(dice.shape, np.nan)
+    models: dict[str, DiceModel] = {}
+    for number, name in enumerate(names):
+        # A class that is hardly ever there borrows from the others.
+        rows = usable[:, number]
+        columns = [number] if rows.sum() >= FEWEST_NEAR else list(range(len(names)))
+        inside = usable[:, columns]
+        if not inside.any():
+            raise InvalidDatalist(
+                f"No prediction of the calibration found any of {', '.join(names)}: there is nothing to fit. Train the "
+                "bundle longer, or give the datalist that it was trained on."
+            )
+        data = [array[:, columns][inside] for array in (confidence, agreement, dice)]
+        models[name] = DiceModel.fit(*data)
+        signals = confidence[rows, number], agreement[rows, number]
+        if len(columns) == 1:
+            predicted[rows, number] = held_out_predictions(*signals, dice[rows, number], list(subjects[rows]))
+        else:
+            predicted[rows, number] = models[name].predict(*signals)
+    judged = usable.any(axis=1)
+    whole = np.array([mean_dice(row) for row in dice])
+    guessed = np.array([mean_dice(row) for row in predicted])
+    degraded = np.array([sample.degraded for sample in made])
+    chosen = judged & near
+    notes = []
+    if chosen.sum() < FEWEST_NEAR:
+        chosen = judged
+        notes.append("Few calibration predictions lie near the training set: limit and interval come from all of them.")
+    clean = whole[judged & ~degraded]
+    if not len(clean):
+        clean = whole[judged]
+    wanted, risk = aims
+    minimum = float(np.quantile(clean, 0.05)) if wanted is None else wanted
+    limit = lowest_acceptable(guessed[chosen], whole[chosen], minimum, risk)
+    kept = float((guessed[judged & ~degraded] >= limit).mean()) if (judged & ~degraded).any() else 0.0
+    if limit > 1:
+        notes.append(
+            f"No limit holds the risk: too many predictions below Dice {minimum:.3f} look like good ones. All go to "
+            "review; give a lower --minimum-dice or a higher --risk."
+        )
+    elif kept < 0.8:
+        notes.append(
+            f"Of the pictures as they are {1 - kept:.0%} would go to review. A lower --minimum-dice accepts more."
+        )
+    band = dice_band(guessed[chosen], whole[chosen], list(subjects[chosen]), LEVEL)
+    record = {
+        "aim": {
+            "minimum_dice": round(minimum, 4),
+            "chosen": "given" if wanted is not None else "5th percentile of the Dice of the pictures as they are",
+            "risk": risk,
+            "rule": "Among accepted predictions at most this share may have a Dice below the minimum.",
+        },
+        "dice": {"as_they_are": _figures(clean), "all": _figures(whole[judged])},
+        "held_out": {
+            "mean_absolute_error": round(float(np.abs(guessed - whole)[chosen].mean()), 4),
+            "bias": round(float((guessed - whole)[chosen].mean()), 4),
+            "aurc": round(risk_coverage(guessed[judged], whole[judged]).aurc, 4),
+            "aurc_oracle": round(risk_coverage(whole[judged], whole[judged]).aurc, 4),
+            "within_distance_limit": int(chosen.sum()),
+            "accepted_as_they_are": round(kept, 4),
+        },
+    }
+    return _Fitted(models, band, limit, record, notes)
+
+
+def _implausible(made: Sequence[Sample], gate: Gate) -> list[str]:
+    """Rules that the reference masks themselves break: they would send right masks to review."""
+    from pipeline.gate import broken_rules
+
+    masks = [sample.reference for sample in made if sample.reference is not None]
+    broken = [lines for mask in masks if (lines := broken_rules(mask, gate.labels, gate.rules))]
+    if not broken:
+        return []
+    return [
+        f"{len(broken)} of {len(masks)} reference masks break a rule of configs/quality.yaml, such as: {broken[0][0]} "
+        "Loosen it if they are right."
+    ]
+
+
+def _spread(items: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
+    """At most so many items, evenly from the list."""
+    return items if len(items) <= most else [items[k * len(items) // most] for k in range(most)]
+
+
+def _origin(datalist: Datalist, part: str, items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What a part of a calibration came from; of the pictures no more than one digest of all."""
+    digests = sorted(str(item.get("image_sha256", "")) for item in items)
+    return {
+        "data": datalist.name,
+        "part": part,
+        "images": len(items),
+        "subjects": len({str(item.get("subject", item["image"])) for item in items}),
+        "images_sha256": hashlib.sha256("\n".join(digests).encode("ascii")).hexdigest(),
+    }
+
+
+def _counter(stage: str, total: int, on_progress: OnProgress) -> Callable[[], None]:
+    count = 0
+
+    def step() -> None:
+        nonlocal count
+        count += 1
+        on_progress(stage, count, total)
+
+    return step
+
+
+def _figures(dice: NDArray[np.float64]) -> dict[str, float]:
+    return {
+        "n": len(dice),
+        "mean": round(float(dice.mean()), 4),
+        "median": round(float(np.median(dice)), 4),
+        "p5": round(float(np.quantile(dice, 0.05)), 4),
+        "min": round(float(dice.min()), 4),
+    }
+
+
+def _about(split: str) -> str:
+    if split == "training":
+        return (
+            "The network was trained on these pictures: it does better on them than on others, and the gate hopes so."
+        )
+    return "The gate has now seen the test part: its figures on that part are no test any more."

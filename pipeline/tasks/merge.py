@@ -1,0 +1,221 @@
+"""Several datalists with the same classes as one, with nobody on two sides."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.datalist import Datalist, Finding, read_datalist, relative_to, write_datalist
+from pipeline.errors import InvalidDatalist, InvalidOption, InvalidSplit, OutputExists
+from pipeline.readers import read_picture
+from pipeline.split import PARTS, Fractions, assign_folds, split_subjects
+from pipeline.tasks.index.duplicates import nearly_equal_pairs, thumbnail
+from pipeline.tasks.index.parallel import default_workers, map_in_order
+
+__all__ = ["MergeResult", "merge_datalists"]
+
+FRAGMENT = "#slice="
+Item = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class MergeResult:
+    """What was written.
+
+    Attributes:
+        path: The datalist.
+        datalist: Its content.
+        left_out: Cases whose pixels another list has too.
+        joined: Pairs of subjects of nearly equal pictures, which count as one.
+    """
+
+    path: Path
+    datalist: Datalist
+    left_out: int
+    joined: int
+
+
+@dataclass
+class _Case:
+    item: Item
+    file: str  # of the picture, absolute
+    part: str
+    subject: str
+
+
+def merge_datalists(
+    paths: Sequence[Path],
+    output: Path,
+    *,
+    name: str | None = None,
+    fractions: Fractions | None = None,
+    seed: int = 0,
+    folds: int = 5,
+    workers: int | None = None,
+    overwrite: bool = False,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> MergeResult:
+    """Join datalists into one, in which each case keeps its own label coding.
+
+    Subjects of one hash are one subject. So are those of nearly equal pictures, which are looked for among all.
+
+    Args:
+        paths: Two datalists or more, with the same classes in the same order.
+        output: The datalist to write.
+        name: Of the set; by default the names of the lists.
+        fractions: Split all anew by subject; None keeps the part that each case has.
+        seed: Of that split and of the folds.
+        folds: For cross-validation, anew among all.
+        workers: Processes that decode; None for one a core.
+        overwrite: Replace the output.
+        on_progress: Told of pictures done and in all.
+
+    Raises:
+        OutputExists: if the output is there.
+        InvalidOption: for fewer than two lists.
+        InvalidDatalist: if their classes differ, or a file is gone.
+        InvalidSplit: if one subject would be on two sides.
+    """
+    if len(paths) < 2:
+        raise InvalidOption("There is nothing to join: give two datalists or more.")
+    if output.exists() and not overwrite:
+        raise OutputExists(f"{output} exists. Give --overwrite to replace it, or another name with -o.")
+    lists = [read_datalist(path) for path in paths]
+    _require_same_classes(paths, lists)
+    folder = output.absolute().parent
+    cases, refused = _gather(paths, lists, folder)
+    subjects, warnings = _join(cases, folder, workers, on_progress)
+    for case, subject in zip(cases, subjects, strict=True):
+        case.subject = subject
+    counts = Counter(subjects)
+    part = _parts(cases) if fractions is None else split_subjects(counts, fractions, seed=seed, folds=folds).part
+    inside = {subject: n for subject, n in counts.items() if part[subject] != "test"}
+    fold = assign_folds(inside, folds=folds, seed=seed)
+    merged = Datalist(
+        name=name or "+".join(dict.fromkeys(content.name for content in lists)),
+        labels=lists[0].labels,
+        modality=lists[0].modality if len({content.modality for content in lists}) == 1 else "unknown",
+        description=f"Joined from {', '.join(content.name for content in lists)}",
+        split={
+            "method": "seeded" if fractions else "as joined",
+            "seed": seed,
+            "fractions": dict(zip(PARTS, fractions.shares, strict=True)) if fractions else None,
+            "folds": folds if inside else 0,
+            "unit": "subject",
+            "subjects_from": "the joined datalists",
+            "subjects": {side: sum(part[subject] == side for subject in counts) for side in PARTS},
+        },
+        refused=[_placed(f, path, folder) for path, c in zip(paths, lists, strict=True) for f in c.refused] + refused,
+        warnings=[_placed(f, path, folder) for path, c in zip(paths, lists, strict=True) for f in c.warnings]
+        + warnings,
+    )
+    for case in cases:
+        own = {key: value for key, value in case.item.items() if key != "fold"} | {"subject": case.subject}
+        merged.part(part[case.subject]).append(own | ({"fold": fold[case.subject]} if case.subject in fold else {}))
+    write_datalist(merged, output, overwrite=overwrite)
+    return MergeResult(output, merged, len(refused), len(warnings))
+
+
+def _require_same_classes(paths: Sequence[Path], lists: Sequence[Datalist]) -> None:
+    for path, content in zip(paths[1:], lists[1:], strict=True):
+        if content.labels != lists[0].labels:
+            raise InvalidDatalist(
+                f"{path} has the classes {', '.join(content.labels)}, {paths[0]} has {', '.join(lists[0].labels)}; "
+                "expected the same in the same order. Index one of them again with the other's (--task, --colours …)."
+            )
+
+
+def _gather(paths: Sequence[Path], lists: Sequence[Datalist], folder: Path) -> tuple[list[_Case], list[Finding]]:
+    """All cases, with paths as the new list has them; one whose pixels were there before is left out."""
+    cases: list[_Case] = []
+    refused: list[Finding] = []
+    seen: dict[str, str] = {}
+    for path, content in zip(paths, lists, strict=True):
+        here = os.path.realpath(path.parent)
+        for part in PARTS:
+            for item in content.part(part):
+                file = os.path.normpath(os.path.join(here, _first(item["image"])))  # noqa: PTH118
+                if not Path(file.rpartition(FRAGMENT)[0] or file).exists():
+                    raise InvalidDatalist(f"{path}: {file} is not there. Move it back, or index again.")
+                moved = {
+                    key: _moved(value, here, folder) if key in ("image", "label") else value
+                    for key, value in item.items()
+                }
+                digest = str(item.get("image_sha256") or file)
+                if digest in seen:
+                    reason = f"the same pixels as {seen[digest]}, of a list before: the first is kept"
+                    refused.append(Finding(str(_first(moved["image"])), "duplicate_image", reason))
+                    continue
+                seen[digest] = str(_first(moved["image"]))
+                subject = str(item.get("subject") or file.rpartition(FRAGMENT)[0] or file)
+                cases.append(_Case(moved, file, part, subject))
+    if not cases:
+        raise InvalidDatalist(f"{paths[0]} and the others have no cases. Nothing was written.")
+    return cases, refused
+
+
+def _join(
+    cases: Sequence[_Case], folder: Path, workers: int | None, on_progress: Callable[[int, int], None]
+) -> tuple[list[str], list[Finding]]:
+    """The subject of each case, those of nearly equal pictures being one."""
+    head = {case.subject: case.subject for case in cases}
+
+    def first_of(subject: str) -> str:
+        while head[subject] != subject:
+            subject = head[subject]
+        return subject
+
+    thumbnails = []
+    results = map_in_order(
+        _thumbnail_of, [case.file for case in cases], workers=workers or default_workers(), when_killed=_nothing
+    )
+    for done, small in enumerate(results, 1):
+        thumbnails.append(small)
+        on_progress(done, len(cases))
+    told = []
+    for a, b in nearly_equal_pairs(thumbnails):
+        one, other = sorted((first_of(cases[a].subject), first_of(cases[b].subject)))
+        if one != other:
+            head[other] = one
+            images = [str(_first(cases[k].item["image"])) for k in (a, b)]
+            reason = f"nearly the same picture as '{images[0]}', of another subject: both count as one subject"
+            told.append(Finding(images[1], "near_duplicate", reason))
+    return [first_of(case.subject) for case in cases], told
+
+
+def _thumbnail_of(file: str) -> bytes:
+    return thumbnail(read_picture(file).array)
+
+
+def _nothing(file: str) -> bytes:
+    return b""
+
+
+def _parts(cases: Sequence[_Case]) -> dict[str, str]:
+    part: dict[str, _Case] = {}
+    for case in cases:
+        first = part.setdefault(case.subject, case)
+        if first.part != case.part:
+            raise InvalidSplit(
+                f"{first.item['image']} is in '{first.part}' and {case.item['image']} in '{case.part}', and they are "
+                "of one subject or nearly equal. Split all anew by subject: --split 0.7,0.1,0.2."
+            )
+    return {subject: case.part for subject, case in part.items()}
+
+
+def _first(entry: Any) -> Any:
+    return entry[0] if isinstance(entry, list) else entry
+
+
+def _moved(entry: Any, here: str, folder: Path) -> Any:
+    if isinstance(entry, list):
+        return [_moved(part, here, folder) for part in entry]
+    return relative_to(folder, os.path.join(here, entry))  # noqa: PTH118
+
+
+def _placed(finding: Finding, path: Path, folder: Path) -> Finding:
+    return Finding(_moved(finding.file, os.path.realpath(path.parent), folder), finding.code, finding.reason)

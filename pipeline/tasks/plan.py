@@ -1,0 +1,94 @@
+"""Write the bundle that a data set asks for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.bundle import Bundle
+from pipeline.errors import InvalidDatalist, InvalidOption, MissingFile
+from pipeline.gate import default_rules
+from pipeline.planning import Plan, PlanOptions, make_plan, read_task_spec, write_bundle
+
+__all__ = ["PlanResult", "plan_bundle"]
+
+FORMAT = "planar-fingerprint/1"
+
+
+@dataclass(frozen=True)
+class PlanResult:
+    """A planned bundle.
+
+    Attributes:
+        bundle: Where it is.
+        plan: Its choices.
+        notes: What the user should know.
+    """
+
+    bundle: Bundle
+    plan: Plan
+    notes: tuple[str, ...]
+
+
+def plan_bundle(
+    data: Path, task: Path, out: Path, options: PlanOptions, *, overwrite: bool = False, workers: int | None = None
+) -> PlanResult:
+    """Plan a bundle and write it.
+
+    Args:
+        data: A datalist.json, or the fingerprint.json that `planar inspect` has made of one.
+        task: The task spec.
+        out: Folder of the bundle.
+        options: Budget, machine, limits, seed.
+        overwrite: Whether a bundle that is there may be planned again; its weights and documents stay.
+        workers: Processes that look at the pictures.
+
+    Raises: MissingFile, InvalidDatalist, InvalidOption, OutputExists: before anything is written.
+    """
+    spec = read_task_spec(task)
+    fingerprint = _fingerprint(data, workers)
+    plan = make_plan(fingerprint, spec, options)
+    write_bundle(plan, out, default_rules(fingerprint, spec.labels, spec.plausibility), overwrite=overwrite)
+    return PlanResult(Bundle(out.resolve(), out.resolve().name), plan, tuple(_notes(plan, out)))
+
+
+def _fingerprint(data: Path, workers: int | None) -> Mapping[str, Any]:
+    try:
+        document = json.loads(data.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MissingFile(f"{data} is not there; expected a datalist.json or a fingerprint.json.") from None
+    except IsADirectoryError:
+        raise InvalidOption(f"{data} is a folder; expected a datalist.json or a fingerprint.json.") from None
+    except ValueError as error:
+        raise InvalidDatalist(f"{data} is not valid JSON ({error}). Make it again with planar index.") from None
+    if isinstance(document, dict) and document.get("format") == FORMAT:
+        return document
+    from pipeline.tasks.inspect import fingerprint_of
+
+    content: Mapping[str, Any] = json.loads(fingerprint_of(data, workers=workers).to_json())
+    return content
+
+
+def _notes(plan: Plan, out: Path) -> list[str]:
+    notes = []
+    cases = plan.fingerprint["cases"]
+    if not out.resolve().name.endswith("_segmentation"):
+        notes.append("MONAI Label takes the kind of a bundle from its name: let it end in _segmentation.")
+    if plan.schedule.seconds > plan.options.budget_s:
+        notes.append(f"The training will take about {plan.schedule.seconds / 60:.0f} min, more than the budget.")
+    if cases["training"] < 20:
+        notes.append(f"{cases['training']} training cases are few; train --folds 5 uses and scores each of them.")
+    if not cases["validation"]:
+        notes.append("No validation cases, by which training chooses its best weights: index with another --split.")
+    absent = [name for name, c in plan.fingerprint["classes"].items() if not c["cases"]]
+    if absent:
+        notes.append(f"No training case has the class {', '.join(absent)}: it cannot be learnt.")
+    duplicates = plan.fingerprint["near_duplicates"]
+    if duplicates:
+        notes.append(
+            f"{len(duplicates)} pairs of pictures on two sides of the split look alike (planar inspect shows them)."
+        )
+    return notes

@@ -1,0 +1,46 @@
+"""The bundles in the repository are what `planar plan` writes from the fingerprints and specs beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.gate import default_rules
+from pipeline.planning import Machine, PlanOptions, bundle_files, make_plan, read_task_spec
+from pipeline.planning.write import HISTORY
+
+ROOT = Path(__file__).parent.parent.parent
+BUNDLES = sorted(path.parent.parent for path in (ROOT / "bundles").glob("*/configs/train.yaml"))
+TASKS = ROOT / "configs" / "tasks"
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=lambda path: path.name)
+def test_a_committed_bundle_is_what_plan_writes(bundle: Path) -> None:
+    record = json.loads((bundle / "configs" / "plan.json").read_text())
+    options = dict(record["options"])
+    machine = Machine(options.pop("device"), options.pop("cores"), options.pop("memory_gb"))
+    spec = read_task_spec(TASKS / f"{record['task']}.yaml")
+    fingerprint = json.loads((TASKS / f"{record['task']}.fingerprint.json").read_text())
+    plan = make_plan(fingerprint, spec, PlanOptions(machine=machine, **options))
+    rules = default_rules(fingerprint, spec.labels, spec.plausibility)
+    written = bundle_files(plan, bundle.name, rules)
+    for name, text in written.items():
+        if not name.startswith("configs/") or name == "configs/metadata.json":
+            continue
+        assert (bundle / name).read_text(encoding="utf-8") == text, f"{name}: plan the bundle again (ARCHITECTURE.md)"
+    planned, committed = (
+        json.loads(text)
+        for text in (written["configs/metadata.json"], (bundle / "configs" / "metadata.json").read_text())
+    )
+    # What training, evaluation and people add to the metadata is theirs.
+    for content in (planned, committed):
+        for key in HISTORY:
+            content.pop(key, None)
+    assert committed == planned
+
+
+def test_each_task_spec_has_ten_lines_or_fewer() -> None:
+    for path in TASKS.glob("*.yaml"):
+        assert len(path.read_text().strip().splitlines()) <= 10, path.name

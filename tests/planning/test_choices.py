@@ -1,0 +1,190 @@
+"""What the planner chooses, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipeline.errors import InvalidDatalist, InvalidOption
+from pipeline.labels import LabelCoding
+from pipeline.planning import Machine, Plan, PlanOptions, TaskSpec, make_plan, parse_duration
+
+Maker = Callable[..., dict[str, Any]]
+
+
+def task(*labels: str, orientation: str | None = None) -> TaskSpec:
+    return TaskSpec("a_task", ("background", *labels), LabelCoding.parse("index"), orientation=orientation)
+
+
+def plan(document: dict[str, Any], *labels: str, **options: Any) -> Plan:
+    return make_plan(document, task(*labels), PlanOptions(**options))
+
+
+def targets(chosen: Plan) -> list[str]:
+    return [step.target.rpartition(".")[2] for step in chosen.augmentation.steps]
+
+
+def test_large_smooth_objects_are_seen_whole_at_the_size_that_their_contour_needs(fingerprint: Maker) -> None:
+    chosen = plan(fingerprint(), "lung")
+    assert chosen.scale.mode == "longest"
+    assert chosen.scale.size[0] == chosen.scale.size[1]
+    assert 128 <= chosen.scale.size[0] < 512
+
+
+def test_a_finer_contour_asks_for_more_pixels_but_never_for_more_than_there_are(
+    fingerprint: Maker, class_of: Callable[..., dict[str, Any]]
+) -> None:
+    sizes = []
+    for diameter in (400, 200, 20):
+        area = 0.785 * diameter**2
+        document = fingerprint(classes={"lung": class_of(area, diameter, 1, 512, area / 512**2)})
+        sizes.append(plan(document, "lung").scale.size[0])
+    assert sizes[0] < sizes[1] < sizes[2] == 512
+
+
+def test_pictures_that_are_all_flat_get_a_flat_input(fingerprint: Maker) -> None:
+    width, height = plan(fingerprint(width=600, height=400, modality="XC"), "lung").scale.size
+    assert height < width
+    assert width % 32 == height % 32 == 0
+
+
+def test_many_small_things_are_seen_in_patches_with_foreground_at_their_centre(
+    fingerprint: Maker, class_of: Callable[..., dict[str, Any]]
+) -> None:
+    pores = class_of(9000, 16, 40, 768, 0.015)
+    document = fingerprint(width=768, height=768, modality="OT", labels=("background", "pore"), classes={"pore": pores})
+    chosen = plan(document, "pore")
+    assert chosen.scale.mode == "patch"
+    assert chosen.schedule.patches > 1
+    assert "Resized" not in [step.target for step in chosen.steps()]
+
+
+def test_ct_of_known_spacing_is_brought_to_one_spacing_and_a_film_is_not(fingerprint: Maker) -> None:
+    slices = plan(fingerprint(modality="CT", spacing=0.8), "lung")
+    assert slices.scale.mode == "spacing"
+    assert slices.scale.spacing_mm == pytest.approx(0.8 * 512 / slices.scale.size[0], rel=0.05)
+    assert plan(fingerprint(modality="CR", spacing=0.14), "lung").scale.mode == "longest"
+
+
+def test_hounsfield_units_get_a_window_that_holds_the_labelled_pixels(fingerprint: Maker) -> None:
+    document = fingerprint(modality="CT", intensity=(-400, 500), inside=(-800, 60))
+    scale = plan(document, "lung").normalisation.scale
+    assert scale.target == "ScaleIntensityRanged"
+    assert scale.image["a_min"] <= document["intensity"]["inside"]["p00_5"] < scale.image["a_max"]
+    assert scale.image["a_min"] >= -1024
+
+
+def test_eight_bit_ct_and_films_are_scaled_by_their_own_percentiles(fingerprint: Maker) -> None:
+    for modality in ("CT", "CR"):
+        assert plan(fingerprint(modality=modality), "lung").normalisation.kind == "percentiles"
+
+
+def test_colour_pictures_keep_three_channels_and_their_hue(fingerprint: Maker) -> None:
+    chosen = plan(fingerprint(modality="XC", channels=3), "lung")
+    assert chosen.normalisation.channels == 3
+    assert chosen.normalisation.standardise.image == {"channel_wise": True}
+
+
+def test_sides_are_never_mirrored(fingerprint: Maker) -> None:
+    labels = ("left_lung", "right lung")
+    chosen = plan(fingerprint(labels=("background", *labels)), *labels)
+    assert "RandFlipd" not in targets(chosen)
+    assert chosen.augmentation.flips == ((),)
+    assert "RandFlipd" in targets(plan(fingerprint(), "lung"))
+
+
+def test_pictures_without_a_top_are_turned_every_way(fingerprint: Maker) -> None:
+    assert "RandRotate90d" in targets(plan(fingerprint(modality="SM"), "lung"))
+    assert "RandRotate90d" not in targets(plan(fingerprint(modality="CT"), "lung"))
+    said = make_plan(fingerprint(modality="SM"), task("lung", orientation="upright"), PlanOptions())
+    assert "RandRotate90d" not in targets(said)
+
+
+def test_only_films_of_lungs_get_opacities(fingerprint: Maker) -> None:
+    assert "RandLungOpacityd" in targets(plan(fingerprint(), "lung"))
+    assert "RandLungOpacityd" not in targets(plan(fingerprint(labels=("background", "hip")), "hip"))
+    assert "RandLungOpacityd" not in targets(plan(fingerprint(modality="CT"), "lung"))
+
+
+def test_opacities_fall_into_every_lung_class(fingerprint: Maker) -> None:
+    labels = ("heart", "right_lung", "left_lung")
+    chosen = plan(fingerprint(labels=("background", *labels)), *labels)
+    (opacity,) = (step for step in chosen.augmentation.steps if step.target.endswith("RandLungOpacityd"))
+    assert opacity.image["lung_classes"] == [2, 3]
+
+
+def test_a_rare_class_weighs_more_and_the_weights_have_mean_one(
+    fingerprint: Maker, class_of: Callable[..., dict[str, Any]]
+) -> None:
+    classes = {
+        "lung": class_of(60_000, 200, 2, 512, 0.23),
+        "trachea": class_of(900, 34, 1, 512, 0.0035),
+    }
+    document = fingerprint(labels=("background", *classes), classes=classes)
+    weights = plan(document, *classes).class_weights.value
+    assert weights[2] > weights[1] > weights[0]
+    assert max(weights) <= 4.1 * min(weights)
+    assert sum(weights) / 3 == pytest.approx(1, abs=0.01)
+    assert plan(fingerprint(), "lung").class_weights.value is None
+
+
+def test_twice_the_budget_is_about_twice_the_epochs(fingerprint: Maker) -> None:
+    document = fingerprint(cases=(400, 40, 80))
+    short, long = (plan(document, "lung", budget_s=s).schedule for s in (1800, 3600))
+    assert long.epochs.value == pytest.approx(2 * short.epochs.value, rel=0.1)
+    assert short.seconds <= 1800
+
+
+def test_many_pictures_and_little_time_give_a_smaller_picture_rather_than_few_epochs(fingerprint: Maker) -> None:
+    few, many = (plan(fingerprint(cases=(n, 20, 20)), "lung") for n in (400, 1500))
+    assert many.scale.size[0] < few.scale.size[0]
+
+
+def test_a_few_pictures_are_repeated_until_an_epoch_is_worth_its_end(fingerprint: Maker) -> None:
+    schedule = plan(fingerprint(cases=(12, 2, 4)), "lung").schedule
+    assert schedule.repeats.value * 12 / schedule.batch_size.value >= 25
+    assert plan(fingerprint(cases=(400, 20, 40)), "lung").schedule.repeats.value == 1
+
+
+def test_the_network_keeps_to_the_parameters_that_are_allowed(fingerprint: Maker) -> None:
+    free = plan(fingerprint(), "lung").network
+    small = plan(fingerprint(), "lung", max_parameters=300_000).network
+    assert small.parameters <= 300_000 < free.parameters
+    with pytest.raises(InvalidOption, match="--max-parameters"):
+        plan(fingerprint(), "lung", max_parameters=10)
+
+
+def test_a_gpu_gets_a_wider_network_and_larger_batches(fingerprint: Maker) -> None:
+    cpu = plan(fingerprint(), "lung")
+    gpu = plan(fingerprint(), "lung", machine=Machine("gpu", 16, 64))
+    assert gpu.network.parameters > cpu.network.parameters
+    assert gpu.schedule.batch_size.value > cpu.schedule.batch_size.value
+
+
+def test_pictures_that_do_not_fit_into_memory_are_cached_in_part(fingerprint: Maker) -> None:
+    assert plan(fingerprint(cases=(400, 20, 40)), "lung").schedule.cache_rate.value == 1
+    tight = plan(fingerprint(cases=(400, 20, 40)), "lung", machine=Machine("cpu", 2, 0.2))
+    assert 0 < tight.schedule.cache_rate.value < 1
+
+
+def test_other_classes_than_the_tasks_are_refused(fingerprint: Maker) -> None:
+    with pytest.raises(InvalidDatalist, match="classes background, lung; the task a_task has background, disc"):
+        plan(fingerprint(), "disc")
+
+
+def test_a_set_without_training_cases_is_refused(fingerprint: Maker) -> None:
+    with pytest.raises(InvalidDatalist, match="no training cases"):
+        plan(fingerprint(cases=(0, 0, 44)), "lung")
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30min", 1800), ("1.5h", 5400), ("2 d", 172800)])
+def test_durations_are_read(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "30", "min", "-5min", "0h", "1 week"])
+def test_other_durations_are_refused(text: str) -> None:
+    with pytest.raises(InvalidOption, match="such as 30min"):
+        parse_duration(text)
