@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check format clean
+.PHONY: help demo test test-fast bench-nnunet check format clean
 
 help:  ## Show this page
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,6 +32,13 @@ test: $(STAMP)  ## All tests
 
 test-fast: $(STAMP)  ## Tests without those that take long
 	$(BIN)/python -m pytest -m "not slow"
+
+# nnU-Net needs an environment of its own; DATA, TASK and OUT say what is compared.
+NNUNET ?= .nnunet-env
+MINUTES ?= 10
+bench-nnunet: $(STAMP)  ## Planar and nnU-Net v2 2D on DATA (TASK, OUT) for MINUTES each
+	test -x $(NNUNET)/bin/nnUNetv2_train || ($(PYTHON) -m venv $(NNUNET) && $(NNUNET)/bin/pip install torch==2.13.0 nnunetv2)
+	$(BIN)/python -m benchmarks.nnunet --data $(DATA) --task $(TASK) --minutes $(MINUTES) --out $(OUT) --nnunet-python $(NNUNET)/bin/python
 
 check: $(STAMP)  ## Format, lint, types, and the direction of imports
 	$(BIN)/ruff format --check .

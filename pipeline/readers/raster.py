@@ -123,7 +123,9 @@ def _is_deep_colour(image: Image.Image) -> bool:
     if isinstance(image, TiffImageFile):
         bits = image.tag_v2.get(TAG_BITS_PER_SAMPLE, (1,))
         return len(bits) > 1 and max(bits) > 8
-    return image.format == "PNG" and image.mode != "I;16" and "16" in str(getattr(image, "tile", ""))
+    # A tile is (codec, extents, offset, raw mode), by position since Pillow 10 too; "RGB;16B" is what is looked for.
+    modes = [str(tile[3]) for tile in getattr(image, "tile", ())]
+    return image.format == "PNG" and image.mode != "I;16" and any(";16" in mode for mode in modes)
 
 
 def _pixels(image: Image.Image, labels: bool) -> npt.NDArray[Any]:

@@ -1,6 +1,7 @@
 """What PNG, JPEG, BMP and TIFF may hold."""
 
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -140,3 +141,20 @@ def test_a_picture_of_too_many_pixels_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(UnsupportedImage, match=r"slide\.png: too many pixels \(over 2000\)"):
         read_picture(path)
+
+
+def test_a_16_in_the_size_of_a_png_does_not_make_it_16_bit(tmp_path: Path) -> None:
+    indices = (np.arange(160 * 416) % 3).astype(np.uint8).reshape(416, 160)
+    palette = Image.fromarray(indices, "L").convert("P")
+    palette.putpalette([0, 0, 0, 200, 10, 10, 10, 200, 10])
+    palette.putdata(indices.ravel().tolist())
+    path = tmp_path / "palette.png"
+    palette.save(path)
+    picture = read_picture(str(path), labels=True)
+    assert picture.array.dtype == np.uint8
+    assert (picture.array == indices.T).all()
+    deep = np.full((416, 160, 3), 51_234, np.uint16)
+    import SimpleITK
+
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(deep, isVector=True), str(tmp_path / "deep.png"))
+    assert read_picture(str(tmp_path / "deep.png")).array.max() == 51_234
