@@ -36,7 +36,7 @@ FITTING = {"minimum_dice": "--minimum-dice", "risk": "--risk", "variants": "--va
 @click.option(
     "--minimum-dice",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="What an accepted mask should have.  [the 5th percentile of the part's own]",
+    help="What an accepted mask should have.  [the 5th percentile of the part's own, not below 0.5]",
 )
 @click.option(
     "--risk",

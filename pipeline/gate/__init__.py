@@ -1,7 +1,7 @@
 """The gate: which predictions may be used as they are, and which a person must look at first."""
 
 from pipeline.gate.coverage import COVERAGE_RULE, RiskCoverage, risk_coverage
-from pipeline.gate.defaults import default_rules
+from pipeline.gate.defaults import default_rules, quality_yaml
 from pipeline.gate.degrade import DEGRADATIONS, degrade, draw_steps, restore
 from pipeline.gate.dice_model import Band, DiceModel, dice_band, held_out_predictions, lowest_acceptable
 from pipeline.gate.document import Gate, Verdict, file_sha256, gate_path, read_gate, settings_sha256
@@ -40,6 +40,7 @@ __all__ = [
     "innermost_layers",
     "lowest_acceptable",
     "members_of",
+    "quality_yaml",
     "read_gate",
     "read_rules",
     "restore",

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 __all__ = ["COVERAGE_RULE", "RiskCoverage", "risk_coverage"]
 
 COVERAGE_RULE = (
-    "Predictions are ordered by their predicted Dice, those in which nothing was found last. At a coverage c the ⌈c·n⌉ "
-    "best are kept. Risk is the mean of 1 − Dice among the kept; AURC its mean over all coverages. The oracle orders by "
+    "Predictions are ordered by predicted Dice, those in which nothing was found last. At a coverage c the ⌈c·n⌉ best "
+    "are kept. Risk is the mean of 1 − Dice among the kept; AURC its mean over all coverages. The oracle orders by "
     "the Dice itself, chance keeps at random. p5: linear between ranks."
 )
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)

@@ -26,7 +26,7 @@ DEGRADATIONS = {
     "exposure": 2.0,
     "gamma": 2.0,
     "local_contrast": 2.0,
-    "cover": 2.0,
+    "cover": 1.0,
     "rotation": 1.5,
     "shrinking": 1.5,
     "blur": 1.0,
@@ -89,7 +89,7 @@ def _strength(kind: str, rng: np.random.Generator) -> float:
     if kind == "gamma":
         return math.exp(sign * rng.uniform(0.4, 1.3))
     if kind == "cover":
-        return float(rng.uniform(0.15, 0.5))
+        return float(rng.uniform(0.1, 0.3))
     if kind == "rotation":
         return float(rng.choice([90.0, 180.0, 270.0])) if rng.random() < 0.3 else sign * float(rng.uniform(15, 60))
     if kind == "shrinking":
@@ -107,7 +107,7 @@ def _opacity(image: torch.Tensor, mask: torch.Tensor, step: Step) -> torch.Tenso
     classes = tuple(range(1, int(mask.max()) + 1))
     if not classes:
         return image
-    change = RandLungOpacityd("image", "mask", lung_classes=classes, prob=1.0, most=3, strength=(0.6, 1.4))
+    change = RandLungOpacityd("image", "mask", lung_classes=classes, prob=1.0, most=3, strength=(0.4, 1.3))
     change.set_random_state(step.seed)
     return change({"image": image[0], "mask": mask[None]})["image"][None]
 

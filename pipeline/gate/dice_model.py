@@ -17,6 +17,8 @@ __all__ = ["Band", "DiceModel", "dice_band", "held_out_predictions", "lowest_acc
 SMALLEST = 0.002
 RIDGE = 5.0
 FOLDS = 5
+# Without counting the next prediction: with fewer than so many kept, none of them bad says nothing.
+FEWEST_KEPT = 10
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,11 @@ class DiceModel:
 
     @classmethod
     def fit(
-        cls, confidence: NDArray[np.float64], agreement: NDArray[np.float64], dice: NDArray[np.float64]
+        cls,
+        confidence: NDArray[np.float64],
+        agreement: NDArray[np.float64],
+        dice: NDArray[np.float64],
+        weights: NDArray[np.float64] | None = None,
     ) -> DiceModel:
         """Ridge regression of the logarithms with exponents of 0 or more.
 
@@ -43,17 +49,21 @@ class DiceModel:
             confidence: Of each prediction.
             agreement: Of each prediction.
             dice: What each scored.
+            weights: How much each counts; all the same if not given.
         """
+        share = np.ones(len(dice)) if weights is None else weights * len(dice) / weights.sum()
         signals = np.stack([_log_error(confidence), _log_error(agreement)], axis=1)
         wanted = _log_error(dice)
-        mean, spread = signals.mean(axis=0), np.maximum(signals.std(axis=0), 1e-6)
+        mean, middle = np.average(signals, axis=0, weights=share), np.average(wanted, weights=share)
+        spread = np.maximum(np.sqrt(np.average((signals - mean) ** 2, axis=0, weights=share)), 1e-6)
         # The penalty as rows of its own: least squares with it is ridge regression.
-        rows = np.vstack([(signals - mean) / spread, np.sqrt(RIDGE) * np.eye(2)])
-        weights = nnls(rows, np.concatenate([wanted - wanted.mean(), np.zeros(2)]))[0] / spread
-        error = np.exp(wanted.mean() + (signals - mean) @ weights)
+        root = np.sqrt(share)
+        rows = np.vstack([(signals - mean) / spread * root[:, None], np.sqrt(RIDGE) * np.eye(2)])
+        powers = nnls(rows, np.concatenate([(wanted - middle) * root, np.zeros(2)]))[0] / spread
+        error = np.exp(middle + (signals - mean) @ powers)
         # The mean of a logarithm is not the logarithm of the mean: the errors are brought to the right sum.
-        factor = float(np.exp(wanted.mean() - mean @ weights) * np.exp(wanted).sum() / error.sum())
-        return cls(factor, float(weights[0]), float(weights[1]))
+        factor = float(np.exp(middle - mean @ powers) * (share @ np.exp(wanted)) / (share @ error))
+        return cls(factor, float(powers[0]), float(powers[1]))
 
     def predict(self, confidence: NDArray[np.float64], agreement: NDArray[np.float64]) -> NDArray[np.float64]:
         """The predicted Dice, 0 to 1."""
@@ -66,7 +76,11 @@ class DiceModel:
 
 
 def held_out_predictions(
-    confidence: NDArray[np.float64], agreement: NDArray[np.float64], dice: NDArray[np.float64], groups: Sequence[str]
+    confidence: NDArray[np.float64],
+    agreement: NDArray[np.float64],
+    dice: NDArray[np.float64],
+    groups: Sequence[str],
+    weights: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """The Dice that is predicted for each case by a model of other subjects' cases; (cases,)."""
     folds = folds_of(groups, FOLDS)
@@ -75,7 +89,7 @@ def held_out_predictions(
         out = folds == fold
         # With one subject alone there are no others.
         rest = ~out if not out.all() else out
-        model = DiceModel.fit(confidence[rest], agreement[rest], dice[rest])
+        model = DiceModel.fit(confidence[rest], agreement[rest], dice[rest], weights[rest])
         predicted[out] = model.predict(confidence[out], agreement[out])
     return predicted
 
@@ -137,7 +151,9 @@ def dice_band(
     )
 
 
-def lowest_acceptable(predicted: NDArray[np.float64], dice: NDArray[np.float64], minimum: float, risk: float) -> float:
+def lowest_acceptable(
+    predicted: NDArray[np.float64], dice: NDArray[np.float64], minimum: float, risk: float, *, next_counts: bool = True
+) -> float | None:
     """The lowest predicted Dice from which upwards few enough predictions are worse than they may be.
 
     Args:
@@ -145,14 +161,16 @@ def lowest_acceptable(predicted: NDArray[np.float64], dice: NDArray[np.float64],
         dice: What they scored.
         minimum: The Dice that an accepted prediction should have.
         risk: Share of the accepted that may fall short of it.
-    Returns: The limit; above 1 if even the best predictions fall short too often.
-    References: Angelopoulos et al., Conformal risk control, ICLR 2024: (bad + 1) / (n + 1) is held below the risk.
+        next_counts: Count the next prediction as one that falls short, which makes the share hold for it as well.
+    Returns: The limit; None if even the best predictions fall short too often, or are too few to tell.
+    References: Angelopoulos et al., Conformal risk control, ICLR 2024.
     """
     order = np.argsort(-predicted, kind="stable")
     bad = np.cumsum(dice[order] < minimum)
     kept = np.arange(1, len(dice) + 1)
-    good = np.flatnonzero((bad + 1) / (kept + 1) <= risk)
-    return float(predicted[order[good[-1]]]) if len(good) else 1.01
+    share = (bad + 1) / (kept + 1) if next_counts else np.where(kept >= FEWEST_KEPT, bad / kept, 1.0)
+    good = np.flatnonzero(share <= risk)
+    return float(predicted[order[good[-1]]]) if len(good) else None
 
 
 def _log_error(dice: NDArray[np.float64]) -> NDArray[np.float64]:

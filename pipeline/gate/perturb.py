@@ -73,11 +73,11 @@ def brightened(image: torch.Tensor, gamma: float) -> torch.Tensor:
 
 
 def rescaled(image: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """Give pictures, (B, C, W, H), the mean and the spread of others, as a bundle's normalisation would."""
+    """Give each channel of pictures, (B, C, W, H), the mean and the spread of others', as a normalisation would."""
     mean, std = _moments(image)
     wanted_mean, wanted_std = _moments(like)
     return (image - mean) / std.clamp_min(1e-6) * wanted_std + wanted_mean
 
 
 def _moments(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    return image.mean(dim=(1, 2, 3), keepdim=True), image.std(dim=(1, 2, 3), keepdim=True)
+    return image.mean(dim=(2, 3), keepdim=True), image.std(dim=(2, 3), keepdim=True)

@@ -37,6 +37,12 @@ FEWEST_REFERENCES = 5
 DISTANCE_LIMIT = 1.2
 LEVEL = 0.9
 FEWEST_NEAR = 30
+# A mask of which half is wrong is no result, however a bundle's others are.
+FLOOR = 0.5
+# Share of ordinary pictures that may be sent to review for their predicted Dice.
+ORDINARY = 0.1
+# A predicted Dice that no prediction reaches.
+NEVER = 1.01
 
 OnProgress = Callable[[str, int, int], None]
 
@@ -76,7 +82,8 @@ def calibrate(
         name_or_path: The bundle, with trained weights.
         datalist: `datalist.json`; its training part is what pictures are compared with.
         split: Part whose predictions the gate is fitted to; the network should not have been trained on it.
-        minimum_dice: What an accepted prediction should have; default: the 5th percentile of the part's own.
+        minimum_dice: What an accepted prediction should have; default: the 5th percentile of the part's own, but not
+            less than a half.
         risk: Share of the accepted that may fall short of it.
         variants: How often each picture is predicted made worse; default: as fits `PREDICTIONS`.
         seed: Of what is done to them.
@@ -205,7 +212,7 @@ def _fit_dice(
     made: Sequence[Sample], labels: dict[int, str], near: NDArray[np.bool_], aims: tuple[float | None, float]
 ) -> _Fitted:
     """Models of all predictions; limit and interval of those near enough to be accepted."""
-    from pipeline.gate import DiceModel, dice_band, held_out_predictions, lowest_acceptable, risk_coverage
+    from pipeline.gate import DiceModel, dice_band, held_out_predictions, risk_coverage
     from pipeline.tasks.calibrate.scoring import mean_dice
 
     names = [name for index, name in sorted(labels.items()) if index != 0]
@@ -219,6 +226,9 @@ def _fit_dice(
             lambda s: s.seen.signals.absent,
         )
     )
+    degraded = np.array([sample.degraded for sample in made])
+    # Pictures as they are count as much as all that were made worse, which are many and of our own invention.
+    weights = np.where(degraded, 1 / max(1, degraded.sum()), 1 / max(1, (~degraded).sum()))
     usable = ~absent & ~np.isnan(dice)
     predicted = np.full(dice.shape, np.nan)
     models: dict[str, DiceModel] = {}
@@ -232,17 +242,19 @@ def _fit_dice(
                 f"No prediction of the calibration found any of {', '.join(names)}: there is nothing to fit. Train the "
                 "bundle longer, or give the datalist that it was trained on."
             )
+        each = np.repeat(weights[:, None], len(columns), axis=1)[inside]
         data = [array[:, columns][inside] for array in (confidence, agreement, dice)]
-        models[name] = DiceModel.fit(*data)
+        models[name] = DiceModel.fit(data[0], data[1], data[2], each)
         signals = confidence[rows, number], agreement[rows, number]
         if len(columns) == 1:
-            predicted[rows, number] = held_out_predictions(*signals, dice[rows, number], list(subjects[rows]))
+            predicted[rows, number] = held_out_predictions(
+                *signals, dice[rows, number], list(subjects[rows]), weights[rows]
+            )
         else:
             predicted[rows, number] = models[name].predict(*signals)
     judged = usable.any(axis=1)
     whole = np.array([mean_dice(row) for row in dice])
     guessed = np.array([mean_dice(row) for row in predicted])
-    degraded = np.array([sample.degraded for sample in made])
     chosen = judged & near
     notes = []
     if chosen.sum() < FEWEST_NEAR:
@@ -252,23 +264,16 @@ def _fit_dice(
     if not len(clean):
         clean = whole[judged]
     wanted, risk = aims
-    minimum = float(np.quantile(clean, 0.05)) if wanted is None else wanted
-    limit = lowest_acceptable(guessed[chosen], whole[chosen], minimum, risk)
-    kept = float((guessed[judged & ~degraded] >= limit).mean()) if (judged & ~degraded).any() else 0.0
-    if limit > 1:
-        notes.append(
-            f"No limit holds the risk: too many predictions below Dice {minimum:.3f} look like good ones. All go to "
-            "review; give a lower --minimum-dice or a higher --risk."
-        )
-    elif kept < 0.8:
-        notes.append(
-            f"Of the pictures as they are {1 - kept:.0%} would go to review. A lower --minimum-dice accepts more."
-        )
+    minimum = max(FLOOR, float(np.quantile(clean, 0.05))) if wanted is None else wanted
+    limit, kept, said = _dice_limit(guessed, whole, chosen, judged & ~degraded, minimum, risk, wanted is not None)
+    notes += said
     band = dice_band(guessed[chosen], whole[chosen], list(subjects[chosen]), LEVEL)
     record = {
         "aim": {
             "minimum_dice": round(minimum, 4),
-            "chosen": "given" if wanted is not None else "5th percentile of the Dice of the pictures as they are",
+            "chosen": "given"
+            if wanted is not None
+            else "5th percentile of the Dice of the pictures as they are, not below 0.5",
             "risk": risk,
             "rule": "Among accepted predictions at most this share may have a Dice below the minimum.",
         },
@@ -283,6 +288,53 @@ def _fit_dice(
         },
     }
     return _Fitted(models, band, limit, record, notes)
+
+
+def _dice_limit(
+    guessed: NDArray[np.float64],
+    whole: NDArray[np.float64],
+    near: NDArray[np.bool_],
+    clean: NDArray[np.bool_],
+    minimum: float,
+    risk: float,
+    given: bool,
+) -> tuple[float, float, list[str]]:
+    """The lowest predicted Dice that is accepted, the share of clean pictures that reach it, and what to note.
+
+    The limit that holds the risk; unless the minimum was given, not so high that it turns away more than a tenth of the
+    pictures as they are: what was made worse is worse than practice, and a gate that cries at ordinary pictures is soon
+    switched off.
+    """
+    from pipeline.gate import lowest_acceptable
+
+    notes = []
+    limit = lowest_acceptable(guessed[near], whole[near], minimum, risk)
+    if limit is None:
+        limit = lowest_acceptable(guessed[near], whole[near], minimum, risk, next_counts=False)
+        if limit is not None:
+            notes.append(f"With {int(near.sum())} predictions the risk is estimated and no more: it may be higher.")
+    ordinary = float(np.quantile(guessed[clean], ORDINARY)) if clean.any() else NEVER
+    if not given and (limit is None or limit > ordinary):
+        limit = ordinary if ordinary >= FLOOR else None
+        if limit is not None:
+            above = near & (guessed >= limit)
+            notes.append(
+                f"The limit lets 90% of the pictures as they are pass; of all predictions above it "
+                f"{float((whole[above] < minimum).mean()):.0%} have a Dice below {minimum:.3f}. With --minimum-dice the "
+                "risk is held instead."
+            )
+    if limit is None:
+        notes.append(
+            f"No limit holds the risk: predictions below Dice {minimum:.3f} look like better ones. All go to review. "
+            "Train the bundle longer, or give a lower --minimum-dice or a higher --risk."
+        )
+        return NEVER, 0.0, notes
+    kept = float((guessed[clean] >= limit).mean()) if clean.any() else 0.0
+    if kept < 1 - 2 * ORDINARY:
+        notes.append(
+            f"Of the pictures as they are {1 - kept:.0%} would go to review. A lower --minimum-dice accepts more."
+        )
+    return limit, kept, notes
 
 
 def _implausible(made: Sequence[Sample], gate: Gate) -> list[str]:
