@@ -319,9 +319,9 @@ def _dice_limit(
         if limit is not None:
             above = near & (guessed >= limit)
             notes.append(
-                f"The limit lets 90% of the pictures as they are pass; of all predictions above it "
-                f"{float((whole[above] < minimum).mean()):.0%} have a Dice below {minimum:.3f}. With --minimum-dice the "
-                "risk is held instead."
+                f"The limit lets 90% of the pictures as they are pass; of all above it "
+                f"{float((whole[above] < minimum).mean()):.0%} have a Dice below {minimum:.3f}. With --minimum-dice "
+                "the risk is held instead."
             )
     if limit is None:
         notes.append(
