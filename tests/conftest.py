@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def one_compute_thread() -> None:
+    """Compute threads that wait for one another on a busy machine take ten times as long."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(autouse=True)
 def _settings_of_this_shell_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MLFLOW_TRACKING_URI", "PLANAR_TRACEBACK"):
