@@ -41,12 +41,26 @@ def test_signals_that_are_all_the_same_foretell_the_mean_error() -> None:
     assert float(DiceModel.fit(same, same, dice).predict(same[:1], same[:1])[0]) == pytest.approx(0.8, abs=1e-6)
 
 
+def test_a_case_of_weight_two_counts_as_two_cases() -> None:
+    confidence, agreement, dice = simulated(40, 4)
+    weights = np.where(np.arange(40) < 10, 2.0, 1.0)
+    twice = np.repeat(np.arange(40), np.where(np.arange(40) < 10, 2, 1))
+    weighted = DiceModel.fit(confidence, agreement, dice, weights * 50 / 40)
+    repeated = DiceModel.fit(confidence[twice], agreement[twice], dice[twice])
+    # The penalty weighs against the number of cases, which differs.
+    np.testing.assert_allclose(
+        weighted.predict(confidence, agreement), repeated.predict(confidence, agreement), atol=0.01
+    )
+    unweighted = DiceModel.fit(confidence, agreement, dice)
+    assert not np.allclose(weighted.predict(confidence, agreement), unweighted.predict(confidence, agreement))
+
+
 def test_a_held_out_prediction_does_not_know_its_own_subject() -> None:
     confidence, agreement, dice = simulated(100, 3)
     subjects = [f"s{k // 5}" for k in range(100)]
-    before = held_out_predictions(confidence, agreement, dice, subjects)
+    before = held_out_predictions(confidence, agreement, dice, subjects, np.ones(100))
     dice[:5] = 0.0
-    after = held_out_predictions(confidence, agreement, dice, subjects)
+    after = held_out_predictions(confidence, agreement, dice, subjects, np.ones(100))
     np.testing.assert_array_equal(before[:5], after[:5])
     assert not np.array_equal(before[5:], after[5:])
 

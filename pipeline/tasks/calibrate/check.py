@@ -149,7 +149,7 @@ class _Judge:
         from pipeline.tasks.infer.quality import verdict_of
 
         self.watch.forget()
-        mask = next(iter(self.predict([item["image"]]))).mask
+        (mask,) = (prediction.mask for prediction in self.predict([item["image"]]))
         verdict = verdict_of(self.gate, self.watch.take(), mask)
         dice = None
         if "label" in item:

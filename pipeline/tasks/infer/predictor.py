@@ -85,13 +85,16 @@ class Predictor:
         Raises: whatever reading the first bad one raises.
         """
         cases = [self.preprocessing({"image": name}) for name in names]
-        with torch.inference_mode():
-            for group in _of_one_shape(cases):
-                batch = list_data_collate(group)
-                batch["image"] = batch["image"].to(self.device)
-                batch["pred"] = self.inferer(batch["image"], self.network)
-                for case in decollate_batch(batch):
-                    yield self.finish(case, probabilities)
+        for group in _of_one_shape(cases):
+            yield from self._predict(group, probabilities)
+
+    # No generator: one that is left half-way would leave the caller's own computing without gradients.
+    @torch.inference_mode()
+    def _predict(self, cases: list[dict[str, Any]], probabilities: bool) -> list[Prediction]:
+        batch = list_data_collate(cases)
+        batch["image"] = batch["image"].to(self.device)
+        batch["pred"] = self.inferer(batch["image"], self.network)
+        return [self.finish(case, probabilities) for case in decollate_batch(batch)]
 
     def finish(self, case: dict[str, Any], keep_probabilities: bool = False) -> Prediction:
         """From a case's `image` and the network's `pred` to the mask on the image's own grid."""

@@ -1,4 +1,4 @@
-"""A small task in colour that a small network learns in seconds: a green disc with a bright core, 48 pixels wide."""
+"""A small task in colour that a small network learns in seconds: a green disc with a bright core, seen by windows."""
 
 from __future__ import annotations
 

@@ -6,11 +6,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
+import torch
 from PIL import Image
 
 from pipeline.bundle import Bundle
 from pipeline.errors import InvalidOption, MissingFile, OutputExists
 from pipeline.tasks.infer import infer
+from pipeline.tasks.infer.predictor import Predictor
 
 
 def film(width: int = 90, height: int = 70, seed: int = 0) -> np.ndarray:
@@ -29,6 +31,14 @@ def read_png(path: Path) -> np.ndarray:
     with Image.open(path) as image:
         assert image.mode == "L"
         return np.asarray(image).T
+
+
+def test_a_prediction_left_half_way_leaves_gradients_to_the_caller(random_bundle: Bundle, tmp_path: Path) -> None:
+    source = save_png(tmp_path / "film.png", film())
+    predictions = Predictor(random_bundle, (random_bundle.weights,), {})([str(source)] * 2)
+    next(predictions)
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()
 
 
 def test_a_png_gets_a_mask_of_its_size_with_class_numbers(random_bundle: Bundle, tmp_path: Path) -> None:
