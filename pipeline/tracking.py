@@ -22,6 +22,7 @@ from monai.engines import Trainer
 
 from pipeline import __version__
 from pipeline.errors import TrackingUnreachable
+from pipeline.history import scores_by_class
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -188,13 +189,7 @@ class RunRecorder:
 
     def log_validation(self, evaluator: Engine) -> None:
         """Log the validator's metrics, and each of them by class, at the trainer's epoch."""
-        values = _numbers(evaluator.state.metrics)
-        for name, detail in evaluator.state.metric_details.items():
-            by_class = torch.nanmean(torch.as_tensor(detail).float(), dim=0).flatten().tolist()
-            if len(by_class) == len(self.labels) + 1:
-                by_class = by_class[1:]  # the background was scored too
-            if len(by_class) == len(self.labels):
-                values |= {f"{name}_{label}": v for label, v in zip(self.labels.values(), by_class, strict=True)}
+        values = scores_by_class(evaluator, self.labels)
         self.log_metrics(values, step=self._trainer.state.epoch if self._trainer is not None else 0)
 
     def log_metrics(self, values: Mapping[str, float], step: int, run_id: str | None = None) -> None:

@@ -1,10 +1,18 @@
 """The gate: which predictions may be used as they are, and which a person must look at first."""
 
 from pipeline.gate.coverage import COVERAGE_RULE, RiskCoverage, risk_coverage
-from pipeline.gate.defaults import default_rules, quality_yaml
+from pipeline.gate.defaults import default_rules
 from pipeline.gate.degrade import DEGRADATIONS, degrade, draw_steps, restore
 from pipeline.gate.dice_model import Band, DiceModel, dice_band, held_out_predictions, lowest_acceptable
-from pipeline.gate.document import Gate, Verdict, file_sha256, gate_path, read_gate, settings_sha256
+from pipeline.gate.document import (
+    REASON_SEPARATOR,
+    Gate,
+    Verdict,
+    file_sha256,
+    gate_path,
+    read_gate,
+    settings_sha256,
+)
 from pipeline.gate.features import FeatureTap, flips_of, innermost_layers, members_of
 from pipeline.gate.perturb import VIEWS, View
 from pipeline.gate.reference import Reference, held_out_distances
@@ -14,6 +22,7 @@ from pipeline.gate.signals import ClassSignals, class_signals
 __all__ = [
     "COVERAGE_RULE",
     "DEGRADATIONS",
+    "REASON_SEPARATOR",
     "VIEWS",
     "Band",
     "ClassRules",
@@ -40,7 +49,6 @@ __all__ = [
     "innermost_layers",
     "lowest_acceptable",
     "members_of",
-    "quality_yaml",
     "read_gate",
     "read_rules",
     "restore",

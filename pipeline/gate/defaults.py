@@ -6,26 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from pipeline.fingerprint import Fingerprint
 from pipeline.gate.rules import rules_from
 
-__all__ = ["default_rules", "quality_yaml"]
+__all__ = ["default_rules"]
 
-HEADER = """\
-# What a right mask of this task looks like. `planar infer` sends a mask that breaks a rule to review, and says which.
-# Edit it freely: a rule that is not here is not asked for. Rules of a class:
-#   present: always | sometimes        whether a mask without it can be right
-#   objects: [least, greatest]         connected objects, specks not counted (one number: exactly so many)
-#   area_share: [least, greatest]      of the picture
-#   largest_share: [least, greatest]   of the class, in its largest object: with two lungs about a half
-#   specks, holes: greatest            share of its area in specks, or as holes in it
-#   border: greatest                   share of its outline on the picture's edge
-#   inside: CLASS                      lies within that class, or within its holes
-# And for all: speck (an object below this share of its class is a speck; 0.02), slices (a volume goes to review with
-# more than this share of its slices; 0.1), limits: {predicted_dice: …, distance: …} in place of planar calibrate's.
-"""
 # Below so many cases "always" is only "so far".
 ENOUGH_CASES = 10
 NEARLY_ALL = 0.98
@@ -91,10 +76,3 @@ def _of_class(measured: Mapping[str, Any], total: int) -> dict[str, Any]:
 
 def _two_digits(value: float) -> float:
     return float(f"{value:.2g}")
-
-
-def quality_yaml(document: Mapping[str, Any]) -> str:
-    """The text of a quality.yaml, with what its keys mean written above them."""
-    return HEADER + yaml.safe_dump(
-        dict(document), sort_keys=False, default_flow_style=None, allow_unicode=True, width=120
-    )

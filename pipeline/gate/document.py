@@ -21,9 +21,11 @@ from pipeline.gate.reference import Reference
 from pipeline.gate.rules import Rules, broken_rules, read_rules
 from pipeline.gate.signals import ClassSignals
 
-__all__ = ["FORMAT", "Gate", "Verdict", "file_sha256", "gate_path", "read_gate", "settings_sha256"]
+__all__ = ["FORMAT", "REASON_SEPARATOR", "Gate", "Verdict", "file_sha256", "gate_path", "read_gate", "settings_sha256"]
 
 FORMAT = "planar-gate/1"
+# Between the reasons in one cell of a table.
+REASON_SEPARATOR = " | "
 # What of inference.yaml makes a prediction what it is; the rest says where files lie and what is printed.
 SETTINGS = (
     "labels",
@@ -56,6 +58,11 @@ class Verdict:
     interval: tuple[float, float] | None
     by_class: Mapping[str, float | None]
     distance: float
+
+    @property
+    def cell(self) -> str:
+        """The reasons as one cell of a table."""
+        return REASON_SEPARATOR.join(self.reasons)
 
     def document(self) -> dict[str, Any]:
         """For JSON."""

@@ -30,7 +30,8 @@ from pipeline.metrics.tally import Tally
 __all__ = ["RESULT_FILES", "Evaluation", "read_evaluation", "require_no_results", "write_evaluation"]
 
 # In the order in which they appear: where metrics.json is, all the rest is.
-RESULT_FILES = ("masks", "gate.csv", "cases.csv", "confusion.csv", "calibration.csv", "metrics.json")
+# The page is `planar report`'s, but of these figures: it goes with them.
+RESULT_FILES = ("report.html", "masks", "gate.csv", "cases.csv", "confusion.csv", "calibration.csv", "metrics.json")
 
 # Columns that are words, whatever they look like: a keyed hash may read as a number, a class may be called "None".
 WORDS = ("image", "image_sha256", "subject", "class", "distance_unit", "mask")

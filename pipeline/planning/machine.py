@@ -11,9 +11,9 @@ from pipeline.errors import InvalidOption
 __all__ = ["Machine", "found_machine", "parse_duration"]
 
 # Megapixels a second through a training step of the default network (16 channels at full resolution, bfloat16),
-# augmentation beside it. CPU: measured on two AVX512-BF16 cores, 359 films of 320² in 16 s. GPU: an assumption, the
+# augmentation with it. CPU: measured on two AVX512-BF16 cores, 359 films of 320² in 13 s. GPU: an assumption, the
 # augmentation of a few processes being what limits it.
-CPU_CORE_MEGAPIXELS = 1.15
+CPU_CORE_MEGAPIXELS = 1.4
 GPU_MEGAPIXELS = 30.0
 # What evaluation costs of a training step: a forward pass, no augmentation.
 VALIDATION_SHARE = 0.4

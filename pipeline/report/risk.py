@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from pipeline.gate import RiskCoverage, risk_coverage
+from pipeline.gate import REASON_SEPARATOR, RiskCoverage, risk_coverage
 from pipeline.report.chart import Axis, Chart, colour
 from pipeline.report.choice import spread, thinned
 from pipeline.report.evaluation import EvaluationView
@@ -147,10 +147,8 @@ def _judged(name: str, decision: str, row: Mapping[Any, Any]) -> str:
 
 
 def _kinds(reasons: str) -> set[str]:
-    """The sentences of a cell of reasons without their numbers, by which they can be counted."""
-    # The gate's second sentence on strange pictures belongs to the first.
-    sentences = re.split(r"(?<=\.)\s+(?!What )", reasons.strip())
-    return {re.sub(r"\d+(\.\d+)?", "…", sentence) for sentence in sentences if sentence}
+    """The reasons of a cell without their numbers, by which they can be counted."""
+    return {re.sub(r"\d+(\.\d+)?", "…", reason) for reason in reasons.split(REASON_SEPARATOR) if reason}
 
 
 def _figures(dice: pd.Series) -> dict[str, float]:

@@ -138,7 +138,7 @@ def test_twice_the_budget_is_about_twice_the_epochs(fingerprint: Maker) -> None:
 
 
 def test_many_pictures_and_little_time_give_a_smaller_picture_rather_than_few_epochs(fingerprint: Maker) -> None:
-    few, many = (plan(fingerprint(cases=(n, 20, 20)), "lung") for n in (400, 1500))
+    few, many = (plan(fingerprint(cases=(n, 20, 20)), "lung") for n in (400, 2000))
     assert many.scale.size[0] < few.scale.size[0]
 
 

@@ -88,7 +88,11 @@ def test_the_reasons_are_counted_and_each_image_says_its_own(view: EvaluationVie
     assert scored.gate is not None
     far = "The picture is unlike those of the training set: distance 3.10, limit 2.00. What is predicted is not sure."
     low = "Predicted Dice {}, limit 0.800."
-    reasons = [f"{far} {low.format(0.5)}", low.format(0.612), f"{low.format(0.7)} lung: 3 objects; expected 1 to 2."]
+    reasons = [
+        f"{far} | {low.format(0.5)}",
+        low.format(0.612),
+        f"{low.format(0.7)} | lung: 3 objects; expected 1 to 2.",
+    ]
     scored = replace(scored, gate=scored.gate.assign(reasons=[*reasons, *[""] * 9]))
     outcome, chart = gate_outcome(scored), predicted_dice_chart(scored)
     assert outcome is not None

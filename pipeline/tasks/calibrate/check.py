@@ -200,7 +200,7 @@ def _table(cases: Sequence[Checked]) -> str:
                 _figure(verdict.predicted_dice),
                 _figure(verdict.distance),
                 verdict.decision,
-                " ".join(verdict.reasons),
+                verdict.cell,
                 _figure(low),
                 _figure(high),
                 _figure(case.dice),

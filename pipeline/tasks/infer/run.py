@@ -227,7 +227,7 @@ def _review_table(judged: Sequence[Judged]) -> str:
         verdict = one.verdict
         if verdict.decision == "review":
             predicted = "" if verdict.predicted_dice is None else f"{verdict.predicted_dice:.4f}"
-            table.writerow([one.file, predicted, f"{verdict.distance:.4f}", " ".join(verdict.reasons)])
+            table.writerow([one.file, predicted, f"{verdict.distance:.4f}", verdict.cell])
     return out.getvalue()
 
 
