@@ -20,6 +20,8 @@ CONTOUR_PIXELS = 0.1
 MANY_OBJECTS, SMALL_OBJECT = 6, 0.06
 PATCH_SIZES = (192, 384)
 SPACING_MODALITIES = ("CT", "MR", "PT")
+# A field of view this much larger than nearly all others is a stray: it may not make all others coarse.
+STRAY = 1.5
 
 
 @dataclass(frozen=True)
@@ -52,25 +54,52 @@ def choose_scale(fingerprint: Mapping[str, Any], largest: int = LARGEST) -> Scal
         fingerprint: The document of `pipeline.fingerprint`.
         largest: Upper limit of the longer side, where time does not allow more.
     """
-    native = fingerprint["size"]["longest"]["median"]
     if _is_full_of_small_things(fingerprint):
         return _patches(fingerprint)
-    needed = _needed_size(fingerprint)
-    size = max(SMALLEST, min(_round_up(min(needed, native)), _round_up(native), largest))
+    spacing = fingerprint["spacing_mm"]
+    cases = fingerprint["cases"]["training"] + fingerprint["cases"]["validation"]
+    if fingerprint["modality"] in SPACING_MODALITIES and spacing["known"] >= 0.99 * cases and spacing["x"]:
+        return _one_spacing(fingerprint, largest)
+    size, asked = _size(fingerprint, 1.0, largest)
+    shape = _box(fingerprint, size)
+    why = f"the whole picture, {size} pixels on its longer side: {asked}"
+    return Scale("longest", shape, None, Choice(list(shape), why))
+
+
+def _one_spacing(fingerprint: Mapping[str, Any], largest: int) -> Scale:
+    """One spacing at which the largest slice fits into the input: a larger one would be cropped, and not be whole."""
+    longest, spacing = fingerprint["size"]["longest"], fingerprint["spacing_mm"]
+    usual = longest["median"] * spacing["x"]["median"]
+    fields = {end: longest[end] * max(spacing["x"][end], spacing["y"][end]) for end in ("p95", "max")}
+    strays = fields["max"] > STRAY * fields["p95"]
+    field = fields["p95" if strays else "max"]
+    size, asked = _size(fingerprint, field / usual, largest)
+    millimetres = _rounded_up(field / size)
+    what = f"the {'19 of 20 smaller fields' if strays else 'largest field'} of view ({field:.3g} mm)"
+    why = (
+        f"the whole slice at {millimetres:g} mm a pixel, by which {what} fit{'' if strays else 's'} into {size} "
+        f"pixels, because the scanner's millimetres are known: {asked}"
+    )
+    return Scale("spacing", (size, size), millimetres, Choice([size, size], why))
+
+
+def _size(fingerprint: Mapping[str, Any], room: float, largest: int) -> tuple[int, str]:
+    """The longer side that the contours of a median picture need, pixels, and why.
+
+    Args:
+        fingerprint: Of the data.
+        room: How much larger the largest picture is that has to fit in at the same scale.
+        largest: Upper limit.
+    """
+    native = fingerprint["size"]["longest"]["median"] * room
+    needed = native * _contour_error(fingerprint, 1.0) / BOUNDARY_ERROR
+    size = max(SMALLEST, min(_round_up(min(needed, native)), largest))
     error = f"{100 * _contour_error(fingerprint, size / native):.2f}%"
     limit = f"{100 * BOUNDARY_ERROR:.2f}%"
     asked = f"a contour off by {CONTOUR_PIXELS} pixel costs {error} of the area there (asked: {limit})"
     if needed > size:
         asked += "; more is not in the pictures" if size >= native else "; more would take too long"
-    spacing = fingerprint["spacing_mm"]
-    cases = fingerprint["cases"]["training"] + fingerprint["cases"]["validation"]
-    if fingerprint["modality"] in SPACING_MODALITIES and spacing["known"] >= 0.99 * cases and spacing["x"]:
-        millimetres = float(format(spacing["x"]["median"] * native / size, ".2g"))
-        why = f"the whole slice at {millimetres:g} mm a pixel, because the scanner's millimetres are known: {asked}"
-        return Scale("spacing", (size, size), millimetres, Choice([size, size], why))
-    shape = _box(fingerprint, size)
-    why = f"the whole picture, {size} pixels on its longer side: {asked}"
-    return Scale("longest", shape, None, Choice(list(shape), why))
+    return size, asked
 
 
 def _is_full_of_small_things(fingerprint: Mapping[str, Any]) -> bool:
@@ -105,20 +134,21 @@ def _contour_error(fingerprint: Mapping[str, Any], zoom: float) -> float:
     return sum(shares) / len(shares) if shares else 0.0
 
 
-def _needed_size(fingerprint: Mapping[str, Any]) -> float:
-    native: float = fingerprint["size"]["longest"]["median"]
-    return native * _contour_error(fingerprint, 1.0) / BOUNDARY_ERROR
-
-
 def _box(fingerprint: Mapping[str, Any], longest: int) -> tuple[int, int]:
-    """Width and height: a square, or flatter where all pictures are."""
+    """Width and height: a square, or flatter where no picture is upright, or narrower where none is flat."""
     aspect = fingerprint["size"]["aspect"]
-    if aspect["max"] > 1.15 * aspect["min"]:
-        return longest, longest
     if aspect["max"] <= 1:
         return longest, _round_up(longest * aspect["max"])
-    return _round_up(longest / aspect["min"]), longest
+    if aspect["min"] >= 1:
+        return _round_up(longest / aspect["min"]), longest
+    return longest, longest
 
 
 def _round_up(pixels: float) -> int:
     return math.ceil(round(pixels, 3) / MULTIPLE) * MULTIPLE
+
+
+def _rounded_up(millimetres: float) -> float:
+    """To three digits, and never down: at a smaller pixel the largest picture would not fit."""
+    unit = 10.0 ** (math.floor(math.log10(millimetres)) - 2)
+    return float(format(math.ceil(round(millimetres / unit, 6)) * unit, ".3g"))

@@ -10,6 +10,7 @@ import pytest
 from pipeline.errors import InvalidDatalist, InvalidOption
 from pipeline.labels import LabelCoding
 from pipeline.planning import Machine, Plan, PlanOptions, TaskSpec, make_plan, parse_duration
+from pipeline.transforms.spacing import size_at_spacing
 
 Maker = Callable[..., dict[str, Any]]
 
@@ -64,8 +65,42 @@ def test_many_small_things_are_seen_in_patches_with_foreground_at_their_centre(
 def test_ct_of_known_spacing_is_brought_to_one_spacing_and_a_film_is_not(fingerprint: Maker) -> None:
     slices = plan(fingerprint(modality="CT", spacing=0.8), "lung")
     assert slices.scale.mode == "spacing"
-    assert slices.scale.spacing_mm == pytest.approx(0.8 * 512 / slices.scale.size[0], rel=0.05)
+    assert slices.scale.spacing_mm == pytest.approx(1.05 * 0.8 * 512 / slices.scale.size[0], rel=0.01)
     assert plan(fingerprint(modality="CR", spacing=0.14), "lung").scale.mode == "longest"
+
+
+@pytest.mark.parametrize("spacing", [0.63, 0.775, 0.8, 0.977])
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_no_slice_of_the_set_is_larger_than_the_input_at_the_spacing_chosen(
+    fingerprint: Maker, spacing: float, share: float
+) -> None:
+    document = fingerprint(modality="CT", spacing=spacing)
+    ends = {"min": 1 - share, "p05": 1 - share, "median": 1.0, "mean": 1.0, "p95": 1 + share / 2, "max": 1 + share}
+    for axis in ("x", "y"):
+        document["spacing_mm"][axis] = {end: spacing * factor for end, factor in ends.items()}
+    scale = plan(document, "lung").scale
+    largest = size_at_spacing((512, 512), [spacing * (1 + share)] * 2, scale.spacing_mm or 0)
+    assert 0.97 * scale.size[0] <= max(largest) <= scale.size[0]
+
+
+def test_one_stray_field_of_view_does_not_make_all_others_coarse(fingerprint: Maker) -> None:
+    document = fingerprint(modality="CT", spacing=0.8)
+    for axis in ("x", "y"):
+        document["spacing_mm"][axis]["max"] = 3.0
+    chosen = plan(document, "lung").scale
+    assert chosen.spacing_mm == pytest.approx(1.05 * 0.8 * 512 / chosen.size[0], rel=0.01)
+    assert "19 of 20" in chosen.choice.why
+
+
+@pytest.mark.parametrize(("least", "most"), [(0.95, 1.05), (0.6, 0.9), (1.1, 1.4), (0.7, 1.4)])
+def test_every_picture_of_the_set_fits_into_the_input(fingerprint: Maker, least: float, most: float) -> None:
+    document = fingerprint(modality="XC", width=600, height=600)
+    document["size"]["aspect"] |= {"min": least, "p05": least, "p95": most, "max": most}
+    width, height = plan(document, "lung").scale.size
+    longest = max(width, height)  # what Resized brings the longer side to
+    for aspect in (least, most):
+        assert longest * min(1, 1 / aspect) <= width
+        assert longest * min(1, aspect) <= height
 
 
 def test_hounsfield_units_get_a_window_that_holds_the_labelled_pixels(fingerprint: Maker) -> None:
