@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
-
     from pipeline.tasks.inspect import Inspection
 
 __all__ = ["command"]
@@ -35,20 +33,13 @@ def command(
     planar inspect datalist.json
     planar inspect datalist.json -o fingerprint.json --html fingerprint.html
     """  # noqa: D301  (click reads the backspace as: keep the lines)
-    from pipeline.cli.progress import progress_bar
+    from pipeline.cli.progress import stage_bars
     from pipeline.tasks.inspect import inspect_set, refuse_existing, write_fingerprint
 
     for target in (output, page):
         if target is not None:
             refuse_existing(target, overwrite)
-    with progress_bar("steps") as bar:
-        stages: dict[str, TaskID] = {}
-
-        def show(stage: str, done: int, total: int) -> None:
-            if stage not in stages:
-                stages[stage] = bar.add_task(stage, total=total)
-            bar.update(stages[stage], completed=done)
-
+    with stage_bars("steps") as show:
         inspection = inspect_set(datalist, workers=workers, on_progress=show)
     if output is not None:
         write_fingerprint(inspection.fingerprint, output, overwrite=overwrite)

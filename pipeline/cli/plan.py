@@ -42,13 +42,15 @@ def command(
     import shutil
     import textwrap
 
+    from pipeline.cli.progress import stage_bars
     from pipeline.planning import Machine, PlanOptions, found_machine, parse_duration
     from pipeline.tasks.plan import plan_bundle
 
     found = found_machine()
     machine = Machine(device or found.device, cores or found.cores, memory or found.memory_gb)
     options = PlanOptions(parse_duration(budget), machine, max_parameters, seed)
-    result = plan_bundle(data, task, output, options, overwrite=overwrite, workers=workers)
+    with stage_bars("steps") as show:
+        result = plan_bundle(data, task, output, options, overwrite=overwrite, workers=workers, on_progress=show)
     width = min(shutil.get_terminal_size().columns, 110)
     for name, value, why in result.plan.table():
         click.echo(f"{name:<{NAME_WIDTH}}{value}".rstrip())
@@ -58,4 +60,6 @@ def command(
         click.echo(f"Note: {note}")
     click.echo(f"Bundle:  {output}  (every choice in configs/*.yaml may be edited)")
     click.echo(f"Next:    planar train {output} --data {'datalist.json' if data.name != 'datalist.json' else data}")
-    return 0
+    for finding in result.failed:
+        click.echo(f"Left out: {finding.file}: {finding.reason}", err=True)
+    return 1 if result.failed else 0

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-__all__ = ["EngineProgress", "RateColumn", "progress_bar"]
+__all__ = ["EngineProgress", "RateColumn", "progress_bar", "stage_bars"]
 
 
 class RateColumn(ProgressColumn):
@@ -37,6 +39,25 @@ def progress_bar(unit: str) -> Progress:
         console=Console(file=sys.stderr),
         transient=True,
     )
+
+
+@contextmanager
+def stage_bars(unit: str) -> Iterator[Callable[[str, int, int], None]]:
+    """One bar a stage: a function to be told of the stage, the number of things done, and of all."""
+    bar = progress_bar(unit)
+    stages: dict[str, Any] = {}
+
+    def show(stage: str, done: int, total: int) -> None:
+        if stage not in stages:
+            stages[stage] = bar.add_task(stage, total=total)
+            bar.start()
+        bar.update(stages[stage], completed=done)
+
+    try:
+        yield show
+    finally:
+        if stages:  # a bar that was never drawn would leave an empty line
+            bar.stop()
 
 
 class EngineProgress:

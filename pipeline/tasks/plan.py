@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.bundle import Bundle
+from pipeline.datalist import Finding
 from pipeline.errors import InvalidDatalist, InvalidOption, MissingFile
 from pipeline.gate import default_rules
 from pipeline.planning import Plan, PlanOptions, make_plan, read_task_spec, write_bundle
@@ -16,6 +17,8 @@ from pipeline.planning import Plan, PlanOptions, make_plan, read_task_spec, writ
 __all__ = ["PlanResult", "plan_bundle"]
 
 FORMAT = "planar-fingerprint/1"
+# Files that a note names; the command lists them all.
+NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -26,15 +29,24 @@ class PlanResult:
         bundle: Where it is.
         plan: Its choices.
         notes: What the user should know.
+        failed: Files that could not be read and from which nothing was planned.
     """
 
     bundle: Bundle
     plan: Plan
     notes: tuple[str, ...]
+    failed: tuple[Finding, ...] = ()
 
 
 def plan_bundle(
-    data: Path, task: Path, out: Path, options: PlanOptions, *, overwrite: bool = False, workers: int | None = None
+    data: Path,
+    task: Path,
+    out: Path,
+    options: PlanOptions,
+    *,
+    overwrite: bool = False,
+    workers: int | None = None,
+    on_progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> PlanResult:
     """Plan a bundle and write it.
 
@@ -45,17 +57,21 @@ def plan_bundle(
         options: Budget, machine, limits, seed.
         overwrite: Whether a bundle that is there may be planned again; its weights and documents stay.
         workers: Processes that look at the pictures.
+        on_progress: Told of the stage, the number of pictures done, and of all, while they are looked at.
 
     Raises: MissingFile, InvalidDatalist, InvalidOption, OutputExists: before anything is written.
     """
     spec = read_task_spec(task)
-    fingerprint = _fingerprint(data, workers)
+    fingerprint, failed = _fingerprint(data, workers, on_progress)
     plan = make_plan(fingerprint, spec, options)
     write_bundle(plan, out, default_rules(fingerprint, spec.labels, spec.plausibility), overwrite=overwrite)
-    return PlanResult(Bundle(out.resolve(), out.resolve().name), plan, tuple(_notes(plan, out)))
+    return PlanResult(Bundle(out.resolve(), out.resolve().name), plan, (*_notes(plan, out), *_left_out(failed)), failed)
 
 
-def _fingerprint(data: Path, workers: int | None) -> Mapping[str, Any]:
+def _fingerprint(
+    data: Path, workers: int | None, on_progress: Callable[[str, int, int], None]
+) -> tuple[Mapping[str, Any], tuple[Finding, ...]]:
+    """The document, and the files that could not be read for it."""
     try:
         document = json.loads(data.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -65,11 +81,19 @@ def _fingerprint(data: Path, workers: int | None) -> Mapping[str, Any]:
     except ValueError as error:
         raise InvalidDatalist(f"{data} is not valid JSON ({error}). Make it again with planar index.") from None
     if isinstance(document, dict) and document.get("format") == FORMAT:
-        return document
-    from pipeline.tasks.inspect import fingerprint_of
+        return document, ()
+    from pipeline.tasks.inspect import inspect_set
 
-    content: Mapping[str, Any] = json.loads(fingerprint_of(data, workers=workers).to_json())
-    return content
+    inspection = inspect_set(data, workers=workers, on_progress=on_progress)
+    return inspection.fingerprint.document, tuple(inspection.failed)
+
+
+def _left_out(failed: Sequence[Finding]) -> list[str]:
+    if not failed:
+        return []
+    named = ", ".join(finding.file for finding in failed[:NAMED]) + (" …" if len(failed) > NAMED else "")
+    files = f"{len(failed)} file{'s' if len(failed) > 1 else ''}"
+    return [f"{files} could not be read, and the bundle was planned without: {named}. Mend or drop before training."]
 
 
 def _notes(plan: Plan, out: Path) -> list[str]:

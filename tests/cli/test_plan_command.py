@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,24 @@ def test_a_datalist_becomes_the_same_bundle_twice_with_reasons(phantom_datalist:
     assert "training cases are few" in result.output
     train = yaml.safe_load((outs[0] / "configs" / "train.yaml").read_text())
     assert train["labels"] == {0: "background", 1: "lung"}
+
+
+def test_a_file_that_cannot_be_read_is_named_and_ends_with_status_1(phantom_datalist: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "films"
+    shutil.copytree(phantom_datalist.parent, folder)
+    item = json.loads(phantom_datalist.read_text())["training"][0]["image"]
+    (folder / item).write_bytes(b"cut short")
+    out = tmp_path / "films_segmentation"
+    result = CliRunner().invoke(
+        command,
+        [str(folder / "datalist.json"), "--task", str(TASK), "-o", str(out), "--workers", "1", *MACHINE],
+        standalone_mode=False,
+    )
+    assert result.return_value == 1
+    name = Path(item).name
+    assert f"Left out: {name}: " in result.stderr
+    assert f"Note: 1 file could not be read, and the bundle was planned without: {name}." in result.stdout
+    assert (out / "configs" / "train.yaml").is_file()
 
 
 @pytest.mark.slow
