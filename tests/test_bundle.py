@@ -398,3 +398,14 @@ def test_a_config_is_rewritten_with_its_comments(tmp_path: Path) -> None:
     before = bundle.config("train").stat().st_mtime_ns
     rewrite_config(bundle.config("train"), lambda content: False)
     assert bundle.config("train").stat().st_mtime_ns == before
+
+
+def test_what_the_task_spec_said_of_sides_counts_for_the_bundles_own_classes(tmp_path: Path) -> None:
+    labels = {0: "background", 1: "left_lung", 2: "right_lung"}
+    copy = copy_bundle(find_bundle("cxr_lung_segmentation"), tmp_path / "copy", labels)
+    assert without_mirroring(copy, labels)
+    metadata = json.loads(copy.metadata.read_text())
+    metadata["planar"]["sides"] = False
+    copy.metadata.write_text(json.dumps(metadata))
+    assert without_mirroring(copy, labels) == {}
+    assert without_mirroring(copy, {0: "background", 1: "lung_l", 2: "lung_r"})

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
 from pipeline.bundle.find import Bundle
+from pipeline.labels import has_sides
 
 __all__ = ["without_mirroring"]
-
-SIDES = {"left", "right"}
 
 
 def without_mirroring(bundle: Bundle, labels: Mapping[int, str]) -> dict[str, Any]:
@@ -22,12 +21,13 @@ def without_mirroring(bundle: Bundle, labels: Mapping[int, str]) -> dict[str, An
     learn the sides, and averaged over flips it mixes them.
 
     Args:
-        bundle: Whose train config.
+        bundle: Whose train config. What its task spec said of sides counts for its own classes.
         labels: Class index → name, such as {1: "left_lung", 2: "right_lung"}.
     Returns: Settings for `copy_bundle`: the probability 0 for each flip of axis 0, and no flips at test time. Empty if
         no class has a side.
     """
-    if not any(SIDES & set(re.split(r"[^a-z]+", name.lower())) for name in labels.values()):
+    said = _said(bundle) if dict(labels) == bundle.labels("train") else None
+    if not (has_sides(labels.values()) if said is None else said):
         return {}
     content = yaml.safe_load(bundle.config("train").read_text(encoding="utf-8"))
     transforms = content.get("train", {}).get("random_transforms", [])
@@ -42,3 +42,12 @@ def without_mirroring(bundle: Bundle, labels: Mapping[int, str]) -> dict[str, An
         if flips and (axis is None or axis == 0 or (isinstance(axis, list) and 0 in axis)):
             settings[f"train#random_transforms#{number}#prob"] = 0.0
     return settings
+
+
+def _said(bundle: Bundle) -> bool | None:
+    """What the metadata say of sides, if anything."""
+    try:
+        said = json.loads(bundle.metadata.read_text(encoding="utf-8"))["planar"]["sides"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return said if isinstance(said, bool) else None

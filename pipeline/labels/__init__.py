@@ -1,7 +1,8 @@
-"""How stored mask pixels become class indices: the label coding of each item, and guessing it from a set's masks."""
+"""How stored mask pixels become class indices (each item's label coding, or guessed), and which classes have a side."""
 
 from pipeline.labels.coding import LabelCoding, nearest_colour, parse_colour, rgb_of
 from pipeline.labels.guess import MaskHistogram, colour_clusters, colour_name, guess_coding
+from pipeline.labels.sides import has_sides
 
 __all__ = [
     "LabelCoding",
@@ -9,6 +10,7 @@ __all__ = [
     "colour_clusters",
     "colour_name",
     "guess_coding",
+    "has_sides",
     "nearest_colour",
     "parse_colour",
     "rgb_of",

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.labels import has_sides
 from pipeline.planning.choice import Step
 from pipeline.planning.scale import Scale
 
-__all__ = ["Augmentation", "choose_augmentation", "has_sides"]
+__all__ = ["Augmentation", "choose_augmentation"]
 
 FILMS = ("CR", "DX", "RG", "RF", "PX", "MG")
 # Slides and material: there is no top. A photograph, a film or a slice has one.
 WITHOUT_TOP = ("SM", "OT", "GM", "XM")
-SIDES = {"left", "right"}
 # Share by which the long axis must exceed the short one to have a direction.
 ELONGATED = 0.15
 MASKED: dict[str, Any] = {"mode": "nearest"}
@@ -37,13 +36,8 @@ class Augmentation:
     why_flips: str
 
 
-def has_sides(labels: Sequence[str]) -> bool:
-    """Whether a class is a left or a right one: mirrored, it would carry the other's label."""
-    return any(SIDES & set(re.split(r"[^a-z]+", name.lower())) for name in labels)
-
-
 def choose_augmentation(
-    fingerprint: Mapping[str, Any], labels: Sequence[str], scale: Scale, orientation: str | None
+    fingerprint: Mapping[str, Any], labels: Sequence[str], scale: Scale, orientation: str | None, sides: bool | None
 ) -> Augmentation:
     """Ranges from the fingerprint, kinds from the modality.
 
@@ -52,10 +46,11 @@ def choose_augmentation(
         labels: Class names, background first.
         scale: Size of the network's input.
         orientation: "upright" or "any"; None lets the modality say it.
+        sides: Whether a class is a left or a right one; None lets the names say it.
     """
     modality = fingerprint["modality"]
     free = orientation == "any" or (orientation is None and modality in WITHOUT_TOP)
-    flips, why_flips, flip_steps = _flips(free, has_sides(labels))
+    flips, why_flips, flip_steps = _flips(free, has_sides(labels) if sides is None else sides)
     return Augmentation(
         (
             *(_film_content(labels) if modality in FILMS else ()),

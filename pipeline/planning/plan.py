@@ -156,7 +156,7 @@ def make_plan(fingerprint: Mapping[str, Any], spec: TaskSpec, options: PlanOptio
         network=network,
         class_weights=choose_class_weights(described),
         schedule=schedule,
-        augmentation=choose_augmentation(described, spec.labels, scale, spec.orientation),
+        augmentation=choose_augmentation(described, spec.labels, scale, spec.orientation, spec.sides),
     )
 
 

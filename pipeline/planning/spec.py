@@ -12,7 +12,7 @@ from pipeline.labels import LabelCoding
 
 __all__ = ["TaskSpec", "read_task_spec"]
 
-KEYS = {"name", "description", "modality", "labels", "masks", "plausibility", "orientation"}
+KEYS = {"name", "description", "modality", "labels", "masks", "plausibility", "orientation", "sides"}
 ORIENTATIONS = ("upright", "any")
 
 
@@ -28,6 +28,7 @@ class TaskSpec:
         description: One line.
         orientation: "upright" if pictures have a top, "any" if they may lie in any direction, None to let the
             modality say it.
+        sides: Whether a class is a left or a right one, which forbids mirroring; None to let the names say it.
         plausibility: Rules that a right mask keeps, by class; see `pipeline.gate`.
     """
 
@@ -37,6 +38,7 @@ class TaskSpec:
     modality: str = "unknown"
     description: str = ""
     orientation: str | None = None
+    sides: bool | None = None
     plausibility: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -75,6 +77,9 @@ def read_task_spec(path: str | Path) -> TaskSpec:
     orientation = document.get("orientation")
     if orientation not in (None, *ORIENTATIONS):
         raise InvalidOption(f"{file}: orientation is '{orientation}'; expected {' or '.join(ORIENTATIONS)}.")
+    sides = document.get("sides")
+    if sides not in (None, True, False):
+        raise InvalidOption(f"{file}: sides is '{sides}'; expected true or false.")
     return TaskSpec(
         name=str(document.get("name", file.stem)),
         labels=labels,
@@ -82,5 +87,6 @@ def read_task_spec(path: str | Path) -> TaskSpec:
         modality=str(document.get("modality", "unknown")),
         description=str(document.get("description", "")),
         orientation=orientation,
+        sides=sides,
         plausibility=plausibility,
     )

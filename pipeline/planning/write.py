@@ -194,7 +194,11 @@ def _metadata(plan: Plan) -> dict[str, Any]:
         "pred_classes": f"{len(labels)} channels, {named}",
         "eval_metrics": {},
         "intended_use": "Research. Not a medical device; not for diagnosis.",
-        "planar": {"task": plan.spec.name, "fingerprint_sha256": fingerprint_digest(fingerprint)},
+        "planar": {
+            "task": plan.spec.name,
+            "fingerprint_sha256": fingerprint_digest(fingerprint),
+            **({} if plan.spec.sides is None else {"sides": plan.spec.sides}),
+        },
         "network_data_format": {
             "inputs": {
                 "image": {

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.errors import InvalidDatalist, InvalidOption
 from pipeline.labels import LabelCoding
-from pipeline.planning import Machine, Plan, PlanOptions, TaskSpec, make_plan, parse_duration
+from pipeline.planning import Machine, Plan, PlanOptions, TaskSpec, make_plan, parse_duration, read_task_spec
 from pipeline.transforms.spacing import size_at_spacing
 
 Maker = Callable[..., dict[str, Any]]
@@ -128,6 +129,27 @@ def test_sides_are_never_mirrored(fingerprint: Maker) -> None:
     assert "RandFlipd" not in targets(chosen)
     assert chosen.augmentation.flips == ((),)
     assert "RandFlipd" in targets(plan(fingerprint(), "lung"))
+
+
+def test_the_spec_has_the_last_word_on_sides(fingerprint: Maker) -> None:
+    names = ("mole", "sinistral")
+    for sides, mirrored in ((None, True), (True, False), (False, True)):
+        spec = TaskSpec("a_task", ("background", *names), LabelCoding.parse("index"), sides=sides)
+        chosen = make_plan(fingerprint(labels=("background", *names)), spec, PlanOptions())
+        assert ("RandFlipd" in targets(chosen)) is mirrored
+    sided = TaskSpec("a_task", ("background", "left"), LabelCoding.parse("index"), sides=False)
+    assert "RandFlipd" in targets(make_plan(fingerprint(labels=sided.labels), sided, PlanOptions()))
+
+
+def test_sides_of_a_spec_are_true_or_false(tmp_path: Path) -> None:
+    file = tmp_path / "task.yaml"
+    text = "name: x\nlabels: [background, left]\nmasks: index\nsides: "
+    for said, meant in (("false", False), ("true", True), ("", None)):
+        file.write_text(text + said)
+        assert read_task_spec(file).sides is meant
+    file.write_text(text + "both")
+    with pytest.raises(InvalidOption, match="sides is 'both'; expected true or false"):
+        read_task_spec(file)
 
 
 def test_pictures_without_a_top_are_turned_every_way(fingerprint: Maker) -> None:
