@@ -409,3 +409,12 @@ def test_what_the_task_spec_said_of_sides_counts_for_the_bundles_own_classes(tmp
     copy.metadata.write_text(json.dumps(metadata))
     assert without_mirroring(copy, labels) == {}
     assert without_mirroring(copy, {0: "background", 1: "lung_l", 2: "lung_r"})
+
+
+def test_a_copy_whose_classes_are_written_in_other_letters_keeps_their_rules(tmp_path: Path) -> None:
+    source = copy_bundle(find_bundle("cxr_lung_segmentation"), tmp_path / "a", {0: "background", 1: "rim", 2: "cup"})
+    rules = "# mine\nclasses:\n  rim: {objects: [1, 1]}\n  cup: {inside: rim}  # always\n"
+    (source.root / "configs" / "quality.yaml").write_text(rules)
+    copy = copy_bundle(source, tmp_path / "b", {0: "background", 1: "Rim", 2: "Cup"})
+    expected = rules.replace("rim", "Rim").replace("cup:", "Cup:")
+    assert yaml.safe_load((copy.root / "configs" / "quality.yaml").read_text()) == yaml.safe_load(expected)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.bundle.editing import edit_config
+from pipeline.bundle.editing import edit_config, rewrite_config
 from pipeline.bundle.find import SUFFIXES, Bundle
 from pipeline.errors import InvalidBundle, OutputExists
 
@@ -52,6 +52,7 @@ def copy_bundle(
         changes: dict[str, Any] = dict(settings or {})
         if dict(labels) != bundle.labels("train"):
             changes["labels"] = dict(labels)
+            _rename_rules(aside / "configs" / "quality.yaml", list(labels.values()))
         apply_settings(Bundle(aside, bundle.name), changes)
         _describe(aside, labels, trained_on)
         if fill:
@@ -73,6 +74,26 @@ def apply_settings(bundle: Bundle, settings: Mapping[str, Any]) -> None:
     for config in sorted((bundle.root / "configs").iterdir()):
         if config.suffix in SUFFIXES and config.stem not in ("metadata", "tracking"):
             edit_config(config, settings)
+
+
+def _rename_rules(quality: Path, names: Sequence[str]) -> None:
+    """Let the rules of plausibility speak of the classes as the data write them (Lung, lung)."""
+    written = {name.casefold(): name for name in names}
+
+    def change(content: Any) -> bool:
+        classes = content.get("classes") if isinstance(content, dict) else None
+        if not isinstance(classes, dict):
+            return False
+        for place, (name, rules) in enumerate(list(classes.items())):
+            if isinstance(rules, dict) and "inside" in rules:
+                rules["inside"] = written.get(str(rules["inside"]).casefold(), rules["inside"])
+            if (other := written.get(str(name).casefold(), name)) != name:
+                classes.pop(name)
+                classes.insert(place, other, rules)
+        return True
+
+    if quality.is_file():
+        rewrite_config(quality, change)
 
 
 def _left_out(root: Path, folder: str, names: list[str]) -> set[str]:

@@ -28,7 +28,7 @@ def default_rules(
 
     Args:
         fingerprint: Of the data set (a `Fingerprint` or its document).
-        labels: Class names, background first.
+        labels: Class names of the task, background first; as many as the data have, in their order.
         spec_plausibility: The task spec's `plausibility`, rules by class; a rule that is null drops the measured one.
     Returns: {"classes": {name: {rule: value}}}, checked.
     Raises: InvalidBundle: if the spec's rules are none.
@@ -36,12 +36,15 @@ def default_rules(
     cases = fingerprint["cases"]
     total = int(cases.get("training", 0)) + int(cases.get("validation", 0))
     classes: dict[str, Any] = {}
+    # The data may write a class otherwise than the task does (Lung, lung): the place in the list tells them.
+    named = dict(zip(fingerprint["labels"].values(), labels, strict=True))
+    measured_as = {ours: theirs for theirs, ours in named.items()}
     for name in labels[1:]:
-        measured = fingerprint["classes"].get(name)
+        measured = fingerprint["classes"].get(measured_as[name])
         found = _of_class(measured, total) if measured and measured.get("cases") else {}
-        inner = [pair[1] for pair in fingerprint["inside_class"] if pair[0] == name]
+        inner = [pair[1] for pair in fingerprint["inside_class"] if pair[0] == measured_as[name]]
         if inner:
-            found["inside"] = inner[0]
+            found["inside"] = named[inner[0]]
         wanted = dict((spec_plausibility or {}).get(name, {}))
         found = {key: value for key, value in {**found, **wanted}.items() if value is not None}
         classes[name] = {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}

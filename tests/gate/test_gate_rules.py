@@ -150,6 +150,15 @@ def test_a_class_within_another_is_expected_there_and_one_that_is_not_always_the
     assert classes["disc_rim"]["present"] == "always"
 
 
+def test_rules_are_kept_where_the_task_writes_the_classes_in_other_letters() -> None:
+    masks = [mask((1, 20, 80, 20, 80), (2, 40, 60, 40, 60 - k % 3)) for k in range(16)]
+    found = fingerprint_of(masks, EYE)
+    same = default_rules(found, list(EYE.values()))["classes"]
+    other = default_rules(found, ["Background", "Disc_Rim", "Cup"])["classes"]
+    assert other["Disc_Rim"] == same["disc_rim"]
+    assert other["Cup"] == same["cup"] | {"inside": "Disc_Rim"}
+
+
 def test_the_task_spec_wins_over_the_fingerprint_and_null_drops_a_rule() -> None:
     found = fingerprint_of([TWO] * 12, LUNGS)
     rules = default_rules(found, list(LUNGS.values()), {"lung": {"objects": [1, 2], "border": None}})["classes"]["lung"]
