@@ -131,6 +131,11 @@ def make_plan(fingerprint: Mapping[str, Any], spec: TaskSpec, options: PlanOptio
         raise InvalidDatalist(
             f"{fingerprint['name']}: has no training cases to plan from. Index it with another --split."
         )
+    if not any(measures["cases"] for measures in fingerprint["classes"].values()):
+        raise InvalidDatalist(
+            f"{fingerprint['name']}: not one pixel of the training and validation masks is of a class "
+            f"({', '.join(found[1:])}), so there is nothing to learn. Check the masks' coding: planar index --help."
+        )
     described = dict(fingerprint)
     if fingerprint["modality"] in ("", "unknown"):
         described["modality"] = spec.modality

@@ -236,6 +236,14 @@ def test_a_set_without_training_cases_is_refused(fingerprint: Maker) -> None:
         plan(fingerprint(cases=(0, 0, 44)), "lung")
 
 
+@pytest.mark.parametrize("modality", ["CR", "CT"])
+def test_a_set_without_foreground_is_refused_in_one_line(fingerprint: Maker, modality: str) -> None:
+    document = fingerprint(modality=modality, intensity=(-400, 500), classes={"lung": {"cases": 0}})
+    document["intensity"]["inside"] = None
+    with pytest.raises(InvalidDatalist, match=r"a set: not one pixel .* is of a class \(lung\)"):
+        plan(document, "lung")
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30min", 1800), ("1.5h", 5400), ("2 d", 172800)])
 def test_durations_are_read(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
