@@ -1,13 +1,14 @@
-"""Files appear whole under their final name, or not at all."""
+"""Files and folders appear whole under their final name, or not at all."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["write_text_aside", "written_aside"]
+__all__ = ["replace_folder", "write_text_aside", "written_aside"]
 
 
 @contextmanager
@@ -30,3 +31,26 @@ def write_text_aside(path: str | os.PathLike[str], text: str) -> None:
     """Write a UTF-8 text file whole or not at all."""
     with written_aside(path) as aside:
         aside.write_text(text, encoding="utf-8")
+
+
+def replace_folder(new: Path, final: Path) -> None:
+    """Give a folder its final name, in place of one that has it, which is removed.
+
+    There is no way to exchange two folders at once everywhere: for an instant between two renames neither has the name.
+    Whatever fails or interrupts there, the former one is given its name back.
+
+    Args:
+        new: A whole folder beside `final`.
+        final: Its name to be.
+    """
+    former = final.with_name(f".part-{os.getpid()}-former-{final.name}")
+    try:
+        if final.exists():
+            final.rename(former)
+        new.rename(final)
+    finally:
+        if former.exists():
+            if final.exists():
+                shutil.rmtree(former, ignore_errors=True)
+            else:
+                former.rename(final)

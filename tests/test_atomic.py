@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.atomic import write_text_aside, written_aside
+from pipeline.atomic import replace_folder, write_text_aside, written_aside
 
 
 def names(folder: Path) -> list[str]:
@@ -56,3 +56,36 @@ def test_a_folder_of_the_final_name_is_named_in_the_error(tmp_path: Path) -> Non
         write_text_aside(tmp_path / "out", "x")
     assert caught.value.filename2 == str(tmp_path / "out")
     assert names(tmp_path) == ["out"]
+
+
+def folder_with(path: Path, content: str) -> Path:
+    path.mkdir()
+    (path / "a.txt").write_text(content)
+    return path
+
+
+def test_a_folder_takes_the_place_of_another(tmp_path: Path) -> None:
+    final = tmp_path / "bundle"
+    for content in ("first", "second"):
+        replace_folder(folder_with(tmp_path / "new", content), final)
+        assert (final / "a.txt").read_text() == content
+        assert names(tmp_path) == ["bundle"]
+
+
+@pytest.mark.parametrize("stop", [OSError("full"), KeyboardInterrupt()])
+def test_a_replacement_that_fails_half_way_leaves_the_former_folder(
+    tmp_path: Path, stop: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    final, new = folder_with(tmp_path / "bundle", "former"), folder_with(tmp_path / "new", "new")
+    rename = Path.rename
+
+    def failing(path: Path, target: Path) -> Path:
+        if path == new:
+            raise stop
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(type(stop)):
+        replace_folder(new, final)
+    assert (final / "a.txt").read_text() == "former"
+    assert names(tmp_path) == ["bundle", "new"]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from pipeline.atomic import replace_folder
 from pipeline.bundle import Bundle
 from pipeline.datalist import read_datalist
 from pipeline.errors import InvalidOption, OutputExists
@@ -132,7 +133,7 @@ def find_best(
             notes=(*choice.notes, *([] if refinement else [_no_refinement(record)])),
         )
         write_record(bundle, _record(record, found, dice), model_card(record, found, dice), dice)
-        _publish(aside, target)
+        replace_folder(aside, target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return found
@@ -252,12 +253,3 @@ def _record(record: FoldsRecord, found: Best, dice: dict[str, float]) -> dict[st
         else {"after": dice},
         "rules": {"changes": RULE, "networks": ENSEMBLE_RULE},
     }
-
-
-def _publish(aside: Path, target: Path) -> None:
-    """Give the bundle its name, in place of one that is there."""
-    old = target.parent / f".part-{os.getpid()}-old-{target.name}"
-    if target.exists():
-        target.rename(old)
-    aside.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
