@@ -14,6 +14,9 @@ from pipeline.errors import InvalidBundle, OutputExists
 
 __all__ = ["apply_settings", "copy_bundle"]
 
+# They tell of the past, or are no config of a workflow.
+RECORDS = ("metadata", "tracking", "plan", "fingerprint")
+
 
 def copy_bundle(
     bundle: Bundle,
@@ -72,7 +75,7 @@ def apply_settings(bundle: Bundle, settings: Mapping[str, Any]) -> None:
     Raises: InvalidBundle: if a config cannot be edited.
     """
     for config in sorted((bundle.root / "configs").iterdir()):
-        if config.suffix in SUFFIXES and config.stem not in ("metadata", "tracking"):
+        if config.suffix in SUFFIXES and config.stem not in RECORDS:
             edit_config(config, settings)
 
 

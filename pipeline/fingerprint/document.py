@@ -15,6 +15,8 @@ __all__ = ["FORMAT", "Fingerprint", "significant"]
 
 FORMAT = "planar-fingerprint/1"
 DIGITS = 6
+# The keys of a near-duplicate by which its pictures are named.
+NAMES = ("a", "b")
 # So wide that the quantiles of one figure stand side by side.
 LINE = 200
 
@@ -40,8 +42,13 @@ class Fingerprint:
 
     @property
     def sha256(self) -> str:
-        """Digest of the document, by which a planned bundle names it."""
-        return hashlib.sha256(self.to_json().encode("utf-8")).hexdigest()
+        """Digest of the document without names of pictures, by which a planned bundle names it."""
+        return hashlib.sha256(self.without_names().to_json().encode("utf-8")).hexdigest()
+
+    def without_names(self) -> Fingerprint:
+        """The same without the names of pictures that nearly repeat one another: a bundle is given to others."""
+        pairs = [{key: pair[key] for key in pair if key not in NAMES} for pair in self.document["near_duplicates"]]
+        return Fingerprint({**self.document, "near_duplicates": pairs})
 
     def to_json(self) -> str:
         """The document as text; equal fingerprints give equal bytes."""

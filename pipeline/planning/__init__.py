@@ -1,7 +1,7 @@
 """From the fingerprint of a data set and a task spec to a bundle, each choice with its reason."""
 
 from pipeline.planning.machine import Machine, found_machine, parse_duration
-from pipeline.planning.plan import Plan, PlanOptions, fingerprint_digest, make_plan
+from pipeline.planning.plan import Plan, PlanOptions, make_plan
 from pipeline.planning.spec import TaskSpec, read_task_spec
 from pipeline.planning.write import bundle_files, write_bundle
 
@@ -11,7 +11,6 @@ __all__ = [
     "PlanOptions",
     "TaskSpec",
     "bundle_files",
-    "fingerprint_digest",
     "found_machine",
     "make_plan",
     "parse_duration",

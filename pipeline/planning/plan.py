@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.errors import InvalidDatalist
+from pipeline.fingerprint import Fingerprint
 from pipeline.planning.augmentation import Augmentation, choose_augmentation
 from pipeline.planning.choice import Choice, Step
 from pipeline.planning.intensity import Normalisation, choose_normalisation
@@ -18,7 +16,7 @@ from pipeline.planning.scale import LARGEST, SMALLEST, Scale, choose_scale
 from pipeline.planning.schedule import Schedule, choose_schedule
 from pipeline.planning.spec import TaskSpec
 
-__all__ = ["Plan", "PlanOptions", "fingerprint_digest", "make_plan"]
+__all__ = ["Plan", "PlanOptions", "make_plan"]
 
 # Fewer epochs than this and a smaller picture is the better use of the time.
 ENOUGH_EPOCHS = 30
@@ -48,7 +46,8 @@ class Plan:
 
     spec: TaskSpec
     options: PlanOptions
-    fingerprint: Mapping[str, Any]
+    fingerprint: Fingerprint
+    modality: str
     scale: Scale
     normalisation: Normalisation
     network: NetworkChoice
@@ -109,11 +108,11 @@ class Plan:
 MASKED: dict[str, Any] = {"mode": "nearest"}
 
 
-def make_plan(fingerprint: Mapping[str, Any], spec: TaskSpec, options: PlanOptions) -> Plan:
+def make_plan(fingerprint: Fingerprint, spec: TaskSpec, options: PlanOptions) -> Plan:
     """Plan a bundle; the same arguments give the same plan.
 
     Args:
-        fingerprint: The document of `pipeline.fingerprint`.
+        fingerprint: Of the data.
         spec: The task.
         options: Budget, machine, limits, seed.
 
@@ -128,17 +127,14 @@ def make_plan(fingerprint: Mapping[str, Any], spec: TaskSpec, options: PlanOptio
             "the masks again with --task, or give the task of these data."
         )
     if not fingerprint["cases"]["training"]:
-        raise InvalidDatalist(
-            f"{fingerprint['name']}: has no training cases to plan from. Index it with another --split."
-        )
+        raise InvalidDatalist(f"{fingerprint.name}: has no training cases to plan from. Index it with another --split.")
     if not any(measures["cases"] for measures in fingerprint["classes"].values()):
         raise InvalidDatalist(
-            f"{fingerprint['name']}: not one pixel of the training and validation masks is of a class "
+            f"{fingerprint.name}: not one pixel of the training and validation masks is of a class "
             f"({', '.join(found[1:])}), so there is nothing to learn. Check the masks' coding: planar index --help."
         )
-    described = dict(fingerprint)
-    if fingerprint["modality"] in ("", "unknown"):
-        described["modality"] = spec.modality
+    modality = spec.modality if fingerprint["modality"] in ("", "unknown") else fingerprint["modality"]
+    described = {**fingerprint.document, "modality": modality}
     normalisation = choose_normalisation(described)
     largest = LARGEST
     while True:
@@ -155,7 +151,8 @@ def make_plan(fingerprint: Mapping[str, Any], spec: TaskSpec, options: PlanOptio
     return Plan(
         spec=spec,
         options=options,
-        fingerprint=described,
+        fingerprint=fingerprint,
+        modality=modality,
         scale=scale,
         normalisation=normalisation,
         network=network,
@@ -163,12 +160,6 @@ def make_plan(fingerprint: Mapping[str, Any], spec: TaskSpec, options: PlanOptio
         schedule=schedule,
         augmentation=choose_augmentation(described, spec.labels, scale, spec.orientation, spec.sides),
     )
-
-
-def fingerprint_digest(fingerprint: Mapping[str, Any]) -> str:
-    """SHA-256 over the document, keys sorted."""
-    text = json.dumps(fingerprint, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _listed(value: Any) -> str:

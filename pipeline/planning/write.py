@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from functools import cache
@@ -12,9 +13,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline import __version__
+from pipeline.atomic import replace_folder
 from pipeline.errors import OutputExists
 from pipeline.planning.choice import Step, flow
-from pipeline.planning.plan import Plan, fingerprint_digest
+from pipeline.planning.plan import Plan
 
 __all__ = ["bundle_files", "write_bundle"]
 
@@ -33,43 +35,72 @@ TESTED = {
 }
 LINE = 120
 METADATA = "configs/metadata.json"
+QUALITY = "configs/quality.yaml"
 # What a training, an evaluation or a person has written into the metadata.
 HISTORY = ("version", "changelog", "description", "data_source", "eval_metrics", "references", "name", "authors")
 
 
-def write_bundle(plan: Plan, out: Path, rules: Mapping[str, Any], *, overwrite: bool = False) -> None:
-    """Write a bundle; it appears under its name when it is whole.
+def write_bundle(plan: Plan, out: Path, rules: Mapping[str, Any], *, overwrite: bool = False) -> list[str]:
+    """Write a bundle; it appears under its name when it is whole, and takes the place of a former one at once.
 
     Args:
         plan: What was chosen.
-        out: Its folder. Weights and documents that lie in it stay with `overwrite`.
+        out: Its folder. With `overwrite` all that lies in it stays but for the configs.
         rules: Of plausibility, for `configs/quality.yaml`; see `pipeline.gate.default_rules`.
         overwrite: Whether a bundle that is there may be planned again.
-
-    Raises: OutputExists: if `out` is there and not empty.
+    Returns: What the user should know.
+    Raises: OutputExists: if `out` is there and not empty, or is no bundle.
     """
     out = out.resolve()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())) and not overwrite:
+    again = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    if again and not overwrite:
         raise OutputExists(f"{out} exists. Give another folder with -o, or --overwrite to plan it again.")
+    if again and not (out / "configs").is_dir():
+        what = "a folder without configs, so no bundle" if out.is_dir() else "a file"
+        raise OutputExists(f"{out} is {what}; --overwrite plans a bundle again. Give another folder with -o.")
     files = bundle_files(plan, out.name, rules)
     files[METADATA] = _keeping_history(files[METADATA], out / METADATA)
-    aside = out.parent / f".part-{out.name}"
+    aside = out.parent / f".part-{os.getpid()}-{out.name}"
     shutil.rmtree(aside, ignore_errors=True)
+    notes: list[str] = []
     try:
+        if again:
+            shutil.copytree(out, aside, symlinks=True, copy_function=_linked)
+            notes += _keep_rules(aside / QUALITY, files[QUALITY])
+            # Documents of a trained bundle are its model card: they are not planned again.
+            files = {name: text for name, text in files.items() if name.startswith("configs/") or _lacks(aside, name)}
         for name, text in files.items():
             (aside / name).parent.mkdir(parents=True, exist_ok=True)
+            (aside / name).unlink(missing_ok=True)  # it may be the former bundle's very file
             (aside / name).write_text(text, encoding="utf-8", newline="\n")
         (aside / "models").mkdir(exist_ok=True)
-        if not out.exists() or not any(out.iterdir()):
-            aside.replace(out)
-            return
-        # Documents of a trained bundle are its model card: they are not planned again.
-        for name in files:
-            if name.startswith("configs/") or not (out / name).exists():
-                (out / name).parent.mkdir(parents=True, exist_ok=True)
-                (aside / name).replace(out / name)
+        replace_folder(aside, out)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+    return notes
+
+
+def _linked(source: str, target: str) -> None:
+    """The same file under another name, which costs nothing; a copy where the disk has no such thing."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _lacks(folder: Path, name: str) -> bool:
+    return not (folder / name).exists()
+
+
+def _keep_rules(quality: Path, planned: str) -> list[str]:
+    """Keep rules of plausibility that are not the planned ones, for a person may have written them, and say so."""
+    if not quality.is_file() or quality.read_text(encoding="utf-8", errors="replace") == planned:
+        return []
+    quality.replace(quality.with_name(f"{quality.name}.old"))
+    return [
+        f"{QUALITY} was edited, or the data have changed: it is planned again, and the former one kept as "
+        f"{QUALITY}.old. Copy from there what should stay."
+    ]
 
 
 def _keeping_history(planned: str, existing: Path) -> str:
@@ -106,8 +137,10 @@ def bundle_files(plan: Plan, name: str, rules: Mapping[str, Any]) -> dict[str, s
     ):
         files[static] = environment.get_template(f"{Path(static).name}.j2").render(**content)
     files[METADATA] = _json(_metadata(plan))
+    # With it the bundle can be planned again without the pictures, and a report can tell of the data.
+    files["configs/fingerprint.json"] = plan.fingerprint.without_names().to_json()
     files["configs/plan.json"] = _json(_record(plan))
-    files["configs/quality.yaml"] = environment.get_template("quality.yaml.j2").render(rules=rules)
+    files[QUALITY] = environment.get_template("quality.yaml.j2").render(rules=rules)
     return files
 
 
@@ -174,7 +207,7 @@ def _metadata(plan: Plan) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "version": "0.1.0",
-        "changelog": {"0.1.0": f"Planned on {fingerprint['name']}"},
+        "changelog": {"0.1.0": f"Planned on {fingerprint.name}"},
         "monai_version": TESTED["monai"],
         "pytorch_version": TESTED["torch"],
         "numpy_version": TESTED["numpy"],
@@ -184,10 +217,10 @@ def _metadata(plan: Plan) -> dict[str, Any]:
         },
         "name": plan.spec.name.replace("_", " "),
         "task": plan.spec.description,
-        "description": f"A 2D U-Net for: {plan.spec.description}. Planned on {fingerprint['name']}.",
+        "description": f"A 2D U-Net for: {plan.spec.description}. Planned on {fingerprint.name}.",
         "authors": "The Planar authors",
         "copyright": "Copyright (c) The Planar authors",
-        "data_source": fingerprint["name"],
+        "data_source": fingerprint.name,
         "data_type": "DICOM, NIfTI, MHA, NRRD, PNG, JPEG, TIFF or BMP",
         "image_classes": "one channel" if channels == 1 else "three channels, red, green, blue",
         "label_classes": f"single channel, {named}",
@@ -196,7 +229,7 @@ def _metadata(plan: Plan) -> dict[str, Any]:
         "intended_use": "Research. Not a medical device; not for diagnosis.",
         "planar": {
             "task": plan.spec.name,
-            "fingerprint_sha256": fingerprint_digest(fingerprint),
+            "fingerprint_sha256": fingerprint.sha256,
             **({} if plan.spec.sides is None else {"sides": plan.spec.sides}),
         },
         "network_data_format": {
@@ -204,7 +237,7 @@ def _metadata(plan: Plan) -> dict[str, Any]:
                 "image": {
                     "type": "image",
                     "format": "magnitude" if channels == 1 else "rgb",
-                    "modality": fingerprint["modality"],
+                    "modality": plan.modality,
                     "num_channels": channels,
                     "spatial_shape": size,
                     "dtype": "float32",
@@ -236,7 +269,7 @@ def _record(plan: Plan) -> dict[str, Any]:
         "format": "planar-plan/1",
         "planar": __version__,
         "task": plan.spec.name,
-        "fingerprint_sha256": fingerprint_digest(plan.fingerprint),
+        "fingerprint_sha256": plan.fingerprint.sha256,
         "options": {
             "budget_s": options.budget_s,
             "device": options.machine.device,

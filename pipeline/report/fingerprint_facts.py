@@ -53,5 +53,6 @@ def near_duplicate_rows(document: Mapping[str, Any], split: str) -> list[list[st
     for pair in near_duplicates_of(document, split)[:PAIRS]:
         here, there = ("a", "b") if pair["parts"][0] == split else ("b", "a")
         other = pair["parts"][1] if here == "a" else pair["parts"][0]
-        rows.append([str(pair[here]), str(pair[there]), str(other), number(pair.get("similarity"))])
+        named = [str(pair.get(which, "not named")) for which in (here, there)]  # a bundle's own names no pictures
+        rows.append([*named, str(other), number(pair.get("similarity"))])
     return rows

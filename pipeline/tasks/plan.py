@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pipeline.bundle import Bundle
 from pipeline.datalist import Finding
 from pipeline.errors import InvalidDatalist, InvalidOption, MissingFile
+from pipeline.fingerprint import FORMAT, Fingerprint
 from pipeline.gate import default_rules
 from pipeline.planning import Plan, PlanOptions, make_plan, read_task_spec, write_bundle
 
 __all__ = ["PlanResult", "plan_bundle"]
 
-FORMAT = "planar-fingerprint/1"
+FAMILY = FORMAT.rpartition("/")[0]
 # Files that a note names; the command lists them all.
 NAMED = 5
 
@@ -64,28 +64,31 @@ def plan_bundle(
     spec = read_task_spec(task)
     fingerprint, failed = _fingerprint(data, workers, on_progress)
     plan = make_plan(fingerprint, spec, options)
-    write_bundle(plan, out, default_rules(fingerprint, spec.labels, spec.plausibility), overwrite=overwrite)
-    return PlanResult(Bundle(out.resolve(), out.resolve().name), plan, (*_notes(plan, out), *_left_out(failed)), failed)
+    said = write_bundle(plan, out, default_rules(fingerprint, spec.labels, spec.plausibility), overwrite=overwrite)
+    return PlanResult(
+        Bundle(out.resolve(), out.resolve().name), plan, (*_notes(plan, out), *said, *_left_out(failed)), failed
+    )
 
 
 def _fingerprint(
     data: Path, workers: int | None, on_progress: Callable[[str, int, int], None]
-) -> tuple[Mapping[str, Any], tuple[Finding, ...]]:
-    """The document, and the files that could not be read for it."""
+) -> tuple[Fingerprint, tuple[Finding, ...]]:
+    """The fingerprint, and the files that could not be read for it."""
     try:
-        document = json.loads(data.read_text(encoding="utf-8"))
+        text = data.read_text(encoding="utf-8")
+        document = json.loads(text)
     except FileNotFoundError:
         raise MissingFile(f"{data} is not there; expected a datalist.json or a fingerprint.json.") from None
     except IsADirectoryError:
         raise InvalidOption(f"{data} is a folder; expected a datalist.json or a fingerprint.json.") from None
     except ValueError as error:
         raise InvalidDatalist(f"{data} is not valid JSON ({error}). Make it again with planar index.") from None
-    if isinstance(document, dict) and document.get("format") == FORMAT:
-        return document, ()
+    if isinstance(document, dict) and str(document.get("format")).startswith(FAMILY):
+        return Fingerprint.from_json(text, str(data)), ()
     from pipeline.tasks.inspect import inspect_set
 
     inspection = inspect_set(data, workers=workers, on_progress=on_progress)
-    return inspection.fingerprint.document, tuple(inspection.failed)
+    return inspection.fingerprint, tuple(inspection.failed)
 
 
 def _left_out(failed: Sequence[Finding]) -> list[str]:

@@ -154,9 +154,7 @@ def _fingerprint(
     if given is not None:
         return _read_fingerprint(given)
     beside = [datalist.with_name("fingerprint.json")] if datalist is not None else []
-    own = (
-        [bundle.root / folder / "fingerprint.json" for folder in ("configs", "docs", ".")] if bundle is not None else []
-    )
+    own = [bundle.root / "configs" / "fingerprint.json"] if bundle is not None else []
     for path in (*beside, *own):
         if path.is_file():
             found = _read_fingerprint(path)

@@ -1,4 +1,4 @@
-"""The bundles in the repository are what `planar plan` writes from the fingerprints and specs beside them."""
+"""The bundles in the repository are what `planar plan` writes from the fingerprints in them and the task specs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.fingerprint import Fingerprint
 from pipeline.gate import default_rules
 from pipeline.planning import Machine, PlanOptions, bundle_files, make_plan, read_task_spec
 from pipeline.planning.write import HISTORY
@@ -22,7 +23,7 @@ def test_a_committed_bundle_is_what_plan_writes(bundle: Path) -> None:
     options = dict(record["options"])
     machine = Machine(options.pop("device"), options.pop("cores"), options.pop("memory_gb"))
     spec = read_task_spec(TASKS / f"{record['task']}.yaml")
-    fingerprint = json.loads((TASKS / f"{record['task']}.fingerprint.json").read_text())
+    fingerprint = Fingerprint.from_json((bundle / "configs" / "fingerprint.json").read_text(encoding="utf-8"))
     plan = make_plan(fingerprint, spec, PlanOptions(machine=machine, **options))
     rules = default_rules(fingerprint, spec.labels, spec.plausibility)
     written = bundle_files(plan, bundle.name, rules)

@@ -83,6 +83,7 @@ def test_a_planned_bundle_trains_evaluates_and_infers(phantom_datalist: Path, tm
         (".", "is a folder"),
         ("broken.json", "is not valid JSON"),
         ("list.json", "is no datalist"),
+        ("later.json", "later.json has the format 'planar-fingerprint/9'; expected 'planar-fingerprint/1'"),
     ],
 )
 def test_what_is_no_data_is_refused_in_one_line(
@@ -91,6 +92,7 @@ def test_what_is_no_data_is_refused_in_one_line(
     monkeypatch.chdir(tmp_path)
     Path("broken.json").write_text("{")
     Path("list.json").write_text("{}")
+    Path("later.json").write_text('{"format": "planar-fingerprint/9"}')
     with pytest.raises(SystemExit) as stopped:
         main(["plan", data, "--task", str(TASK), "-o", "out_segmentation", *MACHINE])
     error = capsys.readouterr().err

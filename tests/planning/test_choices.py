@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import InvalidDatalist, InvalidOption
+from pipeline.fingerprint import Fingerprint
 from pipeline.labels import LabelCoding
 from pipeline.planning import Machine, Plan, PlanOptions, TaskSpec, make_plan, parse_duration, read_task_spec
 from pipeline.transforms.spacing import size_at_spacing
@@ -21,7 +22,7 @@ def task(*labels: str, orientation: str | None = None) -> TaskSpec:
 
 
 def plan(document: dict[str, Any], *labels: str, **options: Any) -> Plan:
-    return make_plan(document, task(*labels), PlanOptions(**options))
+    return make_plan(Fingerprint(document), task(*labels), PlanOptions(**options))
 
 
 def targets(chosen: Plan) -> list[str]:
@@ -135,10 +136,10 @@ def test_the_spec_has_the_last_word_on_sides(fingerprint: Maker) -> None:
     names = ("mole", "sinistral")
     for sides, mirrored in ((None, True), (True, False), (False, True)):
         spec = TaskSpec("a_task", ("background", *names), LabelCoding.parse("index"), sides=sides)
-        chosen = make_plan(fingerprint(labels=("background", *names)), spec, PlanOptions())
+        chosen = make_plan(Fingerprint(fingerprint(labels=("background", *names))), spec, PlanOptions())
         assert ("RandFlipd" in targets(chosen)) is mirrored
     sided = TaskSpec("a_task", ("background", "left"), LabelCoding.parse("index"), sides=False)
-    assert "RandFlipd" in targets(make_plan(fingerprint(labels=sided.labels), sided, PlanOptions()))
+    assert "RandFlipd" in targets(make_plan(Fingerprint(fingerprint(labels=sided.labels)), sided, PlanOptions()))
 
 
 def test_sides_of_a_spec_are_true_or_false(tmp_path: Path) -> None:
@@ -155,7 +156,7 @@ def test_sides_of_a_spec_are_true_or_false(tmp_path: Path) -> None:
 def test_pictures_without_a_top_are_turned_every_way(fingerprint: Maker) -> None:
     assert "RandRotate90d" in targets(plan(fingerprint(modality="SM"), "lung"))
     assert "RandRotate90d" not in targets(plan(fingerprint(modality="CT"), "lung"))
-    said = make_plan(fingerprint(modality="SM"), task("lung", orientation="upright"), PlanOptions())
+    said = make_plan(Fingerprint(fingerprint(modality="SM")), task("lung", orientation="upright"), PlanOptions())
     assert "RandRotate90d" not in targets(said)
 
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from pipeline.errors import OutputExists
+from pipeline.fingerprint import Fingerprint
 from pipeline.labels import LabelCoding
 from pipeline.planning import PlanOptions, TaskSpec, bundle_files, make_plan, write_bundle
 from pipeline.planning.choice import flow
@@ -20,12 +21,13 @@ from pipeline.planning.write import TESTED
 
 Maker = Callable[..., dict[str, Any]]
 RULES = {"classes": {"lung": {"objects": [2, 2], "border": 0.1}}}
+TASK = TaskSpec("a_task", ("background", "lung"), LabelCoding.parse("index"))
 ROOT = Path(__file__).parent.parent.parent
 
 
 def files(document: dict[str, Any], *labels: str) -> dict[str, str]:
     spec = TaskSpec("a_task", ("background", *labels), LabelCoding.parse("index"), description="A task")
-    return bundle_files(make_plan(document, spec, PlanOptions()), "a_task_segmentation", RULES)
+    return bundle_files(make_plan(Fingerprint(document), spec, PlanOptions()), "a_task_segmentation", RULES)
 
 
 @pytest.fixture
@@ -47,6 +49,18 @@ def kinds(fingerprint: Maker, class_of: Callable[..., dict[str, Any]]) -> dict[s
 
 def test_the_same_plan_gives_the_same_bytes(fingerprint: Maker) -> None:
     assert files(fingerprint(), "lung") == files(fingerprint(), "lung")
+
+
+def test_a_bundle_holds_the_fingerprint_that_it_was_planned_from_without_names_of_pictures(fingerprint: Maker) -> None:
+    document = fingerprint(modality="unknown")
+    pair = {"a": "smith.png", "b": "jones.png", "parts": ["training", "test"], "similarity": 0.99, "kind": "copy"}
+    document["near_duplicates"] = [pair]
+    written = files(document, "lung")
+    assert not any("smith" in text or "jones" in text for text in written.values())
+    own = Fingerprint.from_json(written["configs/fingerprint.json"])
+    assert own["near_duplicates"] == [{key: pair[key] for key in ("parts", "similarity", "kind")}]
+    assert files(dict(own.document), "lung") == written
+    assert json.loads(written["configs/plan.json"])["fingerprint_sha256"] == own.sha256 == Fingerprint(document).sha256
 
 
 def test_every_config_is_yaml_and_lines_are_short(kinds: dict[str, dict[str, str]]) -> None:
@@ -92,8 +106,7 @@ def test_the_versions_are_those_of_the_constraints() -> None:
 def test_a_bundle_is_not_planned_over_another_unasked_and_keeps_weights_when_asked(
     fingerprint: Maker, tmp_path: Path
 ) -> None:
-    spec = TaskSpec("a_task", ("background", "lung"), LabelCoding.parse("index"))
-    plan = make_plan(fingerprint(), spec, PlanOptions())
+    plan = make_plan(Fingerprint(fingerprint()), TASK, PlanOptions())
     out = tmp_path / "a_segmentation"
     write_bundle(plan, out, RULES)
     (out / "models" / "model.pt").write_bytes(b"weights")
@@ -107,6 +120,56 @@ def test_a_bundle_is_not_planned_over_another_unasked_and_keeps_weights_when_ask
     assert (out / "configs" / "train.yaml").read_text() == files_of(plan, out)["configs/train.yaml"]
     assert yaml.safe_load((out / "configs" / "quality.yaml").read_text()) == {"classes": {}}
     assert not list(tmp_path.glob(".part-*"))
+
+
+def test_a_planning_that_is_interrupted_leaves_the_former_bundle_as_it_was(
+    fingerprint: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make_plan(Fingerprint(fingerprint()), TASK, PlanOptions())
+    out = tmp_path / "a_segmentation"
+    write_bundle(plan, out, RULES)
+    for config in (out / "configs").iterdir():
+        config.write_text("edited")
+    (out / "models" / "model.pt").write_bytes(b"weights")
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    write = Path.write_text
+
+    def interrupted(path: Path, *arguments: Any, **options: Any) -> int:
+        if path.name == "evaluate.yaml":
+            raise KeyboardInterrupt
+        return write(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "write_text", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_bundle(plan, out, RULES, overwrite=True)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["a_segmentation"]
+
+
+def test_edited_rules_of_plausibility_are_kept_beside_the_planned_ones_and_told(
+    fingerprint: Maker, tmp_path: Path
+) -> None:
+    plan = make_plan(Fingerprint(fingerprint()), TASK, PlanOptions())
+    out = tmp_path / "a_segmentation"
+    assert write_bundle(plan, out, RULES) == []
+    assert write_bundle(plan, out, RULES, overwrite=True) == []
+    quality = out / "configs" / "quality.yaml"
+    quality.write_text("classes: {lung: {objects: 1}}  # mine\n")
+    (note,) = write_bundle(plan, out, RULES, overwrite=True)
+    assert "quality.yaml.old" in note
+    assert quality.with_name("quality.yaml.old").read_text() == "classes: {lung: {objects: 1}}  # mine\n"
+    assert yaml.safe_load(quality.read_text()) == RULES
+
+
+def test_only_a_bundle_is_planned_again(fingerprint: Maker, tmp_path: Path) -> None:
+    plan = make_plan(Fingerprint(fingerprint()), TASK, PlanOptions())
+    file, folder = tmp_path / "file", tmp_path / "folder"
+    file.write_text("mine")
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("mine")
+    for out, what in ((file, "is a file"), (folder, "is a folder without configs")):
+        with pytest.raises(OutputExists, match=what):
+            write_bundle(plan, out, RULES, overwrite=True)
 
 
 def files_of(plan: Any, out: Path) -> dict[str, str]:

@@ -118,6 +118,14 @@ def test_a_fingerprint_is_found_beside_the_datalist_if_it_is_of_the_set(tmp_path
     assert "Fingerprint of the training set" in given.page.read_text(encoding="utf-8")
 
 
+def test_the_bundles_own_fingerprint_is_shown_where_there_is_none_of_the_set(
+    tmp_path: Path, datalist: Path, bundle: Bundle
+) -> None:
+    fingerprint(bundle.root / "configs" / "fingerprint.json", "what it was planned on")
+    result = write_report(evaluated(tmp_path / "ev", datalist), bundle=str(bundle.root))
+    assert "Fingerprint of what it was planned on" in result.page.read_text(encoding="utf-8")
+
+
 def test_a_fingerprint_that_is_none_is_told(tmp_path: Path, datalist: Path) -> None:
     folder = evaluated(tmp_path / "ev", datalist)
     with pytest.raises(MissingFile, match=r"none\.json is not there"):
