@@ -12,13 +12,15 @@ from pipeline.planning.choice import Choice
 from pipeline.planning.machine import Machine
 from pipeline.planning.scale import Scale
 
-__all__ = ["NetworkChoice", "choose_class_weights", "choose_network", "unet_parameters"]
+__all__ = ["NetworkChoice", "choose_class_weights", "choose_network", "rare_class", "unet_parameters"]
 
 BOTTLENECK = 8  # pixels along the shorter side at the lowest level: less is all border
 LEVELS = (3, 6)
 RES_UNITS = 2
 # A class this much rarer than the commonest one is drowned in the cross-entropy.
 RARE = 0.1
+# So is a class with fewer of all pixels than this, be it the only one.
+RARE_ALONE = 0.005
 HEAVIEST = 4.0
 
 
@@ -95,24 +97,32 @@ def unet_parameters(in_channels: int, classes: int, channels: tuple[int, ...]) -
     return sum(parameter.numel() for parameter in network.parameters())
 
 
+def rare_class(fingerprint: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The rarest class and what is said of it, if it is so rare that training would pass it over."""
+    shares = {name: c["pixel_share"] for name, c in fingerprint["classes"].items() if c["cases"]}
+    rarest = min(shares, key=lambda name: shares[name])
+    if shares[rarest] >= max(RARE_ALONE, RARE * max(shares.values())):
+        return None
+    return rarest, f"'{rarest}' has {100 * shares[rarest]:.2g}% of the pixels"
+
+
 def choose_class_weights(fingerprint: Mapping[str, Any]) -> Choice:
-    """Weights of the classes in the loss: None, or one each where a class is much rarer than another.
+    """Weights of the classes in the loss: None, or one each where a class is rare.
 
     The weight falls with the square root of the class's share of the pixels; the mean over the classes is one.
     """
     shares = {name: c["pixel_share"] for name, c in fingerprint["classes"].items() if c["cases"]}
-    if len(shares) < 2 or min(shares.values()) >= RARE * max(shares.values()):
-        least = min(shares.values(), default=0.0)
+    rare = rare_class(fingerprint)
+    if rare is None:
+        least = min(shares.values())
         return Choice(
             None, f"no weights: the rarest class has {100 * least:.2g}% of the pixels, and Dice is blind to size"
         )
-    rarest = min(shares, key=lambda name: shares[name])
     every = {"background": 1.0 - sum(shares.values()), **shares}
     names = list(fingerprint["labels"].values())
     raw = [max(every.get(name, 0.0), 1e-6) ** -0.5 for name in names]
     raw = [min(value, HEAVIEST * min(raw)) for value in raw]
     mean = sum(raw) / len(raw)
     weights = [float(format(value / mean, ".2f")) for value in raw]
-    share = f"'{rarest}' has {100 * shares[rarest]:.2g}% of the pixels"
-    why = f"{share}: class weights by the inverse root of the share, at most 1:4"
+    why = f"{rare[1]}: class weights by the inverse root of the share, at most 1:4"
     return Choice(weights, why)

@@ -16,6 +16,7 @@ from pipeline import __version__
 from pipeline.atomic import replace_folder
 from pipeline.errors import OutputExists
 from pipeline.planning.choice import Step, flow
+from pipeline.planning.network import rare_class
 from pipeline.planning.plan import Plan
 
 __all__ = ["bundle_files", "write_bundle"]
@@ -154,6 +155,7 @@ def _content(plan: Plan, name: str) -> dict[str, Any]:
         "channels": plan.normalisation.channels,
         "labels": flow(dict(enumerate(plan.spec.labels))),
         "patches": plan.scale.mode == "patch",
+        "rare": rare_class(plan.fingerprint.document) if len(plan.spec.labels) > 2 else None,
         "square": plan.scale.size[0] == plan.scale.size[1],
         "one_size": plan.scale.mode == "longest" and plan.scale.size[0] == plan.scale.size[1],
         "tolerance": max(1.0, round(0.01 * plan.fingerprint["size"]["longest"]["median"]) / 2),

@@ -188,6 +188,17 @@ def test_a_rare_class_weighs_more_and_the_weights_have_mean_one(
     assert plan(fingerprint(), "lung").class_weights.value is None
 
 
+@pytest.mark.parametrize(("share", "weighed"), [(0.24, False), (0.02, False), (0.0008, True)])
+def test_a_class_that_is_rare_weighs_more_even_alone(
+    fingerprint: Maker, class_of: Callable[..., dict[str, Any]], share: float, weighed: bool
+) -> None:
+    area = share * 512**2
+    document = fingerprint(classes={"lung": class_of(area, area**0.5, 1, 512, share)})
+    weights = plan(document, "lung").class_weights
+    assert weights.value == ([0.4, 1.6] if weighed else None)
+    assert f"{100 * share:.2g}% of the pixels" in weights.why
+
+
 def test_twice_the_budget_is_about_twice_the_epochs(fingerprint: Maker) -> None:
     document = fingerprint(cases=(400, 40, 80))
     short, long = (plan(document, "lung", budget_s=s).schedule for s in (1800, 3600))

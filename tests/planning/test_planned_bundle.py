@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from monai.bundle import ConfigParser
 
 from pipeline.errors import OutputExists
 from pipeline.fingerprint import Fingerprint
@@ -95,6 +97,25 @@ def test_each_choice_is_explained_where_it_stands(kinds: dict[str, dict[str, str
         before, _, after = train.partition(f"\n{key}:")
         comment = before.splitlines()[-1].startswith("#") or "#" in after.splitlines()[0]
         assert comment, key
+
+
+def test_patches_show_a_rare_class_as_often_as_another_and_pictures_may_lack_it(
+    fingerprint: Maker, class_of: Callable[..., dict[str, Any]]
+) -> None:
+    grains = {"grain": class_of(90_000, 30, 40, 768, 0.15), "pore": class_of(500, 8, 10, 768, 0.0008)}
+    document = fingerprint(width=768, height=768, modality="OT", labels=("background", *grains), classes=grains)
+    text = files(document, *grains)["configs/train.yaml"]
+    assert "# 'pore' has 0.08% of the pixels: half of the patches" in text
+    step = next(step for step in yaml.safe_load(text)["train"]["random_transforms"] if "ratios" in step)
+    parser = ConfigParser({"labels": {0: "background", 1: "grain", 2: "pore"}, "image_size": [32, 32], "crop": step})
+    crop = parser.get_parsed_content("crop").set_random_state(0)
+    mask = np.zeros((1, 96, 96), np.uint8)
+    mask[0, 40:60, 40:60] = 1
+    lacking = crop({"image": mask, "label": mask})  # no warning: they are errors here
+    mask[0, 10:12, 10:12] = 2
+    having = [part for _ in range(50) for part in crop({"image": mask, "label": mask})]
+    assert len(lacking) == 4
+    assert 0.15 < np.mean([bool((part["label"] == 2).any()) for part in having]) < 0.6
 
 
 def test_the_versions_are_those_of_the_constraints() -> None:
