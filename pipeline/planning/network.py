@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.errors import InvalidOption
 from pipeline.planning.choice import Choice
-from pipeline.planning.machine import Machine
 from pipeline.planning.scale import Scale
 
 __all__ = ["NetworkChoice", "choose_class_weights", "choose_network", "rare_class", "unet_parameters"]
@@ -39,31 +37,23 @@ class NetworkChoice:
     parameters: int
 
 
-def choose_network(
-    scale: Scale, in_channels: int, classes: int, machine: Machine, max_parameters: int | None = None
-) -> NetworkChoice:
-    """Levels until the bottleneck is small, widths that the machine can carry.
+def choose_network(scale: Scale, in_channels: int, classes: int, base: int) -> NetworkChoice:
+    """Levels until the bottleneck is small.
 
-    Raises: InvalidOption: if no network is as small as `max_parameters`.
+    Args:
+        scale: Size of the input.
+        in_channels: Of the picture.
+        classes: With the background.
+        base: Channels at full resolution.
     """
     levels = int(math.log2(min(scale.size) / BOTTLENECK)) + 1
     levels = max(LEVELS[0], min(LEVELS[1], levels))
-    bases = (32, 24, 16, 12, 8, 4) if machine.device == "gpu" else (16, 12, 8, 4)
-    for base in bases:
-        channels = _widths(base, levels)
-        parameters = unet_parameters(in_channels, classes, channels)
-        if max_parameters is None or parameters <= max_parameters:
-            break
-    else:
-        raise InvalidOption(
-            f"No U-Net of {levels} levels has at most {max_parameters} parameters; the smallest has {parameters}. "
-            "Give a larger --max-parameters."
-        )
+    channels = _widths(base, levels)
+    parameters = unet_parameters(in_channels, classes, channels)
     smallest = min(scale.size) // 2 ** (levels - 1)
     why = (
         f"{levels} levels bring {scale.size[0]}×{scale.size[1]} down to {smallest} pixels, so that the network sees "
-        f"its whole input at once; {base} channels at full resolution are what {_named(machine)} trains in the time; "
-        f"{parameters / 1e6:.2f} million parameters"
+        f"its whole input at once; {parameters / 1e6:.2f} million parameters"
     )
     return NetworkChoice(Choice(list(channels), why), (2,) * (levels - 1), parameters)
 
@@ -72,10 +62,6 @@ def _widths(base: int, levels: int) -> tuple[int, ...]:
     """Doubled to 8 × base, then by 2 × base: deep levels of a wide network hold most weights and add least."""
     doubled = [base * 2**k for k in range(min(levels, 4))]
     return (*doubled, *(8 * base + 2 * base * (k + 1) for k in range(levels - 4)))
-
-
-def _named(machine: Machine) -> str:
-    return "a GPU" if machine.device == "gpu" else f"a CPU of {machine.cores} cores"
 
 
 def unet_parameters(in_channels: int, classes: int, channels: tuple[int, ...]) -> int:

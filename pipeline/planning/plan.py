@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import InvalidDatalist
@@ -10,34 +10,13 @@ from pipeline.fingerprint import Fingerprint
 from pipeline.planning.augmentation import Augmentation, choose_augmentation
 from pipeline.planning.choice import Choice, Step
 from pipeline.planning.intensity import Normalisation, choose_normalisation
-from pipeline.planning.machine import Machine
-from pipeline.planning.network import NetworkChoice, choose_class_weights, choose_network
-from pipeline.planning.scale import LARGEST, SMALLEST, Scale, choose_scale
-from pipeline.planning.schedule import Schedule, choose_schedule
+from pipeline.planning.network import NetworkChoice, choose_class_weights
+from pipeline.planning.scale import Scale
+from pipeline.planning.schedule import Schedule
+from pipeline.planning.size import PlanOptions, choose_size
 from pipeline.planning.spec import TaskSpec
 
 __all__ = ["Plan", "PlanOptions", "make_plan"]
-
-# Fewer epochs than this and a smaller picture is the better use of the time.
-ENOUGH_EPOCHS = 30
-STEP_DOWN = 64
-
-
-@dataclass(frozen=True)
-class PlanOptions:
-    """What the user gives besides data and task.
-
-    Attributes:
-        budget_s: Wall clock of the training, s.
-        machine: What it is planned for.
-        max_parameters: Upper limit of the network, or None.
-        seed: Of the training.
-    """
-
-    budget_s: float = 1800.0
-    machine: Machine = field(default_factory=Machine)
-    max_parameters: int | None = None
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -136,18 +115,7 @@ def make_plan(fingerprint: Fingerprint, spec: TaskSpec, options: PlanOptions) ->
     modality = spec.modality if fingerprint["modality"] in ("", "unknown") else fingerprint["modality"]
     described = {**fingerprint.document, "modality": modality}
     normalisation = choose_normalisation(described)
-    largest = LARGEST
-    while True:
-        scale = choose_scale(described, largest)
-        network = choose_network(
-            scale, normalisation.channels, len(spec.labels), options.machine, options.max_parameters
-        )
-        channels = (normalisation.channels, network.channels.value[0])
-        schedule = choose_schedule(described, scale, channels, options.machine, options.budget_s)
-        smaller = max(scale.size) - STEP_DOWN
-        if schedule.epochs.value >= ENOUGH_EPOCHS or scale.mode == "patch" or smaller < SMALLEST:
-            break
-        largest = smaller
+    scale, network, schedule = choose_size(described, normalisation.channels, len(spec.labels), options)
     return Plan(
         spec=spec,
         options=options,

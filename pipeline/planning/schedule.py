@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.planning.choice import Choice
-from pipeline.planning.machine import VALIDATION_SHARE, Machine
+from pipeline.planning.machine import VALIDATION_SHARE, Machine, step_gb
 from pipeline.planning.scale import Scale
 
 __all__ = ["Schedule", "choose_schedule"]
@@ -39,6 +39,8 @@ class Schedule:
         cache_rate: Share of the pictures that stay decoded in memory.
         learning_rate: At its highest.
         seconds: Of the whole training, by the nominal speed.
+        seen: Pictures that the training sees, each as often as it does.
+        step_gb: Memory that a step holds.
     """
 
     batch_size: Choice
@@ -50,10 +52,17 @@ class Schedule:
     cache_rate: Choice
     learning_rate: Choice
     seconds: float
+    seen: int
+    step_gb: float
 
 
 def choose_schedule(
-    fingerprint: Mapping[str, Any], scale: Scale, channels: tuple[int, int], machine: Machine, budget_s: float
+    fingerprint: Mapping[str, Any],
+    scale: Scale,
+    channels: tuple[int, int],
+    parameters: int,
+    machine: Machine,
+    budget_s: float,
 ) -> Schedule:
     """Spend the budget.
 
@@ -61,12 +70,17 @@ def choose_schedule(
         fingerprint: Of the data.
         scale: Size of the network's input.
         channels: Of the picture, and of the network at full resolution.
+        parameters: Of the network.
         machine: What it runs on.
         budget_s: Wall clock of the whole training, s.
     """
     cases, validation = fingerprint["cases"]["training"], fingerprint["cases"]["validation"]
     patches = PATCHES_A_PICTURE if scale.mode == "patch" else 1
-    inputs = round(BATCH_MEGAPIXELS[machine.device] / scale.megapixels)
+    wanted = BATCH_MEGAPIXELS[machine.device]
+    least = min(BATCH_MEGAPIXELS.values())  # below it a narrower network is the better way to save memory
+    while wanted > least and step_gb(wanted, channels[1], parameters) > machine.step_gb:
+        wanted = max(least, wanted / 2)
+    inputs = round(wanted / scale.megapixels)
     batch = max(1, min(max(BATCHES[0], min(BATCHES[1], inputs)) // patches, max(1, cases // 2)))
     speed = machine.training_megapixels(channels[1])
     whole = fingerprint["size"]["longest"]["median"] ** 2 / 1e6 if scale.mode == "patch" else scale.megapixels
@@ -102,6 +116,8 @@ def choose_schedule(
         ),
         learning_rate=Choice(0.002, "for AdamW, residual U-Nets with instance norm and warm-up, at these batches"),
         seconds=seconds,
+        seen=epochs * max(cases, 1) * repeats,
+        step_gb=step_gb(batch * patches * scale.megapixels, channels[1], parameters),
     )
 
 
