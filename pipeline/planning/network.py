@@ -1,4 +1,4 @@
-"""Depth and width of the U-Net, and its loss."""
+"""Depth and width of the U-Net, and its class weights."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ from typing import Any
 
 from pipeline.planning.choice import Choice
 from pipeline.planning.scale import Scale
+from pipeline.planning.supervision import heads_for
 
-__all__ = ["NetworkChoice", "choose_class_weights", "choose_network", "rare_class", "unet_parameters"]
+__all__ = [
+    "NetworkChoice",
+    "choose_class_weights",
+    "choose_network",
+    "dynunet_parameters",
+    "rare_class",
+    "unet_parameters",
+]
 
 BOTTLENECK = 8  # pixels along the shorter side at the lowest level: less is all border
 LEVELS = (3, 6)
@@ -24,20 +32,22 @@ HEAVIEST = 4.0
 
 @dataclass(frozen=True)
 class NetworkChoice:
-    """A MONAI `UNet`.
+    """A MONAI `UNet`; with deep supervision a `DynUNet` of the same widths.
 
     Attributes:
         channels: At each level, with the reason.
         strides: Between the levels.
-        parameters: Weights and biases.
+        parameters: Weights and biases, those of the heads among them.
+        heads: Outputs of lower levels that are trained on the masks as well; 0 is none, and a `UNet`.
     """
 
     channels: Choice
     strides: tuple[int, ...]
     parameters: int
+    heads: int = 0
 
 
-def choose_network(scale: Scale, in_channels: int, classes: int, base: int) -> NetworkChoice:
+def choose_network(scale: Scale, in_channels: int, classes: int, base: int, supervised: bool = False) -> NetworkChoice:
     """Levels until the bottleneck is small.
 
     Args:
@@ -45,17 +55,24 @@ def choose_network(scale: Scale, in_channels: int, classes: int, base: int) -> N
         in_channels: Of the picture.
         classes: With the background.
         base: Channels at full resolution.
+        supervised: Whether it has deep supervision.
     """
     levels = int(math.log2(min(scale.size) / BOTTLENECK)) + 1
     levels = max(LEVELS[0], min(LEVELS[1], levels))
+    heads = heads_for(levels) if supervised else 0
     channels = _widths(base, levels)
-    parameters = unet_parameters(in_channels, classes, channels)
+    if heads:
+        parameters = dynunet_parameters(in_channels, classes, channels, heads)
+    else:
+        parameters = unet_parameters(in_channels, classes, channels)
     smallest = min(scale.size) // 2 ** (levels - 1)
     why = (
         f"{levels} levels bring {scale.size[0]}×{scale.size[1]} down to {smallest} pixels, so that the network sees "
         f"its whole input at once; {parameters / 1e6:.2f} million parameters"
     )
-    return NetworkChoice(Choice(list(channels), why), (2,) * (levels - 1), parameters)
+    # A DynUNet's first block keeps the resolution, a UNet's halves it.
+    strides = (1, *(2,) * (levels - 1)) if heads else (2,) * (levels - 1)
+    return NetworkChoice(Choice(list(channels), why), strides, parameters, heads)
 
 
 def _widths(base: int, levels: int) -> tuple[int, ...]:
@@ -79,6 +96,28 @@ def unet_parameters(in_channels: int, classes: int, channels: tuple[int, ...]) -
             num_res_units=RES_UNITS,
             act="RELU",
             norm="INSTANCE",
+        )
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def dynunet_parameters(in_channels: int, classes: int, channels: tuple[int, ...], heads: int) -> int:
+    """Number of parameters of the deeply supervised MONAI network; no tensor is allocated."""
+    import torch
+    from monai.networks.nets import DynUNet
+
+    levels = len(channels)
+    with torch.device("meta"):
+        network = DynUNet(
+            spatial_dims=2,
+            in_channels=in_channels,
+            out_channels=classes,
+            kernel_size=[3] * levels,
+            strides=[1, *[2] * (levels - 1)],
+            upsample_kernel_size=[2] * (levels - 1),
+            filters=channels,
+            res_block=True,
+            deep_supervision=True,
+            deep_supr_num=heads,
         )
     return sum(parameter.numel() for parameter in network.parameters())
 

@@ -15,6 +15,7 @@ from pipeline.planning.scale import Scale
 from pipeline.planning.schedule import Schedule
 from pipeline.planning.size import PlanOptions, choose_size
 from pipeline.planning.spec import TaskSpec
+from pipeline.planning.supervision import choose_deep_supervision
 
 __all__ = ["Plan", "PlanOptions", "make_plan"]
 
@@ -30,6 +31,7 @@ class Plan:
     scale: Scale
     normalisation: Normalisation
     network: NetworkChoice
+    supervision: Choice
     class_weights: Choice
     schedule: Schedule
     augmentation: Augmentation
@@ -39,14 +41,21 @@ class Plan:
         """Number of classes, background among them."""
         return len(self.spec.labels)
 
-    def table(self) -> list[tuple[str, str, str]]:
-        """Name, value and reason of each choice, for people."""
+    def table(self, *, written: bool = False) -> list[tuple[str, str, str]]:
+        """Name, value and reason of each choice, for people.
+
+        Args:
+            written: Without the choice that leaves no trace in the bundle: deep supervision, where nobody asked for it.
+        """
         scale, schedule = self.scale, self.schedule
         aim = "patches" if scale.mode == "patch" else "whole picture"
+        heads = self.network.heads
+        supervision = ("deep supervision", _counted(heads, "head") if heads else "off", self.supervision.why)
         rows: list[tuple[str, Any, str]] = [
             ("input", f"{aim} {scale.size[0]}×{scale.size[1]}", scale.choice.why),
             ("normalisation", self.normalisation.kind.replace("_", " "), self.normalisation.scale.why),
             ("network", f"U-Net {'-'.join(map(str, self.network.channels.value))}", self.network.channels.why),
+            *([] if written and self.spec.deep_supervision is None and not heads else [supervision]),
             ("batch", schedule.batch_size.value * schedule.patches, schedule.batch_size.why),
             ("epochs", schedule.epochs.value, schedule.epochs.why),
             ("validation", f"every {schedule.val_interval.value}", schedule.val_interval.why),
@@ -115,7 +124,10 @@ def make_plan(fingerprint: Fingerprint, spec: TaskSpec, options: PlanOptions) ->
     modality = spec.modality if fingerprint["modality"] in ("", "unknown") else fingerprint["modality"]
     described = {**fingerprint.document, "modality": modality}
     normalisation = choose_normalisation(described)
-    scale, network, schedule = choose_size(described, normalisation.channels, len(spec.labels), options)
+    supervision = choose_deep_supervision(spec.deep_supervision)
+    scale, network, schedule = choose_size(
+        described, normalisation.channels, len(spec.labels), options, supervised=supervision.value
+    )
     return Plan(
         spec=spec,
         options=options,
@@ -124,6 +136,7 @@ def make_plan(fingerprint: Fingerprint, spec: TaskSpec, options: PlanOptions) ->
         scale=scale,
         normalisation=normalisation,
         network=network,
+        supervision=supervision,
         class_weights=choose_class_weights(described),
         schedule=schedule,
         augmentation=choose_augmentation(described, spec.labels, scale, spec.orientation, spec.sides),
@@ -132,3 +145,7 @@ def make_plan(fingerprint: Fingerprint, spec: TaskSpec, options: PlanOptions) ->
 
 def _listed(value: Any) -> str:
     return "none" if value is None else str(value)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.planning.choice import Choice
 from pipeline.planning.machine import VALIDATION_SHARE, Machine, step_gb
 from pipeline.planning.scale import Scale
+from pipeline.planning.supervision import STEP_COST, supervised_gb
 
 __all__ = ["Schedule", "choose_schedule"]
 
@@ -63,6 +64,7 @@ def choose_schedule(
     parameters: int,
     machine: Machine,
     budget_s: float,
+    supervised: bool = False,
 ) -> Schedule:
     """Spend the budget.
 
@@ -73,16 +75,23 @@ def choose_schedule(
         parameters: Of the network.
         machine: What it runs on.
         budget_s: Wall clock of the whole training, s.
+        supervised: Whether the network has deep supervision, which takes more time and memory.
     """
     cases, validation = fingerprint["cases"]["training"], fingerprint["cases"]["validation"]
     patches = PATCHES_A_PICTURE if scale.mode == "patch" else 1
+
+    def held(megapixels: float) -> float:
+        if supervised:
+            return supervised_gb(megapixels, channels[1]) + step_gb(0.0, channels[1], parameters)
+        return step_gb(megapixels, channels[1], parameters)
+
     wanted = BATCH_MEGAPIXELS[machine.device]
     least = min(BATCH_MEGAPIXELS.values())  # below it a narrower network is the better way to save memory
-    while wanted > least and step_gb(wanted, channels[1], parameters) > machine.step_gb:
+    while wanted > least and held(wanted) > machine.step_gb:
         wanted = max(least, wanted / 2)
     inputs = round(wanted / scale.megapixels)
     batch = max(1, min(max(BATCHES[0], min(BATCHES[1], inputs)) // patches, max(1, cases // 2)))
-    speed = machine.training_megapixels(channels[1])
+    speed = machine.training_megapixels(channels[1], STEP_COST if supervised else 1.0)
     whole = fingerprint["size"]["longest"]["median"] ** 2 / 1e6 if scale.mode == "patch" else scale.megapixels
     repeats = max(1, math.ceil(STEPS_AN_EPOCH * batch / max(cases, 1)))
     training_s = max(cases, 1) * repeats * patches * scale.megapixels / speed
@@ -117,7 +126,7 @@ def choose_schedule(
         learning_rate=Choice(0.002, "for AdamW, residual U-Nets with instance norm and warm-up, at these batches"),
         seconds=seconds,
         seen=epochs * max(cases, 1) * repeats,
-        step_gb=step_gb(batch * patches * scale.megapixels, channels[1], parameters),
+        step_gb=held(batch * patches * scale.megapixels),
     )
 
 

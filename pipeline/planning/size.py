@@ -45,7 +45,7 @@ class PlanOptions:
 
 
 def choose_size(
-    fingerprint: Mapping[str, Any], in_channels: int, classes: int, options: PlanOptions
+    fingerprint: Mapping[str, Any], in_channels: int, classes: int, options: PlanOptions, supervised: bool = False
 ) -> tuple[Scale, NetworkChoice, Schedule]:
     """The widest network that sees enough pictures in the time and fits into the memory, and the input's size for it.
 
@@ -54,6 +54,7 @@ def choose_size(
         in_channels: Of the picture.
         classes: With the background.
         options: Budget, machine, limit of the parameters.
+        supervised: Whether the network has deep supervision.
     Raises: InvalidOption: if no network keeps to the limits.
     """
     why_not_wider = "more is not of use"
@@ -62,7 +63,7 @@ def choose_size(
     for base in WIDTHS:
         if base < NARROWEST and taken:
             break
-        scale, network, schedule = _at_width(fingerprint, in_channels, classes, base, options)
+        scale, network, schedule = _at_width(fingerprint, in_channels, classes, base, options, supervised)
         if limit is not None and network.parameters > limit:
             if base == WIDTHS[-1]:
                 raise InvalidOption(
@@ -83,15 +84,26 @@ def choose_size(
 
 
 def _at_width(
-    fingerprint: Mapping[str, Any], in_channels: int, classes: int, base: int, options: PlanOptions
+    fingerprint: Mapping[str, Any],
+    in_channels: int,
+    classes: int,
+    base: int,
+    options: PlanOptions,
+    supervised: bool,
 ) -> tuple[Scale, NetworkChoice, Schedule]:
     """A network that wide, with an input as large as the time allows; for a wide one at the size that is asked for."""
     largest = LARGEST
     while True:
         scale = choose_scale(fingerprint, largest)
-        network = choose_network(scale, in_channels, classes, base)
+        network = choose_network(scale, in_channels, classes, base, supervised)
         schedule = choose_schedule(
-            fingerprint, scale, (in_channels, base), network.parameters, options.machine, options.budget_s
+            fingerprint,
+            scale,
+            (in_channels, base),
+            network.parameters,
+            options.machine,
+            options.budget_s,
+            supervised,
         )
         smaller = max(scale.size) - STEP_DOWN
         if schedule.epochs.value >= ENOUGH_EPOCHS or base > USUAL or scale.mode == "patch" or smaller < SMALLEST:

@@ -12,7 +12,17 @@ from pipeline.labels import LabelCoding
 
 __all__ = ["TaskSpec", "read_task_spec"]
 
-KEYS = {"name", "description", "modality", "labels", "masks", "plausibility", "orientation", "sides"}
+KEYS = {
+    "name",
+    "description",
+    "modality",
+    "labels",
+    "masks",
+    "plausibility",
+    "orientation",
+    "sides",
+    "deep_supervision",
+}
 ORIENTATIONS = ("upright", "any")
 
 
@@ -30,6 +40,8 @@ class TaskSpec:
             modality say it.
         sides: Whether a class is a left or a right one, which forbids mirroring; None to let the names say it.
         plausibility: Rules that a right mask keeps, by class; see `pipeline.gate`.
+        deep_supervision: Whether lower levels of the decoder are trained on the masks too; None ("auto") where it has
+            been measured to pay; see `pipeline.planning.supervision`.
     """
 
     name: str
@@ -40,6 +52,7 @@ class TaskSpec:
     orientation: str | None = None
     sides: bool | None = None
     plausibility: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    deep_supervision: bool | None = None
 
 
 def read_task_spec(path: str | Path) -> TaskSpec:
@@ -80,6 +93,11 @@ def read_task_spec(path: str | Path) -> TaskSpec:
     sides = document.get("sides")
     if sides not in (None, True, False):
         raise InvalidOption(f"{file}: sides is '{sides}'; expected true or false.")
+    supervision = document.get("deep_supervision", "auto")
+    if supervision != "auto" and not isinstance(supervision, bool):
+        raise InvalidOption(
+            f"{file}: deep_supervision is '{supervision}'; expected true, false or auto. Leave it out for auto."
+        )
     return TaskSpec(
         name=str(document.get("name", file.stem)),
         labels=labels,
@@ -89,4 +107,5 @@ def read_task_spec(path: str | Path) -> TaskSpec:
         orientation=orientation,
         sides=sides,
         plausibility=plausibility,
+        deep_supervision=None if supervision == "auto" else supervision,
     )
