@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml.comments import CommentedMap
+
 from pipeline.bundle.editing import edit_config, rewrite_config
 from pipeline.bundle.find import SUFFIXES, Bundle
 from pipeline.errors import InvalidBundle, OutputExists
@@ -85,7 +87,7 @@ def _rename_rules(quality: Path, names: Sequence[str]) -> None:
 
     def change(content: Any) -> bool:
         classes = content.get("classes") if isinstance(content, dict) else None
-        if not isinstance(classes, dict):
+        if not isinstance(classes, CommentedMap):
             return False
         for place, (name, rules) in enumerate(list(classes.items())):
             if isinstance(rules, dict) and "inside" in rules:
