@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import yaml
 from numpy.typing import NDArray
 
 from pipeline.bundle import Bundle
+from pipeline.digests import file_sha256
 from pipeline.errors import InvalidBundle
 from pipeline.gate.dice_model import Band, DiceModel
 from pipeline.gate.perturb import View
@@ -21,7 +23,7 @@ from pipeline.gate.reference import Reference
 from pipeline.gate.rules import Rules, broken_rules, read_rules
 from pipeline.gate.signals import ClassSignals
 
-__all__ = ["FORMAT", "REASON_SEPARATOR", "Gate", "Verdict", "file_sha256", "gate_path", "read_gate", "settings_sha256"]
+__all__ = ["FORMAT", "REASON_SEPARATOR", "Gate", "Verdict", "gate_path", "read_gate", "settings_sha256"]
 
 FORMAT = "planar-gate/1"
 # Between the reasons in one cell of a table.
@@ -113,9 +115,11 @@ class Gate:
         by_class = self.predict(signals)
         known = [value for value in by_class.values() if value is not None]
         predicted = float(np.mean(known)) if known else None
-        far = distance > self.distance_limit
+        far = not distance <= self.distance_limit  # so that what is no number is far
         reasons = []
-        if far:
+        if not math.isfinite(distance):
+            reasons.append("The network's answers are no numbers: the picture or the weights are damaged.")
+        elif far:
             reasons.append(
                 f"The picture is unlike those of the training set (distance {distance:.2f}, limit "
                 f"{self.distance_limit:.2f})."
@@ -221,15 +225,6 @@ def _gate_of(document: Mapping[str, Any], bundle: Bundle) -> Gate:
     )
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def settings_sha256(bundle: Bundle) -> str:
     """SHA-256 of what of inference.yaml decides on a prediction; comments and paths do not count."""
     content = yaml.safe_load(bundle.config("inference").read_text(encoding="utf-8"))
@@ -242,4 +237,4 @@ def settings_sha256(bundle: Bundle) -> str:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(float(value), 4)
+    return None if value is None or not math.isfinite(value) else round(float(value), 4)

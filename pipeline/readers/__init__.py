@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipeline.readers.container import SUFFIXES, split_fragment, stem_of
+from pipeline.fragments import split_fragment
+from pipeline.readers.container import SUFFIXES, stem_of
 from pipeline.readers.discovery import find_pictures, natural_order
+from pipeline.readers.masks import read_mask
 from pipeline.readers.picture import Picture
 from pipeline.readers.read import read_grid, read_picture, slices_in
 
@@ -30,6 +32,7 @@ __all__ = [
     "group_series",
     "natural_order",
     "read_grid",
+    "read_mask",
     "read_picture",
     "read_series",
     "slices_in",
