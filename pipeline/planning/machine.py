@@ -40,10 +40,15 @@ class Machine:
                 "for; expected at least one core, some memory and the device cpu or gpu."
             )
 
-    def training_megapixels(self, base_channels: int) -> float:
-        """Megapixels a second in training, for a network of that many channels at full resolution."""
+    def training_megapixels(self, base_channels: int, cost: float = 1.0) -> float:
+        """Megapixels a second in training, for a network of that many channels at full resolution.
+
+        Args:
+            base_channels: Of the network.
+            cost: Time of a step as a multiple of that of a `UNet` of the same widths.
+        """
         nominal = GPU_MEGAPIXELS if self.device == "gpu" else CPU_CORE_MEGAPIXELS * min(self.cores, 16)
-        return nominal * (16 / base_channels) ** 1.5
+        return nominal * (16 / base_channels) ** 1.5 / cost
 
 
 def found_machine() -> Machine:

@@ -1,4 +1,4 @@
-"""Depth and width of the U-Net, and its loss."""
+"""Depth and width of the U-Net, and its class weights."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pipeline.errors import InvalidOption
 from pipeline.planning.choice import Choice
 from pipeline.planning.machine import Machine
 from pipeline.planning.scale import Scale
+from pipeline.planning.supervision import heads_for
 
-__all__ = ["NetworkChoice", "choose_class_weights", "choose_network", "unet_parameters"]
+__all__ = ["NetworkChoice", "choose_class_weights", "choose_network", "dynunet_parameters", "unet_parameters"]
 
 BOTTLENECK = 8  # pixels along the shorter side at the lowest level: less is all border
 LEVELS = (3, 6)
@@ -24,21 +25,28 @@ HEAVIEST = 4.0
 
 @dataclass(frozen=True)
 class NetworkChoice:
-    """A MONAI `UNet`.
+    """A MONAI `UNet`; with deep supervision a `DynUNet` of the same widths.
 
     Attributes:
         channels: At each level, with the reason.
         strides: Between the levels.
-        parameters: Weights and biases.
+        parameters: Weights and biases, those of the heads among them.
+        heads: Outputs of lower levels that are trained on the masks as well; 0 is none, and a `UNet`.
     """
 
     channels: Choice
     strides: tuple[int, ...]
     parameters: int
+    heads: int = 0
 
 
 def choose_network(
-    scale: Scale, in_channels: int, classes: int, machine: Machine, max_parameters: int | None = None
+    scale: Scale,
+    in_channels: int,
+    classes: int,
+    machine: Machine,
+    max_parameters: int | None = None,
+    supervised: bool = False,
 ) -> NetworkChoice:
     """Levels until the bottleneck is small, widths that the machine can carry.
 
@@ -46,10 +54,14 @@ def choose_network(
     """
     levels = int(math.log2(min(scale.size) / BOTTLENECK)) + 1
     levels = max(LEVELS[0], min(LEVELS[1], levels))
+    heads = heads_for(levels) if supervised else 0
     bases = (32, 24, 16, 12, 8, 4) if machine.device == "gpu" else (16, 12, 8, 4)
     for base in bases:
         channels = _widths(base, levels)
-        parameters = unet_parameters(in_channels, classes, channels)
+        if heads:
+            parameters = dynunet_parameters(in_channels, classes, channels, heads)
+        else:
+            parameters = unet_parameters(in_channels, classes, channels)
         if max_parameters is None or parameters <= max_parameters:
             break
     else:
@@ -63,7 +75,9 @@ def choose_network(
         f"its whole input at once; {base} channels at full resolution are what {_named(machine)} trains in the time; "
         f"{parameters / 1e6:.2f} million parameters"
     )
-    return NetworkChoice(Choice(list(channels), why), (2,) * (levels - 1), parameters)
+    # A DynUNet's first block keeps the resolution, a UNet's halves it.
+    strides = (1, *(2,) * (levels - 1)) if heads else (2,) * (levels - 1)
+    return NetworkChoice(Choice(list(channels), why), strides, parameters, heads)
 
 
 def _widths(base: int, levels: int) -> tuple[int, ...]:
@@ -91,6 +105,28 @@ def unet_parameters(in_channels: int, classes: int, channels: tuple[int, ...]) -
             num_res_units=RES_UNITS,
             act="RELU",
             norm="INSTANCE",
+        )
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def dynunet_parameters(in_channels: int, classes: int, channels: tuple[int, ...], heads: int) -> int:
+    """Number of parameters of the deeply supervised MONAI network; no tensor is allocated."""
+    import torch
+    from monai.networks.nets import DynUNet
+
+    levels = len(channels)
+    with torch.device("meta"):
+        network = DynUNet(
+            spatial_dims=2,
+            in_channels=in_channels,
+            out_channels=classes,
+            kernel_size=[3] * levels,
+            strides=[1, *[2] * (levels - 1)],
+            upsample_kernel_size=[2] * (levels - 1),
+            filters=channels,
+            res_block=True,
+            deep_supervision=True,
+            deep_supr_num=heads,
         )
     return sum(parameter.numel() for parameter in network.parameters())
 

@@ -17,6 +17,7 @@ from pipeline.planning.network import NetworkChoice, choose_class_weights, choos
 from pipeline.planning.scale import LARGEST, SMALLEST, Scale, choose_scale
 from pipeline.planning.schedule import Schedule, choose_schedule
 from pipeline.planning.spec import TaskSpec
+from pipeline.planning.supervision import choose_deep_supervision
 
 __all__ = ["Plan", "PlanOptions", "fingerprint_digest", "make_plan"]
 
@@ -52,6 +53,7 @@ class Plan:
     scale: Scale
     normalisation: Normalisation
     network: NetworkChoice
+    supervision: Choice
     class_weights: Choice
     schedule: Schedule
     augmentation: Augmentation
@@ -61,14 +63,21 @@ class Plan:
         """Number of classes, background among them."""
         return len(self.spec.labels)
 
-    def table(self) -> list[tuple[str, str, str]]:
-        """Name, value and reason of each choice, for people."""
+    def table(self, *, written: bool = False) -> list[tuple[str, str, str]]:
+        """Name, value and reason of each choice, for people.
+
+        Args:
+            written: Without the choice that leaves no trace in the bundle: deep supervision, where nobody asked for it.
+        """
         scale, schedule = self.scale, self.schedule
         aim = "patches" if scale.mode == "patch" else "whole picture"
+        heads = self.network.heads
+        supervision = ("deep supervision", _counted(heads, "head") if heads else "off", self.supervision.why)
         rows: list[tuple[str, Any, str]] = [
             ("input", f"{aim} {scale.size[0]}×{scale.size[1]}", scale.choice.why),
             ("normalisation", self.normalisation.kind.replace("_", " "), self.normalisation.scale.why),
             ("network", f"U-Net {'-'.join(map(str, self.network.channels.value))}", self.network.channels.why),
+            *([] if written and self.spec.deep_supervision is None and not heads else [supervision]),
             ("batch", schedule.batch_size.value * schedule.patches, schedule.batch_size.why),
             ("epochs", schedule.epochs.value, schedule.epochs.why),
             ("validation", f"every {schedule.val_interval.value}", schedule.val_interval.why),
@@ -135,14 +144,20 @@ def make_plan(fingerprint: Mapping[str, Any], spec: TaskSpec, options: PlanOptio
     if fingerprint["modality"] in ("", "unknown"):
         described["modality"] = spec.modality
     normalisation = choose_normalisation(described)
+    supervision = choose_deep_supervision(spec.deep_supervision)
     largest = LARGEST
     while True:
         scale = choose_scale(described, largest)
         network = choose_network(
-            scale, normalisation.channels, len(spec.labels), options.machine, options.max_parameters
+            scale,
+            normalisation.channels,
+            len(spec.labels),
+            options.machine,
+            options.max_parameters,
+            supervised=supervision.value,
         )
         channels = (normalisation.channels, network.channels.value[0])
-        schedule = choose_schedule(described, scale, channels, options.machine, options.budget_s)
+        schedule = choose_schedule(described, scale, channels, options.machine, options.budget_s, supervision.value)
         smaller = max(scale.size) - STEP_DOWN
         if schedule.epochs.value >= ENOUGH_EPOCHS or scale.mode == "patch" or smaller < SMALLEST:
             break
@@ -154,6 +169,7 @@ def make_plan(fingerprint: Mapping[str, Any], spec: TaskSpec, options: PlanOptio
         scale=scale,
         normalisation=normalisation,
         network=network,
+        supervision=supervision,
         class_weights=choose_class_weights(described),
         schedule=schedule,
         augmentation=choose_augmentation(described, spec.labels, scale, spec.orientation),
@@ -168,3 +184,7 @@ def fingerprint_digest(fingerprint: Mapping[str, Any]) -> str:
 
 def _listed(value: Any) -> str:
     return "none" if value is None else str(value)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

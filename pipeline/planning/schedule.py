@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.planning.choice import Choice
 from pipeline.planning.machine import VALIDATION_SHARE, Machine
 from pipeline.planning.scale import Scale
+from pipeline.planning.supervision import STEP_COST, step_gb
 
 __all__ = ["Schedule", "choose_schedule"]
 
@@ -25,6 +26,7 @@ EPOCHS = (10, 1000)
 USED_SHARE = 0.9
 SECONDS_AN_EPOCH = 0.6  # checkpoint, metrics, log
 CACHE_SHARE = 0.4
+STEP_SHARE = 0.4  # of the memory, for what a training step holds
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,12 @@ class Schedule:
 
 
 def choose_schedule(
-    fingerprint: Mapping[str, Any], scale: Scale, channels: tuple[int, int], machine: Machine, budget_s: float
+    fingerprint: Mapping[str, Any],
+    scale: Scale,
+    channels: tuple[int, int],
+    machine: Machine,
+    budget_s: float,
+    supervised: bool = False,
 ) -> Schedule:
     """Spend the budget.
 
@@ -63,12 +70,15 @@ def choose_schedule(
         channels: Of the picture, and of the network at full resolution.
         machine: What it runs on.
         budget_s: Wall clock of the whole training, s.
+        supervised: Whether the network has deep supervision, which takes more time and memory.
     """
     cases, validation = fingerprint["cases"]["training"], fingerprint["cases"]["validation"]
     patches = PATCHES_A_PICTURE if scale.mode == "patch" else 1
     inputs = round(BATCH_MEGAPIXELS[machine.device] / scale.megapixels)
+    if supervised:
+        inputs = min(inputs, int(STEP_SHARE * machine.memory_gb / step_gb(scale.megapixels, channels[1])))
     batch = max(1, min(max(BATCHES[0], min(BATCHES[1], inputs)) // patches, max(1, cases // 2)))
-    speed = machine.training_megapixels(channels[1])
+    speed = machine.training_megapixels(channels[1], STEP_COST if supervised else 1.0)
     whole = fingerprint["size"]["longest"]["median"] ** 2 / 1e6 if scale.mode == "patch" else scale.megapixels
     repeats = max(1, math.ceil(STEPS_AN_EPOCH * batch / max(cases, 1)))
     training_s = max(cases, 1) * repeats * patches * scale.megapixels / speed

@@ -12,7 +12,7 @@ from pipeline.labels import LabelCoding
 
 __all__ = ["TaskSpec", "read_task_spec"]
 
-KEYS = {"name", "description", "modality", "labels", "masks", "plausibility", "orientation"}
+KEYS = {"name", "description", "modality", "labels", "masks", "plausibility", "orientation", "deep_supervision"}
 ORIENTATIONS = ("upright", "any")
 
 
@@ -29,6 +29,8 @@ class TaskSpec:
         orientation: "upright" if pictures have a top, "any" if they may lie in any direction, None to let the
             modality say it.
         plausibility: Rules that a right mask keeps, by class; see `pipeline.gate`.
+        deep_supervision: Whether lower levels of the decoder are trained on the masks too; None ("auto") where it has
+            been measured to pay; see `pipeline.planning.supervision`.
     """
 
     name: str
@@ -38,6 +40,7 @@ class TaskSpec:
     description: str = ""
     orientation: str | None = None
     plausibility: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    deep_supervision: bool | None = None
 
 
 def read_task_spec(path: str | Path) -> TaskSpec:
@@ -75,6 +78,11 @@ def read_task_spec(path: str | Path) -> TaskSpec:
     orientation = document.get("orientation")
     if orientation not in (None, *ORIENTATIONS):
         raise InvalidOption(f"{file}: orientation is '{orientation}'; expected {' or '.join(ORIENTATIONS)}.")
+    supervision = document.get("deep_supervision", "auto")
+    if supervision != "auto" and not isinstance(supervision, bool):
+        raise InvalidOption(
+            f"{file}: deep_supervision is '{supervision}'; expected true, false or auto. Leave it out for auto."
+        )
     return TaskSpec(
         name=str(document.get("name", file.stem)),
         labels=labels,
@@ -83,4 +91,5 @@ def read_task_spec(path: str | Path) -> TaskSpec:
         description=str(document.get("description", "")),
         orientation=orientation,
         plausibility=plausibility,
+        deep_supervision=None if supervision == "auto" else supervision,
     )

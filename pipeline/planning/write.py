@@ -242,7 +242,7 @@ def _record(plan: Plan) -> dict[str, Any]:
             "seed": options.seed,
         },
         "parameters": plan.network.parameters,
-        "choices": [{"choice": name, "value": value, "why": why} for name, value, why in plan.table()],
+        "choices": [{"choice": name, "value": value, "why": why} for name, value, why in plan.table(written=True)],
     }
 
 

@@ -23,14 +23,20 @@ RULES = {"classes": {"lung": {"objects": [2, 2], "border": 0.1}}}
 ROOT = Path(__file__).parent.parent.parent
 
 
-def files(document: dict[str, Any], *labels: str) -> dict[str, str]:
-    spec = TaskSpec("a_task", ("background", *labels), LabelCoding.parse("index"), description="A task")
+def files(document: dict[str, Any], *labels: str, deep_supervision: bool | None = None) -> dict[str, str]:
+    spec = TaskSpec(
+        "a_task",
+        ("background", *labels),
+        LabelCoding.parse("index"),
+        description="A task",
+        deep_supervision=deep_supervision,
+    )
     return bundle_files(make_plan(document, spec, PlanOptions()), "a_task_segmentation", RULES)
 
 
 @pytest.fixture
 def kinds(fingerprint: Maker, class_of: Callable[..., dict[str, Any]]) -> dict[str, dict[str, str]]:
-    """Bundles of every kind: films, sides, colour, patches, spacing, weights."""
+    """Bundles of every kind: films, sides, colour, patches, spacing, weights, deep supervision."""
     pores = class_of(9000, 16, 40, 768, 0.015)
     rare = {"lung": class_of(60_000, 200, 2, 512, 0.23), "trachea": class_of(900, 34, 1, 512, 0.0035)}
     return {
@@ -42,6 +48,7 @@ def kinds(fingerprint: Maker, class_of: Callable[..., dict[str, Any]]) -> dict[s
         ),
         "spacing": files(fingerprint(modality="CT", spacing=0.8, intensity=(-400, 500)), "lung"),
         "weights": files(fingerprint(labels=("background", *rare), classes=rare), *rare),
+        "supervised": files(fingerprint(labels=("background", *rare), classes=rare), *rare, deep_supervision=True),
     }
 
 
@@ -122,7 +129,7 @@ def test_values_come_back_from_yaml_as_they_were(value: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["colour", "patch", "spacing", "weights"])
+@pytest.mark.parametrize("kind", ["colour", "patch", "spacing", "weights", "supervised"])
 def test_a_planned_bundle_passes_check_properties(
     kind: str, kinds: dict[str, dict[str, str]], tmp_path: Path, phantom_datalist: Path
 ) -> None:

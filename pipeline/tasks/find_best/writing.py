@@ -24,7 +24,7 @@ from pipeline.tasks.resuming import cases_digest, data_digest
 if TYPE_CHECKING:
     from pipeline.tasks.find_best.run import Best
 
-__all__ = ["model_card", "set_networks", "write_bundle", "write_record"]
+__all__ = ["halved", "model_card", "set_networks", "write_bundle", "write_record"]
 
 KINDS = ("evaluate", "inference")
 ENSEMBLE = "pipeline.networks.FoldEnsemble"
@@ -91,10 +91,7 @@ def set_networks(bundle: Bundle, record: FoldsRecord, members: Sequence[int], *,
         for fold in members
     ]
     if half:
-        weights = [
-            {name: value.half() if value.is_floating_point() else value for name, value in part.items()}
-            for part in weights
-        ]
+        weights = [halved(part) for part in weights]
     save_aside(FoldEnsemble.joined(weights) if len(weights) > 1 else weights[0], bundle.weights)
 
     def change(config: Any) -> bool:
@@ -183,3 +180,12 @@ def _comment(config: Any, key: str, text: str) -> None:
     if text and hasattr(config, "yaml_set_comment_before_after_key"):
         lines = [line for part in text.splitlines() for line in textwrap.wrap(part, WIDTH)]
         config.yaml_set_comment_before_after_key(key, before="\n".join(lines))
+
+
+def halved(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights in 16 bits; a tensor that has two names, as those of MONAI's DynUNet have, stays one in the file."""
+    halves: dict[tuple[int, torch.Size], torch.Tensor] = {}
+    return {
+        name: halves.setdefault((value.data_ptr(), value.shape), value.half()) if value.is_floating_point() else value
+        for name, value in weights.items()
+    }
