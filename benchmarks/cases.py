@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.datalist import load_cases, read_datalist
+from pipeline.datalist import load_cases, read_datalist, subject_of
 from pipeline.errors import GeometryMismatch, InvalidDatalist, MissingFile
-from pipeline.labels import LabelCoding
-from pipeline.readers import Picture, PlanarReader, read_picture, write_mask
+from pipeline.readers import Picture, read_mask, read_picture, write_mask
 from pipeline.split import PARTS
 
-__all__ = ["Case", "cases_of", "mask_path", "read_mask", "save_mask"]
+__all__ = ["Case", "cases_of", "mask_path", "read_saved", "save_mask"]
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,7 @@ class Case:
             GeometryMismatch: if the mask is not of the picture's size.
             UnknownLabel: if its values do not fit the coding.
         """
-        reader = PlanarReader(labels=True)
-        stored, _ = reader.get_data(reader.read(list(self.labels)))
-        classes = LabelCoding.parse(self.coding).decode(stored, n_classes=self.n_classes)
+        classes = read_mask(self.labels, self.coding, self.n_classes)
         expected = self.picture().grid.display_shape
         if classes.shape != expected:
             sizes = ("×".join(map(str, shape)) for shape in (classes.shape, expected))
@@ -88,7 +85,7 @@ def cases_of(datalist: Path, parts: Iterable[str] = PARTS) -> list[Case]:
                         part=part,
                         image=whole["image"],
                         shown=str(item["image"]),
-                        subject=str(item.get("subject", item["image"])),
+                        subject=subject_of(item),
                         labels=tuple(label) if isinstance(label, list) else (label,),
                         coding=str(item.get("label_coding", "index")),
                         n_classes=len(content.labels),
@@ -114,7 +111,7 @@ def save_mask(mask: npt.NDArray[np.integer[Any]], case: Case, folder: Path) -> P
     return path
 
 
-def read_mask(case: Case, folder: Path) -> npt.NDArray[np.uint8]:
+def read_saved(case: Case, folder: Path) -> npt.NDArray[np.uint8]:
     """A saved mask in display orientation, (W, H).
 
     Raises: MissingFile: if the peer has left the case out.

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cases import Case, mask_path, read_mask
+from benchmarks.cases import Case, mask_path, read_saved
 from pipeline.metrics import Evaluation, Tally, paired_differences, read_evaluation, write_evaluation
 
 __all__ = ["COMPARED", "difference", "score"]
@@ -45,7 +45,7 @@ def score(
     for case in cases:
         tally.add(
             case.shown,
-            read_mask(case, masks),
+            read_saved(case, masks),
             case.reference(),
             subject=case.subject,
             image_sha256=case.image_sha256,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from benchmarks.stages import Stages
 from benchmarks.table import Entry, entry_name, write_table
 from pipeline.bundle import find_bundle
 from pipeline.datalist import read_datalist
+from pipeline.digests import file_sha256
 from pipeline.errors import InvalidOption
 
 __all__ = ["ContestOptions", "run_contest"]
@@ -232,4 +232,4 @@ class _Contest:
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return file_sha256(path)

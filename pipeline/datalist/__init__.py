@@ -1,7 +1,16 @@
 """datalist.json: the cases of a set in the Decathlon layout that MONAI reads, with digests, subjects and the split."""
 
 from pipeline.datalist.digest import pixel_digest
-from pipeline.datalist.document import FORMAT, Datalist, Finding, load_cases, read_datalist, relative_to, write_datalist
+from pipeline.datalist.document import (
+    FORMAT,
+    Datalist,
+    Finding,
+    load_cases,
+    read_datalist,
+    relative_to,
+    subject_of,
+    write_datalist,
+)
 
 __all__ = [
     "FORMAT",
@@ -11,5 +20,6 @@ __all__ = [
     "pixel_digest",
     "read_datalist",
     "relative_to",
+    "subject_of",
     "write_datalist",
 ]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.atomic import written_aside
 from pipeline.errors import InvalidDatalist, MissingFile, OutputExists
+from pipeline.fragments import split_fragment
 from pipeline.split import PARTS
 
 __all__ = ["FORMAT", "Datalist", "Finding", "load_cases", "read_datalist", "relative_to", "write_datalist"]
 
 FORMAT = "planar-datalist/1"
-FRAGMENT = "#slice="
 
 Item = dict[str, Any]
 
@@ -203,7 +203,7 @@ def load_cases(path: str | os.PathLike[str], split: str = "training", *, labelle
         )
     folder = os.path.realpath(Path(path).parent)
     resolved = [_with_absolute_paths(item, folder) for item in items]
-    gone = [file for item in resolved for file in _files_of(item) if not os.path.exists(_file_of(file))]  # noqa: PTH110
+    gone = [file for item in resolved for file in _files_of(item) if not os.path.exists(split_fragment(file)[0])]  # noqa: PTH110
     if gone:
         raise InvalidDatalist(
             f"{path} names {len(gone)} file{'s' * (len(gone) > 1)} in '{split}' that are not there, first {gone[0]}. "
@@ -226,6 +226,12 @@ def _with_absolute_paths(item: Item, folder: str) -> Item:
     return {key: absolute(value) if key in ("image", "label") else value for key, value in item.items()}
 
 
+def subject_of(item: Mapping[str, Any]) -> str:
+    """Whose picture a case is: its subject, or its file where a datalist knows none. Slices of a volume are one's."""
+    image = item["image"] if isinstance(item["image"], str) else item["image"][0]
+    return str(item.get("subject") or split_fragment(image)[0])
+
+
 def _files_of(item: Item) -> list[str]:
     return [
         file
@@ -233,7 +239,3 @@ def _files_of(item: Item) -> list[str]:
         if key in item
         for file in (item[key] if isinstance(item[key], list) else [item[key]])
     ]
-
-
-def _file_of(path: str) -> str:
-    return path.rpartition(FRAGMENT)[0] or path

@@ -1,23 +1,26 @@
-"""The gate: which predictions may be used as they are, and which a person must look at first."""
+"""The gate: which predictions may be used as they are, and which a person must look at first.
+
+What needs torch is imported when it is asked for: a page of verdicts needs none of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from pipeline.gate.coverage import COVERAGE_RULE, RiskCoverage, risk_coverage
 from pipeline.gate.defaults import default_rules
-from pipeline.gate.degrade import DEGRADATIONS, degrade, draw_steps, restore
-from pipeline.gate.dice_model import Band, DiceModel, dice_band, held_out_predictions, lowest_acceptable
-from pipeline.gate.document import (
-    REASON_SEPARATOR,
-    Gate,
-    Verdict,
-    file_sha256,
-    gate_path,
-    read_gate,
-    settings_sha256,
-)
-from pipeline.gate.features import FeatureTap, flips_of, innermost_layers, members_of
-from pipeline.gate.perturb import VIEWS, View
-from pipeline.gate.reference import Reference, held_out_distances
 from pipeline.gate.rules import ClassRules, Rules, broken_rules, read_rules, rules_from
-from pipeline.gate.signals import ClassSignals, class_signals
+from pipeline.gate.verdict import REASON_SEPARATOR, Verdict
+from pipeline.lazy import lazily
+
+if TYPE_CHECKING:
+    from pipeline.gate.degradation import DEGRADATIONS, degrade, draw_steps, restore
+    from pipeline.gate.dice_model import Band, DiceModel, dice_band, held_out_predictions, lowest_acceptable
+    from pipeline.gate.document import Gate, gate_path, read_gate, settings_sha256
+    from pipeline.gate.features import FeatureTap, flips_of, innermost_layers, members_of
+    from pipeline.gate.perturb import VIEWS, View
+    from pipeline.gate.reference import Reference, held_out_distances
+    from pipeline.gate.signals import ClassSignals, class_signals
 
 __all__ = [
     "COVERAGE_RULE",
@@ -41,7 +44,6 @@ __all__ = [
     "degrade",
     "dice_band",
     "draw_steps",
-    "file_sha256",
     "flips_of",
     "gate_path",
     "held_out_distances",
@@ -56,3 +58,16 @@ __all__ = [
     "rules_from",
     "settings_sha256",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        **dict.fromkeys(("DEGRADATIONS", "degrade", "draw_steps", "restore"), "degradation"),
+        **dict.fromkeys(("Band", "DiceModel", "dice_band", "held_out_predictions", "lowest_acceptable"), "dice_model"),
+        **dict.fromkeys(("Gate", "gate_path", "read_gate", "settings_sha256"), "document"),
+        **dict.fromkeys(("FeatureTap", "flips_of", "innermost_layers", "members_of"), "features"),
+        **dict.fromkeys(("VIEWS", "View"), "perturb"),
+        **dict.fromkeys(("Reference", "held_out_distances"), "reference"),
+        **dict.fromkeys(("ClassSignals", "class_signals"), "signals"),
+    },
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,18 +15,18 @@ import yaml
 from numpy.typing import NDArray
 
 from pipeline.bundle import Bundle
+from pipeline.digests import file_sha256
 from pipeline.errors import InvalidBundle
 from pipeline.gate.dice_model import Band, DiceModel
 from pipeline.gate.perturb import View
 from pipeline.gate.reference import Reference
 from pipeline.gate.rules import Rules, broken_rules, read_rules
 from pipeline.gate.signals import ClassSignals
+from pipeline.gate.verdict import Verdict
 
-__all__ = ["FORMAT", "REASON_SEPARATOR", "Gate", "Verdict", "file_sha256", "gate_path", "read_gate", "settings_sha256"]
+__all__ = ["FORMAT", "Gate", "gate_path", "read_gate", "settings_sha256"]
 
 FORMAT = "planar-gate/1"
-# Between the reasons in one cell of a table.
-REASON_SEPARATOR = " | "
 # What of inference.yaml makes a prediction what it is; the rest says where files lie and what is printed.
 SETTINGS = (
     "labels",
@@ -37,43 +38,6 @@ SETTINGS = (
     "refinement",
     "test_time_flips",
 )
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the gate says of one prediction.
-
-    Attributes:
-        decision: "accept" or "review".
-        reasons: Why it needs review, in plain words.
-        predicted_dice: Mean over the classes that were found; None where none was.
-        interval: In which the Dice is likely to lie; None beyond the distance limit, where nothing is known.
-        by_class: Predicted Dice by class name; None where the class was not found.
-        distance: From the training pictures: 1 is as far as all but 1 % of pictures of their own kind.
-    """
-
-    decision: str
-    reasons: tuple[str, ...]
-    predicted_dice: float | None
-    interval: tuple[float, float] | None
-    by_class: Mapping[str, float | None]
-    distance: float
-
-    @property
-    def cell(self) -> str:
-        """The reasons as one cell of a table."""
-        return REASON_SEPARATOR.join(self.reasons)
-
-    def document(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "decision": self.decision,
-            "reasons": list(self.reasons),
-            "predicted_dice": _rounded(self.predicted_dice),
-            "predicted_dice_interval": None if self.interval is None else [_rounded(end) for end in self.interval],
-            "predicted_dice_by_class": {name: _rounded(value) for name, value in self.by_class.items()},
-            "distance": _rounded(self.distance),
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,9 +77,11 @@ class Gate:
         by_class = self.predict(signals)
         known = [value for value in by_class.values() if value is not None]
         predicted = float(np.mean(known)) if known else None
-        far = distance > self.distance_limit
+        far = not distance <= self.distance_limit  # so that what is no number is far
         reasons = []
-        if far:
+        if not math.isfinite(distance):
+            reasons.append("The network's answers are no numbers: the picture or the weights are damaged.")
+        elif far:
             reasons.append(
                 f"The picture is unlike those of the training set (distance {distance:.2f}, limit "
                 f"{self.distance_limit:.2f})."
@@ -221,15 +187,6 @@ def _gate_of(document: Mapping[str, Any], bundle: Bundle) -> Gate:
     )
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def settings_sha256(bundle: Bundle) -> str:
     """SHA-256 of what of inference.yaml decides on a prediction; comments and paths do not count."""
     content = yaml.safe_load(bundle.config("inference").read_text(encoding="utf-8"))
@@ -239,7 +196,3 @@ def settings_sha256(bundle: Bundle) -> str:
         kept = [step for step in steps if not (isinstance(step, dict) and step.get("_target_") == "SaveImaged")]
         chosen["postprocessing"] = kept
     return hashlib.sha256(json.dumps(chosen, sort_keys=True, default=str).encode("utf-8")).hexdigest()
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(float(value), 4)

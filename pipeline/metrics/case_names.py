@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.datalist import read_datalist
-from pipeline.readers import split_fragment, stem_of
+from pipeline.fragments import split_fragment
+from pipeline.readers import stem_of
 from pipeline.split import PARTS
 
 __all__ = ["DatalistNames", "MaskNames", "relative_names"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -16,6 +15,7 @@ import numpy.typing as npt
 import torch
 from ignite.engine import Engine, Events
 
+from pipeline.digests import file_sha256
 from pipeline.errors import GeometryMismatch, IncompleteResult
 from pipeline.metrics.case_names import DatalistNames, MaskNames, relative_names
 from pipeline.metrics.definitions import METRICS, Tolerance
@@ -153,7 +153,7 @@ class CaseTable:
             if metadata.is_file():
                 about["trained_on"] = json.loads(metadata.read_text(encoding="utf-8")).get("data_source")
         if self.checkpoint is not None and Path(self.checkpoint).is_file():
-            about["checkpoint_sha256"] = hashlib.sha256(Path(self.checkpoint).read_bytes()).hexdigest()
+            about["checkpoint_sha256"] = file_sha256(self.checkpoint)
         return about
 
 

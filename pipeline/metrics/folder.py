@@ -10,14 +10,11 @@ import platform
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import monai
-import numpy as np
 import pandas as pd
-import scipy
-import torch
 
 from pipeline import __version__
 from pipeline.errors import InvalidDatalist, MissingFile, OutputExists
@@ -25,7 +22,9 @@ from pipeline.metrics.bootstrap import LEVEL, RESAMPLES, SEED, interval_rule
 from pipeline.metrics.calibration import CALIBRATION_RULE
 from pipeline.metrics.definitions import EMPTY_MASK_POLICY, METRICS
 from pipeline.metrics.summary import AGGREGATION, distance_unit, summarise
-from pipeline.metrics.tally import Tally
+
+if TYPE_CHECKING:
+    from pipeline.metrics.tally import Tally
 
 __all__ = ["RESULT_FILES", "Evaluation", "read_evaluation", "require_no_results", "write_evaluation"]
 
@@ -192,10 +191,7 @@ def _record(tally: Tally, about: dict[str, Any], resamples: int, seed: int, leve
         "nsd_tolerance": {"mm": tolerance.mm, "px": tolerance.px},
         "versions": {
             "planar": __version__,
-            "monai": monai.__version__,
-            "torch": str(torch.__version__),
-            "numpy": np.__version__,
-            "scipy": scipy.__version__,
+            **{package: version(package) for package in ("monai", "torch", "numpy", "scipy")},
             "python": platform.python_version(),
         },
         "calibration": {"ece": round(tally.reliability.ece(), 6), "bins": _bins(tally)} if measured else None,

@@ -10,7 +10,7 @@ import pandas as pd
 from pipeline.metrics.bootstrap import LEVEL, RESAMPLES, SEED, bootstrap_intervals
 from pipeline.metrics.definitions import DISTANCE_METRICS, METRICS
 
-__all__ = ["AGGREGATION", "MEAN_OF_CLASSES", "distance_unit", "summarise"]
+__all__ = ["AGGREGATION", "MEAN_OF_CLASSES", "distance_unit", "in_one_unit", "summarise"]
 
 MEAN_OF_CLASSES = "mean_of_classes"
 
@@ -43,7 +43,7 @@ def summarise(
         where no case has the metric.
     """
     metrics = [name for name in METRICS if name in cases.columns]
-    cases = _in_one_unit(cases)
+    cases = in_one_unit(cases)
     over_classes = cases.groupby(["image", "subject"], as_index=False, sort=False)[metrics].mean()
     parts = {str(name): rows for name, rows in cases.groupby("class", sort=False)} | {MEAN_OF_CLASSES: over_classes}
     # Every subject of the set takes part in every draw, so that all figures are of the same resamples.
@@ -82,7 +82,8 @@ def distance_unit(cases: pd.DataFrame) -> tuple[str, int]:
     return ("mm", pixels) if millimetres >= pixels else ("px", millimetres)
 
 
-def _in_one_unit(cases: pd.DataFrame) -> pd.DataFrame:
+def in_one_unit(cases: pd.DataFrame) -> pd.DataFrame:
+    """The table without distances in the unit that fewer images have: millimetres and pixels have no mean."""
     unit, others = distance_unit(cases)
     if not others:
         return cases

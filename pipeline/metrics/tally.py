@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.errors import GeometryMismatch, UnknownLabel
+from pipeline.fragments import split_fragment
 from pipeline.metrics.boundary import boundary_scores
 from pipeline.metrics.calibration import Reliability, relevant_box, top_class
 from pipeline.metrics.definitions import OVERLAP_METRICS, Tolerance
@@ -60,7 +61,7 @@ class Tally:
             image: Its name, relative to the datalist; goes into the tables.
             prediction: Class indices, (W, H), indexed [x, y].
             reference: Class indices on the same grid.
-            subject: Whom it belongs to; None: the image is a subject of its own.
+            subject: Whom it belongs to; None: the image, or the volume that it is a slice of, is a subject of its own.
             image_sha256: Digest of the image's pixels.
             spacing_mm: Pixel size (x, y), mm; None or NaN where it is unknown, which makes the distances pixels.
             probabilities: Of the classes, (classes, W, H), for the calibration; None: not measured.
@@ -77,7 +78,7 @@ class Tally:
         confusion = confusion_matrix(prediction, reference, len(self.labels))
         overlap = overlap_of_confusion(confusion)
         ece = self._calibrate(image, prediction, reference, probabilities)
-        case = {"image": image, "image_sha256": image_sha256, "subject": image if subject is None else subject}
+        case = {"image": image, "image_sha256": image_sha256, "subject": subject or split_fragment(image)[0]}
         for index, label in self.labels.items():
             if index == 0:
                 continue
@@ -107,7 +108,8 @@ class Tally:
         """Give the images other names, in the order in which they came; a subject that is an image goes with it."""
         new = dict(zip(self.images, names, strict=True))
         for row in self.rows:
-            row["subject"] = new[row["image"]] if row["subject"] == row["image"] else row["subject"]
+            if row["subject"] == split_fragment(row["image"])[0]:
+                row["subject"] = split_fragment(new[row["image"]])[0]
             row["image"] = new[row["image"]]
         for old, name in new.items():
             self.faults = [line.replace(f"{old}:", f"{name}:", 1) for line in self.faults]

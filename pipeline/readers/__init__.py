@@ -6,10 +6,13 @@ seconds, and decoding needs none of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pipeline.readers.container import SUFFIXES, split_fragment, stem_of
+from pipeline.fragments import split_fragment
+from pipeline.lazy import lazily
+from pipeline.readers.container import SUFFIXES, stem_of
 from pipeline.readers.discovery import find_pictures, natural_order
+from pipeline.readers.masks import read_mask
 from pipeline.readers.picture import Picture
 from pipeline.readers.read import read_grid, read_picture, slices_in
 
@@ -30,6 +33,7 @@ __all__ = [
     "group_series",
     "natural_order",
     "read_grid",
+    "read_mask",
     "read_picture",
     "read_series",
     "slices_in",
@@ -39,21 +43,16 @@ __all__ = [
     "write_probabilities",
 ]
 
-_LAZY = {
-    "DicomSeries": "series",
-    "PlanarReader": "monai_reader",
-    "SourceGridWriter": "monai_writer",
-    "SourceLayout": "monai_writer",
-    "group_series": "series",
-    "read_series": "series",
-    "write_mask": "writers",
-    "write_probabilities": "writers",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+__getattr__ = lazily(
+    __name__,
+    {
+        "DicomSeries": "series",
+        "PlanarReader": "monai_reader",
+        "SourceGridWriter": "monai_writer",
+        "SourceLayout": "monai_writer",
+        "group_series": "series",
+        "read_series": "series",
+        "write_mask": "writers",
+        "write_probabilities": "writers",
+    },
+)

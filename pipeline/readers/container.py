@@ -8,8 +8,9 @@ import zlib
 from pathlib import Path
 
 from pipeline.errors import MissingFile, UnreadableImage, UnsupportedImage
+from pipeline.fragments import split_fragment
 
-__all__ = ["FRAGMENT", "SUFFIXES", "container_of", "is_dicom", "split_fragment", "stem_of", "suffix_of"]
+__all__ = ["SUFFIXES", "container_of", "is_dicom", "stem_of", "suffix_of"]
 
 # Suffix → container. DICOM files often have none.
 SUFFIXES = {
@@ -47,14 +48,6 @@ HEADER_BYTES = 352
 NO_PICTURES = frozenset(
     {".csv", ".gz", ".json", ".md", ".npy", ".npz", ".pt", ".raw", ".txt", ".xml", ".yaml", ".zip", ".zraw"}
 )
-
-FRAGMENT = "#slice="
-
-
-def split_fragment(path: str | os.PathLike[str]) -> tuple[str, int | None]:
-    """The file and the slice number of a path that may end in `#slice=K`."""
-    file, mark, number = os.fspath(path).rpartition(FRAGMENT)
-    return (file, int(number)) if mark and number.isdecimal() else (os.fspath(path), None)
 
 
 def suffix_of(path: str | os.PathLike[str]) -> str:

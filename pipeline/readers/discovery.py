@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.errors import MissingFile
-from pipeline.readers.container import SUFFIXES, is_dicom, split_fragment, suffix_of
+from pipeline.fragments import split_fragment
+from pipeline.readers.container import SUFFIXES, is_dicom, suffix_of
 
 __all__ = ["find_pictures", "natural_order"]
 

@@ -6,13 +6,11 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from monai.data import ImageReader
 
-from pipeline.errors import GeometryMismatch, UnsupportedImage
 from pipeline.readers.container import SUFFIXES, suffix_of
-from pipeline.readers.picture import Picture
+from pipeline.readers.masks import stacked
 from pipeline.readers.read import read_picture
 
 __all__ = ["PlanarReader"]
@@ -59,22 +57,8 @@ class PlanarReader(ImageReader):
             GeometryMismatch: if several files differ in size.
         """
         pictures = [read_picture(path, voi=self.voi, labels=self.labels) for path in img]
-        if len(pictures) == 1:
-            # Contiguous before MONAI widens it to float32: a transposed copy of fewer bytes.
-            return np.ascontiguousarray(pictures[0].array), pictures[0].meta()
-        array = np.stack([_grey(picture, pictures[0]) for picture in pictures], axis=-1)
-        return array, {**pictures[0].meta(), "original_channel_dim": -1}
-
-
-def _grey(picture: Picture, first: Picture) -> npt.NDArray[Any]:
-    if picture.grid.display_shape != first.grid.display_shape:
-        sizes = ("×".join(map(str, p.grid.display_shape)) for p in (picture, first))
-        raise GeometryMismatch("{}: {} does not match {} of {}.".format(picture.path, *sizes, first.path))
-    if not picture.colour:
-        return picture.array
-    if (picture.array[..., :1] != picture.array[..., 1:]).any():
-        raise UnsupportedImage(f"{picture.path}: a coloured mask among several; expected grey ones.")
-    return picture.array[..., 0]
+        meta = pictures[0].meta()
+        return stacked(pictures), meta if len(pictures) == 1 else {**meta, "original_channel_dim": -1}
 
 
 def _as_list(paths: Paths) -> Sequence[str | os.PathLike[str]]:

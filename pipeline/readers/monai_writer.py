@@ -14,7 +14,8 @@ import torch
 from monai.data import FolderLayoutBase, ImageWriter
 
 from pipeline.errors import InvalidOption
-from pipeline.readers.container import split_fragment, stem_of
+from pipeline.fragments import split_fragment
+from pipeline.readers.container import stem_of
 from pipeline.readers.writers import write_mask, write_probabilities
 
 __all__ = ["SourceGridWriter", "SourceLayout"]

@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.errors import UnsupportedImage
+from pipeline.fragments import FRAGMENT, split_fragment
 from pipeline.geometry import SourceGrid
 from pipeline.readers.cache import VolumeCache
-from pipeline.readers.container import FRAGMENT, container_of, split_fragment
+from pipeline.readers.container import container_of
 from pipeline.readers.faults import library_errors
 from pipeline.readers.picture import Picture
 

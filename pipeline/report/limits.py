@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pandas as pd
 
+from pipeline.bundle import Bundle
 from pipeline.report.evaluation import EvaluationView
 from pipeline.report.fingerprint_facts import near_duplicates_of
 from pipeline.report.material import Material
@@ -39,7 +41,7 @@ def limits_of(material: Material) -> list[Limit]:
     """The limits of what was measured, the grave ones first."""
     evaluation = material.evaluation
     found = [
-        *_split(evaluation),
+        *_split(material),
         *_weights(material),
         *_origin(evaluation),
         *_number(evaluation),
@@ -56,8 +58,16 @@ def limits_of(material: Material) -> list[Limit]:
     return sorted(found, key=lambda limit: not limit.grave)
 
 
-def _split(evaluation: EvaluationView) -> Iterator[Limit]:
-    if evaluation.split == "training":
+def _split(material: Material) -> Iterator[Limit]:
+    evaluation = material.evaluation
+    if evaluation.split != "test" and _cross_validated(material.bundle):
+        yield Limit(
+            "cross_validated_cases",
+            "The networks come of a cross-validation, in which training and validation cases have trained all of them "
+            "but one: if these are those cases, the figures say little of others.",
+            True,
+        )
+    elif evaluation.split == "training":
         yield Limit(
             "training_cases",
             "These cases trained the network: the figures say nothing of others.",
@@ -65,6 +75,13 @@ def _split(evaluation: EvaluationView) -> Iterator[Limit]:
         )
     elif evaluation.split == "validation":
         yield Limit("validation_cases", "These cases chose the checkpoint: their scores are a little too good.", True)
+
+
+def _cross_validated(bundle: Bundle | None) -> bool:
+    if bundle is None or not bundle.metadata.is_file():
+        return False
+    facts = json.loads(bundle.metadata.read_text(encoding="utf-8")).get("planar", {})
+    return "cross_validated_on_sha256" in facts
 
 
 def _weights(material: Material) -> Iterator[Limit]:

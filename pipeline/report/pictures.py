@@ -13,9 +13,8 @@ from PIL import Image
 
 from pipeline.datalist import load_cases, read_datalist
 from pipeline.errors import GeometryMismatch, InvalidEvaluation
-from pipeline.labels import LabelCoding
 from pipeline.overlays import PREDICTION, REFERENCE, colour_of, draw_agreement, draw_filled, to_grey
-from pipeline.readers import read_picture
+from pipeline.readers import read_mask, read_picture
 from pipeline.report.evaluation import EvaluationView
 from pipeline.report.page import picture_uri
 
@@ -104,7 +103,8 @@ def read_case(item: Mapping[str, Any], predictions: Sequence[Path], longest: int
         GeometryMismatch: if a mask is on another grid than the image.
     """
     image = to_grey(read_picture(item["image"], voi=True).array)
-    masks = [_reference(item), *(read_picture(path, labels=True).array for path in predictions)]
+    reference = read_mask(item["label"], str(item.get("label_coding", "index")))
+    masks = [reference, *(read_picture(path, labels=True).array for path in predictions)]
     for name, mask in zip((item["label"], *predictions), masks, strict=True):
         if mask.shape != image.shape[:2]:
             raise GeometryMismatch(
@@ -121,8 +121,8 @@ def read_case(item: Mapping[str, Any], predictions: Sequence[Path], longest: int
         detail = _resized(image[left:right, top:bottom], longest, Image.Resampling.LANCZOS)
         by = whole.shape[0] / image.shape[0]
         scaled = (round(left * by), round(top * by), round(right * by), round(bottom * by))
-    reference, *predicted = (_resized(mask.astype(np.uint8), longest, Image.Resampling.NEAREST) for mask in parts)
-    return CasePicture(whole, reference, tuple(predicted), detail, scaled)
+    shown, *predicted = (_resized(mask.astype(np.uint8), longest, Image.Resampling.NEAREST) for mask in parts)
+    return CasePicture(whole, shown, tuple(predicted), detail, scaled)
 
 
 def panels(case: CasePicture, classes: Sequence[str]) -> list[str]:
@@ -145,13 +145,6 @@ def light_uri(picture: NDArray[np.uint8], longest: int) -> str:
         longest = round(0.8 * longest)
         uri = picture_uri(picture, longest=longest)
     return uri
-
-
-def _reference(item: Mapping[str, Any]) -> NDArray[np.uint8]:
-    files = item["label"] if isinstance(item["label"], list) else [item["label"]]
-    stored = [read_picture(file, labels=True).array for file in files]
-    coding = LabelCoding.parse(str(item.get("label_coding", "index")))
-    return coding.decode(stored[0] if len(stored) == 1 else np.stack(stored, axis=-1))
 
 
 def _detail(masks: Sequence[NDArray[Any]]) -> tuple[int, int, int, int] | None:

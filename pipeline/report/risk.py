@@ -168,7 +168,8 @@ def _joined(evaluation: EvaluationView) -> pd.DataFrame:
         return pd.DataFrame(columns=["image", "dice", "predicted_dice", "decision", "score", "reasons"])
     gate = evaluation.gate
     if "score" not in gate:
-        gate = gate.assign(score=gate["predicted_dice"])
+        # A mask in which nothing was found is the last to be kept.
+        gate = gate.assign(score=gate["predicted_dice"].fillna(0.0))
     if "reasons" not in gate:
         gate = gate.assign(reasons="")
     columns = ["image", "predicted_dice", "decision", "score", "reasons"]

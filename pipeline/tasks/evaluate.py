@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.bundle import Bundle, find_bundle, parse_overrides
 from pipeline.datalist import load_cases, read_datalist
 from pipeline.errors import InvalidBundle, InvalidDatalist, InvalidOption, MissingFile
+from pipeline.tasks.resuming import cross_validated_on
 from pipeline.tasks.workflow import default_folder, fitting_weights, open_workflow, quiet_libraries, run_recorded
 
 __all__ = ["EvaluationResult", "compare_classes", "evaluate", "require_weights"]
@@ -99,6 +100,11 @@ def evaluate(
     settings: dict[str, Any] = parse_overrides(tuple(overrides), bundle.config("evaluate"), SET_ELSEWHERE)
     load_cases(datalist, split)
     notes = compare_classes(bundle, bundle.labels("evaluate"), datalist)
+    if cross_validated_on(bundle, read_datalist(datalist), split):
+        notes.append(
+            f"The networks were cross-validated on these {split} cases: each has trained all of them but one, and the "
+            "scores are too good. The cross-validation's own table has the honest ones."
+        )
     weights = checkpoint or bundle.weights
     require_weights(bundle, weights)
     _require_state_dict(weights)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.datalist import Datalist, Finding, read_datalist, relative_to, write_datalist
+from pipeline.datalist import Datalist, Finding, read_datalist, relative_to, subject_of, write_datalist
 from pipeline.errors import InvalidDatalist, InvalidOption, InvalidSplit, OutputExists
+from pipeline.fragments import split_fragment
 from pipeline.readers import read_picture
 from pipeline.split import PARTS, Fractions, assign_folds, split_subjects
 from pipeline.tasks.index.duplicates import nearly_equal_pairs, thumbnail
@@ -18,7 +19,6 @@ from pipeline.tasks.index.parallel import default_workers, map_in_order
 
 __all__ = ["MergeResult", "merge_datalists"]
 
-FRAGMENT = "#slice="
 Item = dict[str, Any]
 
 
@@ -139,7 +139,7 @@ def _gather(paths: Sequence[Path], lists: Sequence[Datalist], folder: Path) -> t
         for part in PARTS:
             for item in content.part(part):
                 file = os.path.normpath(os.path.join(here, _first(item["image"])))  # noqa: PTH118
-                if not Path(file.rpartition(FRAGMENT)[0] or file).exists():
+                if not Path(split_fragment(file)[0]).exists():
                     raise InvalidDatalist(f"{path}: {file} is not there. Move it back, or index again.")
                 moved = {
                     key: _moved(value, here, folder) if key in ("image", "label") else value
@@ -151,7 +151,7 @@ def _gather(paths: Sequence[Path], lists: Sequence[Datalist], folder: Path) -> t
                     refused.append(Finding(str(_first(moved["image"])), "duplicate_image", reason))
                     continue
                 seen[digest] = str(_first(moved["image"]))
-                subject = str(item.get("subject") or file.rpartition(FRAGMENT)[0] or file)
+                subject = subject_of({**item, "image": file})
                 cases.append(_Case(moved, file, part, subject))
     if not cases:
         raise InvalidDatalist(f"{paths[0]} and the others have no cases. Nothing was written.")

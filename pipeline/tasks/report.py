@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from pipeline.bundle import Bundle, find_bundle
 from pipeline.datalist import read_datalist
+from pipeline.digests import file_sha256
 from pipeline.errors import InvalidBundle, InvalidFingerprint, MissingFile, OutputExists
 from pipeline.fingerprint import Fingerprint
 from pipeline.history import read_history
@@ -130,11 +130,7 @@ def _same_weights(evaluation: EvaluationView, bundle: Bundle | None) -> bool | N
     recorded = evaluation.record.get("checkpoint_sha256")
     if bundle is None or not recorded or not bundle.weights.is_file():
         return None
-    digest = hashlib.sha256()
-    with bundle.weights.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest() == recorded
+    return file_sha256(bundle.weights) == str(recorded)
 
 
 def _history(bundle: Bundle | None, notes: list[str]) -> list[dict[str, float]]:

@@ -19,6 +19,8 @@ from pipeline.errors import InvalidBundle, InvalidDatalist, InvalidOption, Missi
 __all__ = [
     "Progress",
     "WhenStarted",
+    "cases_digest",
+    "cross_validated_on",
     "data_digest",
     "note_data",
     "progress_of",
@@ -104,6 +106,23 @@ def data_digest(datalist: Datalist, parts: Sequence[str] = ("training", "validat
     ]
     text = json.dumps([datalist.labels, sorted(cases, key=str)])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def cases_digest(datalist: Datalist) -> str:
+    """A digest of the training and validation cases together, whichever part and fold each is in."""
+    cases = [str(item.get("image_sha256", item["image"])) for item in (*datalist.training, *datalist.validation)]
+    return hashlib.sha256("\n".join(sorted(cases)).encode()).hexdigest()
+
+
+def cross_validated_on(bundle: Bundle, datalist: Datalist, split: str) -> bool:
+    """Whether a bundle's networks come of a cross-validation on these very cases.
+
+    Its folds divide training and validation cases anew, so that each of them has trained all networks but one.
+    """
+    if split == "test" or not bundle.metadata.is_file():
+        return False
+    facts = json.loads(bundle.metadata.read_text(encoding="utf-8")).get("planar", {})
+    return bool(facts.get("cross_validated_on_sha256") == cases_digest(datalist))
 
 
 def note_data(bundle: Bundle, datalist: Datalist) -> None:

@@ -12,7 +12,7 @@ import SimpleITK as sitk  # noqa: N813
 from PIL import Image
 from raw_sets import disc, texture, write_datalist
 
-from benchmarks.cases import cases_of, read_mask, save_mask
+from benchmarks.cases import cases_of, read_saved, save_mask
 from benchmarks.nnunet.conversion import channel_names, convert, numbered_labels, raw_dataset_of, read_prediction
 from pipeline.datalist import read_datalist
 from pipeline.errors import GeometryMismatch, InvalidDatalist
@@ -195,7 +195,7 @@ def test_a_prediction_comes_back_on_the_source_grid(tmp_path: Path) -> None:
     found = read_prediction(tmp_path / "prediction.nii.gz")
     np.testing.assert_array_equal(found, case.reference())
     save_mask(found, case, tmp_path / "masks")
-    np.testing.assert_array_equal(read_mask(case, tmp_path / "masks"), case.reference())
+    np.testing.assert_array_equal(read_saved(case, tmp_path / "masks"), case.reference())
 
 
 def test_a_turned_photograph_is_seen_upright_and_its_mask_turned_back(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_turned_photograph_is_seen_upright_and_its_mask_turned_back(tmp_path: 
     path = save_mask(read_prediction(tmp_path / "prediction.png"), case, tmp_path / "masks")
     with Image.open(path) as image:
         np.testing.assert_array_equal(np.asarray(image), disc(24, 18))  # as stored
-    np.testing.assert_array_equal(read_mask(case, tmp_path / "masks"), case.reference())
+    np.testing.assert_array_equal(read_saved(case, tmp_path / "masks"), case.reference())
 
 
 def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:

@@ -416,3 +416,14 @@ def test_classes_that_the_labels_do_not_have_are_refused() -> None:
         UnknownLabel, match=r"a\.png: the mask holds class 3; expected 0 to 2 \(background, disc, cup\)"
     ):
         Tally(LABELS).add("a.png", np.zeros((2, 2), int), np.full((2, 2), 3))
+
+
+def test_slices_of_a_volume_are_one_subject_where_none_is_named() -> None:
+    from pipeline.metrics import Tally
+
+    tally = Tally(LABELS)
+    mask = np.ones((3, 3), int)
+    for name in ("/a/ct.nii.gz#slice=0", "/a/ct.nii.gz#slice=1", "/a/film.png"):
+        tally.add(name, mask, mask)
+    tally.rename(["ct.nii.gz#slice=0", "ct.nii.gz#slice=1", "film.png"])
+    assert set(tally.cases()["subject"]) == {"ct.nii.gz", "film.png"}

@@ -103,3 +103,26 @@ def test_a_case_that_stands_twice_in_a_table_is_refused() -> None:
     a = table(("a", "A", "lung", 0.5), ("a", "A", "lung", 0.6))
     with pytest.raises(InvalidOption, match="a, lung: stands twice"):
         paired_differences(a, a)
+
+
+def test_what_is_invented_on_an_empty_reference_counts_against_the_inventor() -> None:
+    nothing = {"reference_pixels": 0, "predicted_pixels": 0}
+    a = pd.concat([table(("empty", "E", "lung", math.nan), **nothing), table(("full", "F", "lung", 0.9))])
+    b = pd.concat([table(("empty", "E", "lung", 0.0), **nothing | {"predicted_pixels": 500})])
+    b = pd.concat([b, table(("full", "F", "lung", 0.91))])
+    found = paired_differences(a, b)
+    assert found.by_subject == pytest.approx({"E": -1.0, "F": 0.01})
+    assert (found.wins, found.losses, found.left_out) == (1, 1, 0)
+    assert paired_differences(b, a).by_subject == pytest.approx({"E": 1.0, "F": -0.01})
+    far = b.rename(columns={"dice": "hd95"}).assign(hd95=[700.0, 3.0], distance_unit="px")
+    near = a.rename(columns={"dice": "hd95"}).assign(hd95=[math.nan, 4.0], distance_unit="px")
+    assert paired_differences(near, far, "hd95").by_subject == pytest.approx({"E": 700.0, "F": -1.0})
+
+
+def test_distances_in_the_unit_of_the_fewer_images_are_left_out() -> None:
+    rows = [("a", "A", "lung", 1.0), ("b", "B", "lung", 2.0), ("c", "C", "lung", 90.0)]
+    a = table(*rows, metric="hd95").assign(distance_unit=["mm", "mm", "px"])
+    b = a.assign(hd95=[2.0, 4.0, 10.0])
+    found = paired_differences(a, b, "hd95")
+    assert found.by_subject == pytest.approx({"A": 1.0, "B": 2.0})
+    assert found.left_out == 1

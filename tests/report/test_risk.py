@@ -39,6 +39,14 @@ def test_a_tie_flatters_nobody(view: EvaluationView) -> None:
     assert curves[0].dice[0] == view.images["dice"].min()
 
 
+def test_a_mask_in_which_nothing_was_found_is_the_last_to_be_kept(view: EvaluationView) -> None:
+    dice = view.images["dice"].tolist()
+    curves = gate_curves(gated(view, ["accept"] * 12, [float("nan") if k == 3 else one for k, one in enumerate(dice)]))
+    assert curves is not None
+    assert len(curves[0].dice) == 12
+    assert curves[0].dice[-1] == dice[3]
+
+
 def test_a_score_of_the_gates_own_goes_before_the_predicted_dice(view: EvaluationView) -> None:
     scored = gated(view, ["accept"] * 12)
     assert scored.gate is not None

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,11 @@ from numpy.typing import NDArray
 
 from pipeline.atomic import write_text_aside
 from pipeline.bundle import find_bundle
-from pipeline.datalist import Datalist, load_cases, read_datalist
+from pipeline.datalist import Datalist, load_cases, read_datalist, subject_of
+from pipeline.digests import file_sha256
 from pipeline.errors import InvalidDatalist, InvalidOption, OutputExists
 from pipeline.tasks.evaluate import compare_classes, require_weights
+from pipeline.tasks.resuming import cross_validated_on
 from pipeline.tasks.workflow import quiet_libraries
 
 if TYPE_CHECKING:
@@ -109,6 +112,12 @@ def calibrate(
         raise InvalidOption("--risk and --minimum-dice are shares; expected numbers between 0 and 1.")
     notes = compare_classes(bundle, labels, datalist)
     require_weights(bundle, bundle.weights)
+    if cross_validated_on(bundle, read_datalist(datalist), split):
+        raise InvalidOption(
+            f"{datalist}: {bundle.name} was cross-validated on its training and validation cases, each of which has "
+            "trained all networks but one: a gate fitted to them would hope too much. Give cases that none has seen, "
+            "such as --split test or another datalist."
+        )
     path = gate_path(bundle)
     if path.exists() and not overwrite:
         raise OutputExists(f"{path} exists. Give --overwrite to replace it.")
@@ -133,7 +142,7 @@ def _fit(
     aims: tuple[float | None, float],
     on_progress: OnProgress,
 ) -> tuple[Gate, list[str]]:
-    from pipeline.gate import Gate, Reference, file_sha256, held_out_distances, read_rules, settings_sha256
+    from pipeline.gate import Gate, Reference, broken_rules, held_out_distances, read_rules, settings_sha256
     from pipeline.tasks.calibrate.observing import layers_of, reference_vectors, samples, views_for
     from pipeline.tasks.calibrate.scoring import References
     from pipeline.tasks.infer.predictor import Predictor
@@ -154,6 +163,7 @@ def _fit(
             predict,
             watch,
             References(len(labels)),
+            partial(broken_rules, labels=labels, rules=rules),
             items,
             variants,
             seed,
@@ -162,7 +172,7 @@ def _fit(
     )
     clean = np.array([not sample.degraded for sample in made])
     reference = Reference.of(layers, vectors)
-    subjects = [str(item.get("subject", item["image"])) for item in known]
+    subjects = [subject_of(item) for item in known]
     if len(set(subjects)) < FEWEST_REFERENCES:
         subjects = [str(item["image"]) for item in known]
     apart = reference.distances([np.concatenate(parts) for parts in zip(*(s.seen.vectors for s in made), strict=True)])
@@ -196,7 +206,7 @@ def _fit(
         rules=rules,
         record=record,
     )
-    return gate, [*fitted.notes, *_implausible(made, gate)]
+    return gate, [*fitted.notes, *_implausible(made)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -337,16 +347,14 @@ def _dice_limit(
     return limit, kept, notes
 
 
-def _implausible(made: Sequence[Sample], gate: Gate) -> list[str]:
+def _implausible(made: Sequence[Sample]) -> list[str]:
     """Rules that the reference masks themselves break: they would send right masks to review."""
-    from pipeline.gate import broken_rules
-
-    masks = [sample.reference for sample in made if sample.reference is not None]
-    broken = [lines for mask in masks if (lines := broken_rules(mask, gate.labels, gate.rules))]
+    broken = [sample.broken for sample in made if sample.broken]
     if not broken:
         return []
+    masks = sum(not sample.degraded for sample in made)
     return [
-        f"{len(broken)} of {len(masks)} reference masks break a rule of configs/quality.yaml, such as: {broken[0][0]} "
+        f"{len(broken)} of {masks} reference masks break a rule of configs/quality.yaml, such as: {broken[0][0]} "
         "Loosen it if they are right."
     ]
 
@@ -363,7 +371,7 @@ def _origin(datalist: Datalist, part: str, items: Sequence[dict[str, Any]]) -> d
         "data": datalist.name,
         "part": part,
         "images": len(items),
-        "subjects": len({str(item.get("subject", item["image"])) for item in items}),
+        "subjects": len({subject_of(item) for item in items}),
         "images_sha256": hashlib.sha256("\n".join(digests).encode("ascii")).hexdigest(),
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from monai.data import decollate_batch, list_data_collate
 from monai.utils import convert_to_dst_type
 from numpy.typing import NDArray
 
+from pipeline.datalist import subject_of
 from pipeline.gate import VIEWS, FeatureTap, degrade, draw_steps, innermost_layers, members_of, restore
 from pipeline.tasks.calibrate.scoring import References
 from pipeline.tasks.infer.predictor import Predictor
@@ -29,14 +30,14 @@ class Sample:
         degraded: Whether the picture was made worse.
         seen: What the gate sees of it.
         dice: Of each class but the background, (classes - 1,).
-        reference: The reference mask, (W, H), of a picture as it is; None for one made worse.
+        broken: Rules of plausibility that the reference mask itself breaks; none of a picture made worse.
     """
 
     subject: str
     degraded: bool
     seen: Observation
     dice: NDArray[np.float64]
-    reference: NDArray[np.uint8] | None
+    broken: tuple[str, ...]
 
 
 def views_for(predict: Predictor) -> tuple[Any, ...]:
@@ -79,6 +80,7 @@ def samples(
     predict: Predictor,
     watch: Watch,
     references: References,
+    rules_broken: Callable[[NDArray[np.uint8]], Sequence[str]],
     items: Sequence[dict[str, Any]],
     variants: int,
     seed: int,
@@ -91,7 +93,7 @@ def samples(
     for number, item in enumerate(items):
         case = predict.preprocessing({"image": item["image"]})
         truth = references.mask(item)
-        subject = str(item.get("subject", item["image"]))
+        subject = subject_of(item)
         rng = np.random.default_rng([seed, number])
         found: Observation | None = None
         for variant in range(1 + variants):
@@ -112,7 +114,8 @@ def samples(
             seen = watch.take()
             if found is None:
                 found = seen
-            yield Sample(
-                subject, variant > 0, seen, references.dice(mask, truth, item["image"]), None if variant else truth
-            )
+            # Hundreds of these are kept: pictures and masks are not.
+            small = replace(seen, mask=seen.mask.new_empty(0))
+            dice = references.dice(mask, truth, item["image"])
+            yield Sample(subject, variant > 0, small, dice, () if variant else tuple(rules_broken(truth)))
             done()

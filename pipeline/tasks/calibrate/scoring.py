@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged
 from numpy.typing import NDArray
 
 from pipeline.errors import GeometryMismatch
 from pipeline.metrics import confusion_matrix
 from pipeline.metrics.overlap import overlap_of_confusion
-from pipeline.transforms import DecodeMaskd
+from pipeline.readers import read_mask
 
 __all__ = ["References", "mean_dice"]
 
@@ -25,21 +24,13 @@ class References:
 
     def __init__(self, n_classes: int) -> None:
         self.n_classes = n_classes
-        self.read = Compose(
-            [
-                LoadImaged(keys="label", reader="pipeline.readers.PlanarReader", labels=True),
-                EnsureChannelFirstd(keys="label"),
-                DecodeMaskd(keys="label", n_classes=n_classes),
-            ]
-        )
 
     def mask(self, item: dict[str, Any]) -> NDArray[np.uint8]:
         """Class indices of an item's mask, (W, H).
 
         Raises: what reading or decoding it raises.
         """
-        case = self.read({key: item[key] for key in ("label", "label_coding") if key in item})
-        return np.asarray(case["label"][0].cpu().numpy()).astype(np.uint8)
+        return read_mask(item["label"], str(item.get("label_coding", "index")), self.n_classes)
 
     def dice(self, mask: NDArray[np.uint8], reference: NDArray[np.uint8], image: str) -> NDArray[np.float64]:
         """Dice of each class but the background, (classes - 1,); NaN where both masks are without it.

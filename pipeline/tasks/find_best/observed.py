@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from pipeline.datalist import subject_of
+
 __all__ = ["MaskKeeper", "Observed"]
 
-FRAGMENT = "#slice="
 Mask = npt.NDArray[np.uint8]
 
 
@@ -64,7 +65,7 @@ class MaskKeeper:
             image = str(case["image"].meta["filename_or_obj"])
             file = self.folder / f"{self.fold}-{len(self.cases)}.npz"
             np.savez_compressed(file, prediction=_classes(case["pred"]), reference=_classes(case["label"]))
-            subject = str(item.get("subject") or image.rpartition(FRAGMENT)[0] or image)
+            subject = subject_of({**item, "image": image})
             self.cases.append(Observed(image, subject, self.fold, file))
 
 

@@ -19,7 +19,7 @@ from pipeline.datalist import read_datalist
 from pipeline.networks import FoldEnsemble
 from pipeline.tasks.find_best.deciding import Decision, Refinement
 from pipeline.tasks.folds import FoldsRecord
-from pipeline.tasks.resuming import data_digest
+from pipeline.tasks.resuming import cases_digest, data_digest
 
 if TYPE_CHECKING:
     from pipeline.tasks.find_best.run import Best
@@ -67,7 +67,11 @@ def write_bundle(
         rewrite_config(bundle.config(kind), change)
     if bundle.metadata.is_file():
         metadata = json.loads(bundle.metadata.read_text(encoding="utf-8"))
-        metadata["planar"] = {**metadata.get("planar", {}), "trained_on_sha256": data_digest(content)}
+        metadata["planar"] = {
+            **metadata.get("planar", {}),
+            "trained_on_sha256": data_digest(content),
+            "cross_validated_on_sha256": cases_digest(content),
+        }
         write_text_aside(bundle.metadata, json.dumps(metadata, indent=2, ensure_ascii=False) + "\n")
     return bundle
 

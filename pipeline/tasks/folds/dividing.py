@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.datalist import Datalist, load_cases, read_datalist, relative_to
+from pipeline.datalist import Datalist, load_cases, read_datalist, relative_to, subject_of
 from pipeline.errors import InvalidDatalist
 from pipeline.split import PARTS, assign_folds
 
-__all__ = ["Divided", "divide", "subject_of"]
+__all__ = ["Divided", "divide"]
 
-FRAGMENT = "#slice="
 Item = dict[str, Any]
 
 
@@ -33,12 +32,6 @@ class Divided:
     folds: tuple[Datalist, ...]
     seed: int
     anew: bool
-
-
-def subject_of(item: Item) -> str:
-    """Whose picture a case is: its subject, or its file where a datalist knows none. Slices of a volume are one's."""
-    image = item["image"] if isinstance(item["image"], str) else item["image"][0]
-    return str(item.get("subject") or image.rpartition(FRAGMENT)[0] or image)
 
 
 def divide(path: Path, folds: int, folder: Path) -> Divided:

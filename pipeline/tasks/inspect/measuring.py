@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from pipeline.datalist import Finding
 from pipeline.errors import GeometryMismatch, PlanarError
-from pipeline.fingerprint import CaseMeasures, grey_of, measure_case, thumbnail
-from pipeline.labels import LabelCoding
-from pipeline.readers import Picture, read_picture
+from pipeline.fingerprint import CaseMeasures, measure_case, thumbnail
+from pipeline.readers import Picture, read_mask, read_picture
 
 __all__ = ["Look", "Seen", "look_at", "looks_of", "read_case"]
 
@@ -71,15 +70,13 @@ def read_case(look: Look) -> tuple[Picture, NDArray[np.uint8] | None]:
     picture = read_picture(look.image)
     if not look.masks:
         return picture, None
-    masks = [read_picture(file, labels=True) for file in look.masks]
-    for mask in masks:
-        if mask.array.shape[:2] != picture.array.shape[:2]:
-            sizes = ["×".join(map(str, part.array.shape[:2])) for part in (mask, picture)]
-            raise GeometryMismatch(
-                f"{mask.path}: mask {sizes[0]} does not match image {sizes[1]}. Index the set again."
-            )
-    stored = masks[0].array if len(masks) == 1 else np.stack([grey_of(mask.array) for mask in masks], axis=-1)
-    return picture, LabelCoding.parse(look.coding).decode(stored, n_classes=look.n_classes)
+    classes = read_mask(look.masks, look.coding, look.n_classes)
+    if classes.shape[:2] != picture.array.shape[:2]:
+        sizes = ["×".join(map(str, part.shape[:2])) for part in (classes, picture.array)]
+        raise GeometryMismatch(
+            f"{look.masks[0]}: mask {sizes[0]} does not match image {sizes[1]}. Index the set again."
+        )
+    return picture, classes
 
 
 def looks_of(items: Sequence[dict[str, Any]], n_classes: int, *, masks: bool) -> list[Look]:

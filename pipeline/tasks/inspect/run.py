@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.atomic import write_text_aside
-from pipeline.datalist import Datalist, Finding, load_cases, read_datalist
+from pipeline.datalist import Datalist, Finding, load_cases, read_datalist, subject_of
 from pipeline.errors import InvalidDatalist, OutputExists
 from pipeline.fingerprint import CaseFigures, Fingerprint, Gatherer, Histogram, SetFacts, near_duplicates, order_of
 from pipeline.fingerprint.thumbnails import SIDE
@@ -225,9 +225,7 @@ def shared_folder(paths: Sequence[str]) -> PurePosixPath:
 
 def _subjects(items: Sequence[dict[str, Any]]) -> int:
     """Number of subjects; a case that names none is one of its own."""
-    return len(
-        {item.get("subject", item["image"] if isinstance(item["image"], str) else str(item["image"])) for item in items}
-    )
+    return len({subject_of(item) for item in items})
 
 
 def _killed(look: Look) -> Seen:

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -181,3 +182,16 @@ def test_the_watch_changes_nothing_of_what_the_predictor_gives(calibrated: Bundl
         np.testing.assert_array_equal(one.probabilities, other.probabilities)
         assert watch.take().mask.shape == (64, 64)
     assert not watch.seen
+
+
+def test_answers_that_are_no_numbers_are_reviewed(calibrated: Bundle) -> None:
+    from pipeline.gate import ClassSignals, read_gate
+
+    gate = read_gate(calibrated)
+    n = len(gate.labels) - 1
+    signals = ClassSignals(np.full(n, np.nan), np.full(n, np.nan), np.ones(n, dtype=bool))
+    lenient = replace(gate, rules=replace(gate.rules, classes={}))
+    verdict = lenient.judge(signals, float("nan"), np.zeros((8, 8), np.uint8))
+    assert verdict.decision == "review"
+    assert "no numbers" in verdict.reasons[0]
+    json.dumps(verdict.document(), allow_nan=False)

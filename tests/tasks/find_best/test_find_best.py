@@ -13,6 +13,7 @@ import yaml
 
 from pipeline.errors import InvalidDatalist, InvalidOption, MissingFile, OutputExists
 from pipeline.networks import FoldEnsemble
+from pipeline.tasks.calibrate import calibrate
 from pipeline.tasks.evaluate import evaluate
 from pipeline.tasks.find_best import Best, find_best
 from pipeline.tasks.find_best.members import Holdout, choose_members
@@ -155,3 +156,13 @@ def test_a_holdout_may_speak_against_the_ensemble() -> None:
     assert "on other" in choice.why
     unsure = Holdout("other", 20, 0.91, members, Interval(-0.01, -0.05, 0.03))
     assert choose_members(STATES, False, unsure).members == (0, 1, 2)
+
+
+@pytest.mark.slow
+def test_cases_that_trained_the_networks_are_no_calibration_and_evaluate_says_so(
+    best: Best, cross_validation: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidOption, match="cross-validated on its training and validation cases"):
+        calibrate(str(best.bundle.root), cross_validation.datalist, "validation")
+    result = evaluate(str(best.bundle.root), cross_validation.datalist, "validation", tmp_path / "ev", tracking=False)
+    assert any("cross-validated on these validation cases" in note for note in result.notes)

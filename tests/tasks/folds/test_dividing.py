@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.datalist import subject_of
 from pipeline.errors import InvalidDatalist, InvalidSplit
-from pipeline.tasks.folds.dividing import divide, subject_of
+from pipeline.tasks.folds.dividing import divide
 from pipeline.tasks.resuming import data_digest
 
 

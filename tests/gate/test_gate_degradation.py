@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pipeline.gate import DEGRADATIONS, degrade, draw_steps, restore
-from pipeline.gate.degrade import Step
+from pipeline.gate.degradation import Step
 
 STRENGTHS = {
     "gamma": 2.0,
