@@ -167,6 +167,8 @@ class Gatherer:
         areas = self._object_areas[index].result()
         diameters = Histogram(np.sqrt(4 / np.pi * areas.values), areas.counts)
         pixels = sum(case.pixels for case in self.cases)
+        counted = [region.n_counted for _, region in cases]
+        usual = Counter(counted).most_common(1)[0][0] if counted else 0
         x, y = ([region.centroid[axis] for _, region in cases] for axis in (0, 1))
         return {
             "cases": len(cases),
@@ -174,6 +176,7 @@ class Gatherer:
             "area_share": spread(region.area / case.pixels for case, region in cases),
             "area_px": spread(region.area for _, region in cases),
             "objects": spread(region.n_objects for _, region in cases),
+            "counted_objects": {**spread(counted), "usual_share": _mean(float(n == usual) for n in counted)},
             "object_area_px": spread_of(areas),
             "object_diameter_px": spread_of(diameters),
             "object_diameter_share": spread_of(self._object_shares[index].result()),

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["Region", "boundary_length", "classes_inside", "filled", "measure_region"]
+__all__ = ["SPECK_SHARE", "Region", "boundary_length", "classes_inside", "filled", "measure_region"]
 
 # Diagonal neighbours belong to one object, as in MONAI's connected components; a hole is closed by its edges alone.
 EIGHT = np.ones((3, 3), np.uint8)
 # The share of a class that must lie within another to count as inside it: masks have ragged edges.
 MOSTLY = 0.95
+# Below this share of its class an object is a speck: noise of a mask, not anatomy.
+SPECK_SHARE = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +27,7 @@ class Region:
         area: Pixels.
         objects: Area of each connected component, pixels, ascending; may be left away to save memory.
         n_objects: Their number.
+        n_counted: Those of at least `SPECK_SHARE` of the area.
         largest: Area of the largest.
         hole_area: Pixels of background that the class encloses.
         boundary_px: Length of its boundary within the picture, pixels.
@@ -37,6 +40,7 @@ class Region:
     area: int
     objects: NDArray[np.int64]
     n_objects: int
+    n_counted: int
     largest: int
     hole_area: int
     boundary_px: float
@@ -74,6 +78,7 @@ def measure_region(region: NDArray[np.bool_], background: NDArray[np.bool_]) -> 
         area=area,
         objects=sizes,
         n_objects=number,
+        n_counted=int((sizes >= SPECK_SHARE * area).sum()),
         largest=int(sizes[-1]),
         hole_area=int(np.count_nonzero(holes)),
         boundary_px=boundary_length(region[_grown(box, region.shape)]),

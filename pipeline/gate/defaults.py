@@ -61,10 +61,14 @@ def _of_class(measured: Mapping[str, Any], total: int) -> dict[str, Any]:
         rules["present"] = "always"
     elif n < NEARLY_ALL * total:
         rules["present"] = "sometimes"
-    objects, area, largest, holes = (measured[key] for key in ("objects", "area_share", "largest_share", "holes_share"))
+    objects, area, largest, holes = (
+        measured[key] for key in ("counted_objects", "area_share", "largest_share", "holes_share")
+    )
     low, high = objects["p05"], objects["p95"]
-    exact = low == high and n >= ENOUGH_CASES
-    rules["objects"] = [round(low), round(high)] if exact else [max(1, math.floor(low / room)), math.ceil(high * room)]
+    exact = objects["usual_share"] >= NEARLY_ALL and n >= ENOUGH_CASES
+    rules["objects"] = (
+        [round(objects["median"])] * 2 if exact else [max(1, math.floor(low / room)), math.ceil(high * room)]
+    )
     rules["area_share"] = [_two_digits(area["min"] / room), _two_digits(min(1.0, area["max"] * room))]
     if high < 10:  # of many objects the largest may be anything
         # Room on both sides is room for what is missing from it.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from pipeline.errors import InvalidBundle
-from pipeline.fingerprint.regions import EIGHT, boundary_length, filled
+from pipeline.fingerprint.regions import EIGHT, SPECK_SHARE, boundary_length, filled
 
 __all__ = ["ClassRules", "Rules", "broken_rules", "read_rules", "rules_from"]
 
@@ -58,7 +58,7 @@ class Rules:
     """
 
     classes: Mapping[str, ClassRules] = field(default_factory=dict)
-    speck: float = 0.02
+    speck: float = SPECK_SHARE
     slices: float = 0.1
     limits: Mapping[str, float] = field(default_factory=dict)
 
