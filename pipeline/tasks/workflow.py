@@ -70,7 +70,7 @@ def open_workflow(
 
 
 def run_recorded(workflow: ConfigWorkflow, recorder_id: str, tags: Mapping[str, str] | None = None) -> str | None:
-    """Run a workflow; an error or Ctrl-C ends its MLflow run with the right status before it goes on.
+    """Run a workflow; an error, Ctrl-C or SIGTERM ends its MLflow run with the right status before it goes on.
 
     Args:
         workflow: Opened with `open_workflow`.
@@ -85,13 +85,11 @@ def run_recorded(workflow: ConfigWorkflow, recorder_id: str, tags: Mapping[str, 
         with interrupts_first():
             workflow.run()
             workflow.finalize()
-    except KeyboardInterrupt as error:
-        if recorder is not None:
-            recorder.close("KILLED", error)
-        raise
     except BaseException as error:
         if recorder is not None:
-            recorder.close("FAILED", error)
+            from pipeline.tracking import status_after
+
+            recorder.close(status_after(error), error)
         raise
     return recorder.run_id if recorder is not None else None
 
