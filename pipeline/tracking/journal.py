@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pipeline.atomic import write_text_aside
 
@@ -42,9 +42,9 @@ class Journal:
         self._pending: dict[int, Operation] = {}
         self._last = 0
         self._lock = threading.RLock()
-        self._file: IO[bytes] | None = None
+        self._file: int | None = None  # a descriptor: it may be closed by the end of the process alone
         self._torn = False
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._load()
 
     @property
@@ -120,13 +120,13 @@ class Journal:
         """Force what is written to the disk, for the power may fail as well."""
         with self._lock, suppress(OSError):
             if self._file is not None:
-                os.fsync(self._file.fileno())
+                os.fsync(self._file)
 
     def close(self) -> None:
         """Close the file; the folder stays."""
         with self._lock:
             if self._file is not None:
-                self._file.close()
+                os.close(self._file)
                 self._file = None
 
     def remove(self) -> None:
@@ -136,10 +136,11 @@ class Journal:
 
     def _write(self, operation: Operation) -> None:
         if self._file is None:
-            self._file = (self.folder / "journal.jsonl").open("ab", buffering=0)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+            self._file = os.open(self.folder / "journal.jsonl", flags, 0o600)
         line = json.dumps(operation, ensure_ascii=False).encode() + b"\n"
         # In one piece, so that a signal's own operations stand before or behind it.
-        written = self._file.write(b"\n" + line if self._torn else line)
+        written = os.write(self._file, b"\n" + line if self._torn else line)
         self._torn = written != len(line) + self._torn
         if self._torn:
             raise OSError(28, "No space left on device")

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 __all__ = ["Ownership", "this_process", "unless_owned"]
 
@@ -37,7 +37,7 @@ class Ownership:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
-        self._file: IO[str] | None = None
+        self._file: int | None = None
 
     def take(self) -> bool:
         """Take the lock; False if another has it. OSError if there are no locks here."""
@@ -49,11 +49,11 @@ class Ownership:
                 import fcntl
             except ImportError as error:  # Windows
                 raise OSError("no locks") from error
-            file = (self.folder / "lock").open("w", encoding="utf-8")
+            file = os.open(self.folder / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                file.close()
+                os.close(file)
                 if isinstance(error, (BlockingIOError, PermissionError)):
                     return False
                 raise
@@ -73,7 +73,7 @@ class Ownership:
         with _guard:
             _ours.discard(self.folder)
             if self._file is not None:
-                self._file.close()
+                os.close(self._file)
                 self._file = None
 
 

@@ -75,7 +75,8 @@ class Sender(threading.Thread):
             now = time.monotonic()
             if self.delivery.sent > sent:
                 moved, sent = now, self.delivery.sent
-            is_down = self._passes > passes and self.delivery.failure is not None
+            # The first pass may have begun before.
+            is_down = self._passes > passes + 1 and self.delivery.failure is not None
             if now - moved > (limit_s / 3 if is_down else limit_s + self._bytes_left() / SLOWEST_BYTES_S):
                 break
         return not self.journal.pending

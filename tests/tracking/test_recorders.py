@@ -4,7 +4,6 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,22 +27,6 @@ from pipeline.tracking import (
 )
 
 LABELS = {0: "background", 1: "disc", 2: "cup (outer)"}
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One SQLite store for all tests here, each with an experiment of its own: its creation takes seconds."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        uri = f"sqlite:///{folder / 'runs.db'}"
-        MlflowClient(tracking_uri=uri).search_experiments()
-        yield uri
-
-
-@pytest.fixture
-def experiment(request: pytest.FixtureRequest) -> str:
-    return str(request.node.name)
 
 
 def runs(store: str, experiment: str) -> list[Run]:
