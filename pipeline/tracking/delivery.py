@@ -41,6 +41,7 @@ class Delivery:
         experiment_id: Its experiment.
         failure: Why the last pass did not send everything, or None.
         sent: Operations sent.
+        stopped: Whether to leave the rest to others.
     """
 
     client: MlflowClient
@@ -48,6 +49,7 @@ class Delivery:
     experiment_id: str
     failure: str | None = None
     sent: int = 0
+    stopped: bool = False
 
     def __post_init__(self) -> None:
         self._models: dict[str, str] = {}
@@ -61,6 +63,8 @@ class Delivery:
         self.failure = None
         held_back = False  # files; the others go on
         for batch in _batches(journal.pending):
+            if self.stopped:
+                return False
             if held_back and batch[0]["op"] in WITH_FILES:
                 continue
             try:

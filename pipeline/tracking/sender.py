@@ -83,6 +83,7 @@ class Sender(threading.Thread):
 
     def stop(self) -> None:
         """Send no more. A request that is under way is not waited for."""
+        self.delivery.stopped = True
         with self._changed:
             self._stopped = True
             self._changed.notify_all()

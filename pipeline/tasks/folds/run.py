@@ -123,6 +123,7 @@ def train_folds(
         raise
     if parent is not None:
         _end_parent(parent, record, states, table)
+        notes += [parent.shortfall] if parent.shortfall else []
     return CrossValidation(
         record=record,
         states=states,
