@@ -106,6 +106,8 @@ class OpenRun:
 
 
 def _by_what(error: BaseException) -> str:
-    if isinstance(error, signals.Terminated):
-        return "SIGTERM"
-    return "SIGINT" if isinstance(error, KeyboardInterrupt) else type(error).__name__
+    while not isinstance(error, (KeyboardInterrupt, signals.Terminated)):
+        if error.__cause__ is None:
+            return type(error).__name__
+        error = error.__cause__  # MONAI wraps what an expression of a config raises
+    return "SIGINT" if isinstance(error, KeyboardInterrupt) else "SIGTERM"
