@@ -37,7 +37,7 @@ import pipeline.tasks.train, pipeline.tracking.parent, pipeline.tracking.system
 from pipeline.cli import main
 from pipeline.history import History
 
-end_epoch, ends, commands, database = History._end_epoch, *map(json.loads, sys.argv[1:4]), sys.argv[4]
+end_epoch, (ends, commands), database = History._end_epoch, map(json.loads, sys.argv[1:3]), sys.argv[3]
 told = {}
 for name, end in ends.items():
     if name == "none":

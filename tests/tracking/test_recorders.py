@@ -412,7 +412,9 @@ def test_monais_own_tracking_option_brings_the_recorder_in(
     from monai.bundle import ConfigWorkflow
 
     bundle = find_bundle("cxr_lung_segmentation")
-    (tmp_path / "datalist.json").write_text('{"training": [], "validation": [], "test": [{"image": "a.png"}]}')
+    cases = [{"image": "a.png", "label": "b.png"}]
+    (tmp_path / "datalist.json").write_text(json.dumps(dict.fromkeys(("training", "validation", "test"), cases)))
+    own = {"ckpt_dir": str(tmp_path / "models"), "cache_rate": 0.0} if kind == "train" else {}
     workflow = ConfigWorkflow(
         config_file=str(bundle.config(kind)),
         meta_file=str(bundle.metadata),
@@ -425,6 +427,7 @@ def test_monais_own_tracking_option_brings_the_recorder_in(
         tracking_uri=store,
         experiment_name=experiment,
         run_name="mine",
+        **own,
     )
     recorder = workflow.parser.get_parsed_content("training_recorder" if kind == "train" else "evaluation_recorder")
     assert isinstance(recorder, RunRecorder)
