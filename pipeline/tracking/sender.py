@@ -82,11 +82,12 @@ class Sender(threading.Thread):
         return not self.journal.pending
 
     def stop(self) -> None:
-        """Send no more. A request that is under way is not waited for."""
+        """Send no more. A request that hangs is not waited for: one that is answered later doubles nothing."""
         self.delivery.stopped = True
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
+        self.join(timeout=1.0)
 
     def _wait_for_work(self) -> bool:
         """Wait for something to send and the time to try; False when it is to end."""
