@@ -125,7 +125,7 @@ def evaluate(
                 bundle, "evaluate", settings, tracking=tracking, handlers={"handlers": [*handlers]}
             )
             with fitting_weights(weights, bundle.config("evaluate")):
-                run_id = run_recorded(workflow, "evaluation_recorder")
+                run_id = run_recorded(workflow, "evaluation_recorder", notes)
     except BaseException:
         discard_unfinished(folder.resolve())
         raise

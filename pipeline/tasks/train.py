@@ -126,7 +126,7 @@ def train(
                 bundle, "train", run_settings, tracking=tracking, handlers={"train#handlers": hooks}
             )
             with fitting_weights(bundle.root / "models" / "last.pt", bundle.config("train")):
-                run_id = run_recorded(workflow, "training_recorder", tags)
+                run_id = run_recorded(workflow, "training_recorder", notes, tags)
             trainer = workflow.parser.get_parsed_content("train#trainer")
             checkpoints = workflow.parser.get_parsed_content("checkpoints")
     except BaseException:

@@ -69,12 +69,15 @@ def open_workflow(
     return workflow
 
 
-def run_recorded(workflow: ConfigWorkflow, recorder_id: str, tags: Mapping[str, str] | None = None) -> str | None:
-    """Run a workflow; an error or Ctrl-C ends its MLflow run with the right status before it goes on.
+def run_recorded(
+    workflow: ConfigWorkflow, recorder_id: str, notes: list[str], tags: Mapping[str, str] | None = None
+) -> str | None:
+    """Run a workflow; an error, Ctrl-C or SIGTERM ends its MLflow run with the right status before it goes on.
 
     Args:
         workflow: Opened with `open_workflow`.
         recorder_id: Id of the recorder in its config.
+        notes: Gets a line if MLflow does not have the whole record yet.
         tags: Of the MLflow run, next to the recorder's own.
     Returns: The MLflow run's id, or None without tracking.
     """
@@ -85,15 +88,16 @@ def run_recorded(workflow: ConfigWorkflow, recorder_id: str, tags: Mapping[str, 
         with interrupts_first():
             workflow.run()
             workflow.finalize()
-    except KeyboardInterrupt as error:
-        if recorder is not None:
-            recorder.close("KILLED", error)
-        raise
     except BaseException as error:
         if recorder is not None:
-            recorder.close("FAILED", error)
+            from pipeline.tracking import status_after
+
+            recorder.close(status_after(error), error)
         raise
-    return recorder.run_id if recorder is not None else None
+    if recorder is None:
+        return None
+    notes += [recorder.shortfall] if getattr(recorder, "shortfall", None) else []
+    return recorder.run_id
 
 
 @contextmanager

@@ -80,7 +80,10 @@ def test_a_training_is_an_mlflow_run_with_metrics_by_epoch_and_class(trained: tu
         for folder in client.list_artifacts(result.run_id)
         for item in client.list_artifacts(result.run_id, folder.path)
     }
-    assert {"checkpoints/model.pt", "checkpoints/last.pt", "data/datalist.json"} <= artifacts
+    assert {"checkpoints/model.pt", "checkpoints/last.pt", "data/datalist.json", "code/requirements.txt"} <= artifacts
+    said = json.loads((result.bundle.root / "models" / "record.json").read_text())
+    assert (said["run_id"], said["step"]) == (result.run_id, result.best_epoch)
+    assert run.data.tags["planar.model_sha256"] == said["model_sha256"]
     assert any(path.startswith("config/config_") for path in artifacts)
 
 
@@ -94,7 +97,8 @@ def test_a_resumed_training_goes_on_where_it_ended(
     copy = tmp_path / "copy"
     shutil.copytree(trained[0].bundle.root, copy)
     before = torch.load(copy / "models" / "last.pt", weights_only=True)
-    result = train(str(copy), phantom_datalist, overrides=(*SMALL[1:], "max_epochs=3"), resume=True, tracking=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", trained[1])
+    result = train(str(copy), phantom_datalist, overrides=(*SMALL[1:], "max_epochs=3"), resume=True)
     after = torch.load(copy / "models" / "last.pt", weights_only=True)
     assert (before["trainer"]["iteration"], after["trainer"]["iteration"]) == (
         2 * before["trainer"]["epoch_length"],
@@ -102,6 +106,12 @@ def test_a_resumed_training_goes_on_where_it_ended(
     )
     assert result.epochs == 3
     assert result.best_metric >= before["best"]["best_metric"]
+    # A run of its own, which says which one it resumes.
+    assert result.run_id != trained[0].run_id
+    tags = MlflowClient(trained[1]).get_run(result.run_id).data.tags
+    assert (tags["planar.resumes"], tags["planar.resumes_after_epoch"]) == (trained[0].run_id, "2")
+    said = json.loads((copy / "models" / "record.json").read_text())
+    assert (said["run_id"], said["resumes"]) == (result.run_id, trained[0].run_id)
     # The configs go on saying how it was trained.
     assert yaml.safe_load(result.bundle.config("train").read_text())["max_epochs"] == 3
 

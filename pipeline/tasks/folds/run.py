@@ -117,10 +117,13 @@ def train_folds(
             table = write_tables(record, states) if done else None
     except BaseException as error:
         if parent is not None:
-            parent.close("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", error)
+            from pipeline.tracking import status_after
+
+            parent.close(status_after(error), error)
         raise
     if parent is not None:
         _end_parent(parent, record, states, table)
+        notes += [parent.shortfall] if parent.shortfall else []
     return CrossValidation(
         record=record,
         states=states,

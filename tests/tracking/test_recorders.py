@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+import json
 import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from ignite.engine import Engine, Events
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -16,35 +17,23 @@ from monai.engines import SupervisedEvaluator
 from tiny_engines import Training
 
 from pipeline import __version__
-from pipeline import tracking as tracking_module
 from pipeline.bundle import find_bundle
+from pipeline.checkpoints import Checkpoints
 from pipeline.errors import TrackingUnreachable
+from pipeline.handlers import Attached
 from pipeline.tracking import (
     ParentRun,
     RunRecorder,
     ValidationRecorder,
     executed_config,
+    read_training_record,
     tracking_uri,
+    training_run_of,
     without_password,
 )
+from pipeline.tracking.training_record import sha256_of
 
 LABELS = {0: "background", 1: "disc", 2: "cup (outer)"}
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One SQLite store for all tests here, each with an experiment of its own: its creation takes seconds."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        uri = f"sqlite:///{folder / 'runs.db'}"
-        MlflowClient(tracking_uri=uri).search_experiments()
-        yield uri
-
-
-@pytest.fixture
-def experiment(request: pytest.FixtureRequest) -> str:
-    return str(request.node.name)
 
 
 def runs(store: str, experiment: str) -> list[Run]:
@@ -176,7 +165,7 @@ def test_a_run_of_finite_numbers_says_nothing_of_others(store: str, experiment: 
 
 
 def test_only_the_first_process_records(store: str, experiment: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking_module.idist, "get_rank", lambda: 1)
+    monkeypatch.setattr("pipeline.tracking.recorders.idist.get_rank", lambda: 1)
     recorder = RunRecorder(experiment, uri=store)
     record(recorder, max_epochs=1).trainer.run()
     assert recorder.run_id is None
@@ -197,13 +186,16 @@ def test_files_are_logged_at_the_start_and_results_at_the_end(store: str, experi
     )
     made = record(recorder, max_epochs=1)
     seen: list[set[str]] = []
-    made.trainer.add_event_handler(
-        Events.EPOCH_STARTED, lambda _: seen.append(files(store, runs(store, experiment)[0]))
-    )
+
+    def look(_: Engine) -> None:
+        assert recorder.record.flush()
+        seen.append(files(store, runs(store, experiment)[0]))
+
+    made.trainer.add_event_handler(Events.EPOCH_STARTED, look)
     made.trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda _: (tmp_path / "model.pt").write_bytes(b"weights"))
     made.trainer.run()
     (run,) = runs(store, experiment)
-    assert seen == [{"config", "data"}]
+    assert seen == [{"code", "config", "data", "environment.json"}]
     assert files(store, run, "config") == {"config/config.json"}
     assert files(store, run, "data") == {"data/datalist.json"}
     assert files(store, run, "checkpoints") == {"checkpoints/model.pt"}
@@ -263,9 +255,11 @@ def test_a_run_ends_even_if_its_traceback_cannot_be_stored(
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(MlflowClient, "log_text", full)
-    with pytest.raises(OSError, match="No space left"):
-        recorder.close("FAILED", ValueError("film 7"))
+    monkeypatch.setattr("pipeline.tracking.open_run.PATIENCE_S", 1.0)
+    monkeypatch.setattr(MlflowClient, "log_artifact", full)
+    recorder.close("FAILED", ValueError("film 7"))
+    assert recorder.shortfall is not None
+    assert "No space left" in recorder.shortfall
     assert [run.info.status for run in runs(store, experiment)] == ["FAILED"]
 
 
@@ -282,7 +276,7 @@ def test_a_run_that_nothing_ended_is_ended_with_the_process(store: str, experime
     assert result.returncode != 0
     (run,) = runs(store, experiment)
     assert run.info.status == "KILLED"
-    assert files(store, run) == {"traceback.txt"}
+    assert "traceback.txt" in files(store, run)
 
 
 # --- a run over others ---
@@ -418,7 +412,9 @@ def test_monais_own_tracking_option_brings_the_recorder_in(
     from monai.bundle import ConfigWorkflow
 
     bundle = find_bundle("cxr_lung_segmentation")
-    (tmp_path / "datalist.json").write_text('{"training": [], "validation": [], "test": [{"image": "a.png"}]}')
+    cases = [{"image": "a.png", "label": "b.png"}]
+    (tmp_path / "datalist.json").write_text(json.dumps(dict.fromkeys(("training", "validation", "test"), cases)))
+    own = {"ckpt_dir": str(tmp_path / "models"), "cache_rate": 0.0} if kind == "train" else {}
     workflow = ConfigWorkflow(
         config_file=str(bundle.config(kind)),
         meta_file=str(bundle.metadata),
@@ -431,6 +427,7 @@ def test_monais_own_tracking_option_brings_the_recorder_in(
         tracking_uri=store,
         experiment_name=experiment,
         run_name="mine",
+        **own,
     )
     recorder = workflow.parser.get_parsed_content("training_recorder" if kind == "train" else "evaluation_recorder")
     assert isinstance(recorder, RunRecorder)
@@ -443,3 +440,100 @@ def test_monais_own_tracking_option_brings_the_recorder_in(
     (config,) = files(store, run, "config")
     assert config.startswith("config/config_")
     assert files(store, run, "data") == {"data/datalist.json"}
+
+
+# --- which run made which weights ---
+
+
+def trained(store: str, experiment: str, folder: Path, scores: list[float], *, resume: bool = False) -> RunRecorder:
+    kept = Checkpoints(folder, {})
+    recorder = RunRecorder(experiment, uri=store, checkpoints=kept, resume=resume)
+    made = Training(
+        max_epochs=len(scores),
+        scores=scores,
+        train_handlers=[Attached(kept), recorder],
+        val_handlers=[Attached(kept), ValidationRecorder(recorder)],
+    )
+    kept.state["network"] = made.network
+    if resume:
+        kept.load_state_dict(torch.load(folder / "last.pt", weights_only=True)["best"])
+    made.trainer.run()
+    return recorder
+
+
+def test_the_weights_say_which_run_they_are_of_and_a_resumed_training_which_it_resumes(
+    store: str, experiment: str, tmp_path: Path
+) -> None:
+    best = tmp_path / "model.pt"
+    first = trained(store, experiment, tmp_path, [0.5, 0.7, 0.6])
+    digest = sha256_of(best)
+    assert read_training_record(tmp_path) == {
+        "run_id": first.run_id,
+        "tracking_uri": store,
+        "model_sha256": digest,
+        "step": 2,
+    }
+    assert training_run_of(best, digest) == first.run_id
+    worse = trained(store, experiment, tmp_path, [0.6], resume=True)
+    assert read_training_record(tmp_path)["run_id"] == worse.run_id
+    assert training_run_of(best, digest) == first.run_id
+    better = trained(store, experiment, tmp_path, [0.8], resume=True)
+    assert training_run_of(best, digest) is None
+    assert training_run_of(best, sha256_of(best)) == better.run_id
+    tags = [run.data.tags for run in runs(store, experiment)]
+    assert [one.get("planar.resumes") for one in tags] == [None, first.run_id, worse.run_id]
+    assert [one["planar.model_sha256"] for one in tags] == [digest, digest, sha256_of(best)]
+
+
+def test_the_weights_know_their_run_at_once_and_not_only_at_its_end(
+    store: str, experiment: str, tmp_path: Path
+) -> None:
+    kept = Checkpoints(tmp_path, {})
+    recorder = RunRecorder(experiment, uri=store, checkpoints=kept)
+    known: list[str | None] = []
+    made = Training(
+        scores=[0.5, 0.4, 0.6],
+        train_handlers=[Attached(kept), recorder],
+        val_handlers=[Attached(kept), ValidationRecorder(recorder)],
+    )
+    kept.state["network"] = made.network
+    best = tmp_path / "model.pt"
+    made.validator.add_event_handler(Events.COMPLETED, lambda _: known.append(training_run_of(best, sha256_of(best))))
+    made.trainer.run()
+    assert known == [recorder.run_id] * 3
+
+
+def test_an_evaluation_says_which_weights_and_which_training(store: str, experiment: str, tmp_path: Path) -> None:
+    training = trained(store, experiment, tmp_path, [0.5])
+    evaluator = Training().validator
+    RunRecorder(experiment, uri=store, checkpoint=tmp_path / "model.pt").attach(evaluator)
+    evaluator.run()
+    tags = runs(store, experiment)[-1].data.tags
+    assert tags["planar.training_run"] == training.run_id
+    assert tags["planar.model_sha256"] == sha256_of(tmp_path / "model.pt")
+
+
+# --- code, machine, people ---
+
+
+def test_a_run_says_where_it_comes_from_and_not_who_if_that_is_switched_off(
+    store: str, experiment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for recorder in (RunRecorder(experiment, uri=store), RunRecorder(experiment, uri=store, record_user=False)):
+        recorder.start(Engine(lambda engine, batch: None))
+        recorder.finish()
+    with_user, without = runs(store, experiment)
+    assert with_user.data.tags["planar.host"]
+    assert not {"mlflow.user", "planar.host"} & set(without.data.tags)
+    assert files(store, without) >= {"environment.json", "code"}
+    text = MlflowClient(tracking_uri=store).download_artifacts(without.info.run_id, "environment.json")
+    facts = json.loads(Path(text).read_text())
+    assert not {"user", "host"} & set(facts)
+    assert facts["machine"]["memory_bytes"]
+
+
+def test_the_machine_is_measured_also_in_a_training_shorter_than_the_interval(store: str, experiment: str) -> None:
+    record(RunRecorder(experiment, uri=store, system_metrics=True), max_epochs=1).trainer.run()
+    (run,) = runs(store, experiment)
+    assert history(store, run, "system/cpu_utilization_percentage")
+    assert "val_mean_dice" in run.data.metrics

@@ -1,0 +1,131 @@
+"""Opening an MLflow store: where it is, how long one waits for it, and what is said if it is not there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import TrackingUnreachable
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+__all__ = ["impatient", "open_store", "reason_of", "store_name", "tracking_uri", "unreachable", "without_password"]
+
+# To tell at once that a server is not there; MLflow would try for four minutes.
+AT_THE_START = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
+# To notice soon that a server is back: the sender tries again by itself.
+WHILE_SENDING = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+
+
+def tracking_uri(configured: str | None = None) -> str:
+    """Where runs are recorded: `MLFLOW_TRACKING_URI`, else what the bundle says, else SQLite in the working folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or configured or f"sqlite:///{Path.cwd() / 'mlruns.db'}"
+
+
+def without_password(text: str) -> str:
+    """A line in which the user and password of a URI are replaced by dots."""
+    return re.sub(r"://[^/@\s]+@", "://…@", text)
+
+
+def store_name(uri: str) -> str:
+    """A URI as it is written down: without its password, and a SQLite file by its absolute path."""
+    file = re.fullmatch(r"sqlite:///([^/].*)", uri)
+    return f"sqlite:///{Path(file[1]).absolute()}" if file else without_password(uri).rstrip("/")
+
+
+def open_store(uri: str, experiment: str) -> tuple[MlflowClient, str]:
+    """A client and the id of an experiment, which is made if there is none of the name.
+
+    Raises: TrackingUnreachable: if the store cannot be opened, with what to do.
+    """
+    # MLflow answers the creation of a SQLite store with a page of migration messages.
+    for name in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    try:
+        with impatient():
+            client = MlflowClient(tracking_uri=uri)
+            found = client.get_experiment_by_name(experiment)
+            if found is not None:
+                return client, found.experiment_id
+            try:
+                return client, client.create_experiment(experiment)
+            except MlflowException:
+                # Another process may have made it in between.
+                found = client.get_experiment_by_name(experiment)
+                if found is None:
+                    raise
+                return client, found.experiment_id
+    except Exception as error:
+        raise unreachable(uri, error) from error
+
+
+def unreachable(uri: str, error: BaseException) -> TrackingUnreachable:
+    """The line for a store that cannot be used."""
+    return TrackingUnreachable(
+        f"MLflow at {without_password(uri)} cannot be used: {reason_of(error)} Start the server, or set "
+        "MLFLOW_TRACKING_URI, or run with --no-tracking."
+    )
+
+
+def reason_of(error: BaseException) -> str:
+    """What the operating system said at the bottom of it ("Connection refused."), else the error's first line."""
+    deepest = error
+    while (inner := deepest.__cause__ or deepest.__context__) is not None:
+        deepest = inner
+    said = getattr(deepest, "strerror", None)
+    lines = f"{said}." if said else str(error).strip() or type(error).__name__
+    return without_password(lines.splitlines()[0])
+
+
+_held: list[dict[str, str]] = []
+_hold_lock = threading.RLock()
+_before: dict[str, str | None] = {}
+
+
+@contextmanager
+def impatient(settings: dict[str, str] | None = None) -> Iterator[None]:
+    """Within it MLflow waits for servers as these settings say; what the user has set stays.
+
+    MLflow reads the environment at each request, and that is the whole process's: of several holders, in whatever order
+    they come and go, the latest that is left counts, and after the last one all is as it was.
+
+    Args:
+        settings: MLflow's variables; those of a start by default.
+    """
+    mine = dict(AT_THE_START if settings is None else settings)
+    with _hold_lock:
+        _held.append(mine)
+        _apply()
+    try:
+        yield
+    finally:
+        with _hold_lock:
+            _held[:] = [held for held in _held if held is not mine]
+            _apply()
+
+
+def _apply() -> None:
+    """Set the environment by what is held now."""
+    wanted: dict[str, str] = {}
+    for settings in _held:
+        wanted |= settings
+    for name in wanted.keys() - _before.keys():
+        _before[name] = os.environ.get(name)
+    for name, before in list(_before.items()):
+        value = before if before is not None else wanted.get(name)
+        if value is not None:
+            os.environ[name] = value
+        else:
+            os.environ.pop(name, None)
+        if name not in wanted:
+            del _before[name]
