@@ -176,7 +176,7 @@ class Gatherer:
             "area_share": spread(region.area / case.pixels for case, region in cases),
             "area_px": spread(region.area for _, region in cases),
             "objects": spread(region.n_objects for _, region in cases),
-            "counted_objects": {**spread(counted), "usual_share": _mean(float(n == usual) for n in counted)},
+            "counted_objects": {**(spread(counted) or {}), "usual_share": _mean(float(n == usual) for n in counted)},
             "object_area_px": spread_of(areas),
             "object_diameter_px": spread_of(diameters),
             "object_diameter_share": spread_of(self._object_shares[index].result()),

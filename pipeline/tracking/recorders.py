@@ -16,6 +16,7 @@ import torch
 from ignite.engine import Engine, Events
 from monai.engines import Trainer
 
+from pipeline.digests import file_sha256
 from pipeline.history import scores_by_class
 from pipeline.tracking import environment
 from pipeline.tracking.open_run import OpenRun
@@ -24,7 +25,6 @@ from pipeline.tracking.state import note_places
 from pipeline.tracking.store import store_name
 from pipeline.tracking.training_record import (
     read_training_record,
-    sha256_of,
     training_run_of,
     write_training_record,
 )
@@ -151,9 +151,9 @@ class RunRecorder(OpenRun):
             tags |= {"mlflow.source.git.branch": code[0].branch} if code[0].branch else {}
         for folder, tag in DIGESTS.items():
             with suppress(OSError, TypeError):
-                tags[tag] = sha256_of(self.artifacts[folder]) if folder in self.artifacts else ""
+                tags[tag] = file_sha256(self.artifacts[folder]) if folder in self.artifacts else ""
         if self.checkpoint is not None and Path(self.checkpoint).is_file():
-            digest = sha256_of(self.checkpoint)
+            digest = file_sha256(self.checkpoint)
             maker = training_run_of(self.checkpoint, digest)
             tags |= {"planar.model_sha256": digest, "planar.training_run": maker or ""}
         if self.checkpoints is not None and self.resume:
@@ -188,13 +188,13 @@ class RunRecorder(OpenRun):
         }
         with suppress(OSError):  # without a folder for it, the user says where the data are
             if datalist and Path(datalist).is_file():
-                places["datalist_sha256"] = sha256_of(datalist)
+                places["datalist_sha256"] = file_sha256(datalist)
             note_places(str(self.run_id), places)
 
     def _write_training_record(self) -> str | None:
         """Say beside the weights which run they are of; their digest, if there are any."""
         best = self.checkpoints.best_path
-        digest = sha256_of(best) if best.is_file() else None
+        digest = file_sha256(best) if best.is_file() else None
         maker = training_run_of(best, digest) if digest is not None else None
         content = {
             "run_id": self.run_id,

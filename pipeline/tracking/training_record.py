@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -11,18 +10,9 @@ from typing import Any
 
 from pipeline.atomic import write_text_aside
 
-__all__ = ["NAME", "read_training_record", "sha256_of", "training_run_of", "write_training_record"]
+__all__ = ["NAME", "read_training_record", "training_run_of", "write_training_record"]
 
 NAME = "record.json"
-
-
-def sha256_of(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with Path(path).open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def read_training_record(folder: str | os.PathLike[str]) -> dict[str, Any]:

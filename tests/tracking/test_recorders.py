@@ -19,6 +19,7 @@ from tiny_engines import Training
 from pipeline import __version__
 from pipeline.bundle import find_bundle
 from pipeline.checkpoints import Checkpoints
+from pipeline.digests import file_sha256
 from pipeline.errors import TrackingUnreachable
 from pipeline.handlers import Attached
 from pipeline.tracking import (
@@ -31,7 +32,6 @@ from pipeline.tracking import (
     training_run_of,
     without_password,
 )
-from pipeline.tracking.training_record import sha256_of
 
 LABELS = {0: "background", 1: "disc", 2: "cup (outer)"}
 
@@ -466,7 +466,7 @@ def test_the_weights_say_which_run_they_are_of_and_a_resumed_training_which_it_r
 ) -> None:
     best = tmp_path / "model.pt"
     first = trained(store, experiment, tmp_path, [0.5, 0.7, 0.6])
-    digest = sha256_of(best)
+    digest = file_sha256(best)
     assert read_training_record(tmp_path) == {
         "run_id": first.run_id,
         "tracking_uri": store,
@@ -479,10 +479,10 @@ def test_the_weights_say_which_run_they_are_of_and_a_resumed_training_which_it_r
     assert training_run_of(best, digest) == first.run_id
     better = trained(store, experiment, tmp_path, [0.8], resume=True)
     assert training_run_of(best, digest) is None
-    assert training_run_of(best, sha256_of(best)) == better.run_id
+    assert training_run_of(best, file_sha256(best)) == better.run_id
     tags = [run.data.tags for run in runs(store, experiment)]
     assert [one.get("planar.resumes") for one in tags] == [None, first.run_id, worse.run_id]
-    assert [one["planar.model_sha256"] for one in tags] == [digest, digest, sha256_of(best)]
+    assert [one["planar.model_sha256"] for one in tags] == [digest, digest, file_sha256(best)]
 
 
 def test_the_weights_know_their_run_at_once_and_not_only_at_its_end(
@@ -498,7 +498,7 @@ def test_the_weights_know_their_run_at_once_and_not_only_at_its_end(
     )
     kept.state["network"] = made.network
     best = tmp_path / "model.pt"
-    made.validator.add_event_handler(Events.COMPLETED, lambda _: known.append(training_run_of(best, sha256_of(best))))
+    made.validator.add_event_handler(Events.COMPLETED, lambda _: known.append(training_run_of(best, file_sha256(best))))
     made.trainer.run()
     assert known == [recorder.run_id] * 3
 
@@ -510,7 +510,7 @@ def test_an_evaluation_says_which_weights_and_which_training(store: str, experim
     evaluator.run()
     tags = runs(store, experiment)[-1].data.tags
     assert tags["planar.training_run"] == training.run_id
-    assert tags["planar.model_sha256"] == sha256_of(tmp_path / "model.pt")
+    assert tags["planar.model_sha256"] == file_sha256(tmp_path / "model.pt")
 
 
 # --- code, machine, people ---
