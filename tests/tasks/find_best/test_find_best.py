@@ -160,9 +160,9 @@ def test_a_holdout_may_speak_against_the_ensemble() -> None:
 
 @pytest.mark.slow
 def test_cases_that_trained_the_networks_are_no_calibration_and_evaluate_says_so(
-    best: Best, cross_validation: Any, tmp_path: Path
+    best: Best, phantom_datalist: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidOption, match="cross-validated on its training and validation cases"):
-        calibrate(str(best.bundle.root), cross_validation.datalist, "validation")
-    result = evaluate(str(best.bundle.root), cross_validation.datalist, "validation", tmp_path / "ev", tracking=False)
+        calibrate(str(best.bundle.root), phantom_datalist, "validation")
+    result = evaluate(str(best.bundle.root), phantom_datalist, "validation", tmp_path / "ev", tracking=False)
     assert any("cross-validated on these validation cases" in note for note in result.notes)
