@@ -112,12 +112,13 @@ class GivenData:
         used = tuple(part for part in PARTS if given[part] and (not own or part in own or "training" in own))
         parts = {part: [_with_digests(item, folder, part in used) for item in given[part]] for part in PARTS}
         # As they were loaded, and as they are written, so that tables that name them so are understood.
-        names = Pseudonyms.of([item for where in (parts, listed) for part in PARTS for item in where[part]], folder)
+        items = [item for where in (parts, listed) for part in PARTS for item in where[part]]
+        labels = tuple(content.labels) if content is not None else ()
+        names = Pseudonyms.of(items, folder, labels)
         if datalist is not None:
             names.add_place(datalist, "<data>/datalist.json")
             names.add_place(folder, "<data>")
         name = names.scrub(content.name if content is not None else "cases")
-        labels = tuple(content.labels) if content is not None else ()
         facts = {
             "name": name,
             "format": FORMAT,

@@ -21,14 +21,13 @@ from pipeline.readers import stem_of
 __all__ = ["Pseudonyms", "is_keyed", "scrubbed_text"]
 
 # Bare stems and folders that are no names; replacing them would spoil every text.
-COMMON = frozenset(
-    (
-        "anon anonymous axial background case cases chest client coronal data dataset datasets dicom dicomdir "
-        "film films image images imagestr imagests img input inputs instance label labels labelstr lung lungs "
-        "main mask masks model models normal output outputs picture pictures planar scan scans segmentation "
-        "series slice slices study subject test testing train training valid validation volume"
-    ).split()
-)
+WORDS = """
+anon anonymous axial background case cases chest client coronal data dataset datasets dice dicom dicomdir epoch film
+films image images imagestr imagests img input inputs instance label labels labelstr loss lung lungs main mask masks
+model models network normal output outputs picture pictures planar pred prediction scan scans seed segmentation
+series slice slices study subject test testing train training valid validation volume
+"""
+COMMON = frozenset(WORDS.split())
 # A bare word of fewer letters is not looked for in texts; with its suffix, or in a path, it is.
 SHORTEST = 4
 # A folder that holds more than this share of the cases is a collection's, and not a patient's.
@@ -43,7 +42,8 @@ class Pseudonyms:
     read: "case-" and twelve hexadecimal digits. Slices with equal pixels, such as empty ones, get a number besides.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, classes: Iterable[str] = ()) -> None:
+        self._plain = COMMON | {name.lower() for name in classes}
         self._cases: dict[str, str] = {}  # a path, in all the ways it is written, to its case
         self._subjects: dict[str, str] = {}
         self._given: Counter[str] = Counter()
@@ -52,14 +52,20 @@ class Pseudonyms:
         self._places: dict[str, str] = {}
 
     @classmethod
-    def of(cls, items: Iterable[Mapping[str, Any]], folder: str | os.PathLike[str] | None = None) -> Pseudonyms:
+    def of(
+        cls,
+        items: Iterable[Mapping[str, Any]],
+        folder: str | os.PathLike[str] | None = None,
+        classes: Iterable[str] = (),
+    ) -> Pseudonyms:
         """Those of the cases of a datalist.
 
         Args:
             items: With `image`, `label` and `image_sha256`.
             folder: That relative paths are relative to.
+            classes: Names of classes, which stay what they are: a file may be called by one.
         """
-        made = cls()
+        made = cls(classes)
         base = os.path.realpath(folder) if folder is not None else ""
         files: dict[str, dict[str, str]] = {}  # by what a file is called: where it lies, and its case
         subjects: dict[str, set[str]] = {}
@@ -88,7 +94,7 @@ class Pseudonyms:
 
     def add_word(self, word: str, name: str, *, shortest: int = SHORTEST) -> None:
         """A word that texts call by another name, unless it is too short or common to be looked for."""
-        if len(word) >= shortest and word.lower() not in COMMON:
+        if len(word) >= shortest and word.lower() not in self._plain:
             for written in _spellings(word):
                 self._words.setdefault(written, name)
 
@@ -157,13 +163,13 @@ class Pseudonyms:
         common = Path(os.path.commonpath(folders))
         shares = Counter(part for folder in folders for part in folder.relative_to(common).parts)
         for number, (name, count) in enumerate(sorted(shares.items()), 1):
-            if name.lower() not in COMMON:
+            if name.lower() not in self._plain:
                 self._in_paths |= dict.fromkeys(_spellings(name), f"folder-{number}")
                 if count <= FOLDER_SHARE * len(folders):
                     self.add_word(name, f"folder-{number}")
         self.add_place(common, "<images>")
         for number, name in enumerate(Path(os.path.relpath(common, base or None)).parts, len(shares) + 1):
-            if name not in ("..", os.sep) and name.lower() not in COMMON:
+            if name not in ("..", os.sep) and name.lower() not in self._plain:
                 self._in_paths |= dict.fromkeys(_spellings(name), f"folder-{number}")
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.tracking.datasets import DatasetFacts
-from pipeline.tracking.delivery import Delivery, local_model
+from pipeline.tracking.delivery import Delivery
 from pipeline.tracking.journal import Journal
+from pipeline.tracking.model_delivery import local_model
 from pipeline.tracking.owner import Ownership, this_process
 from pipeline.tracking.privacy import scrubbed_text
 from pipeline.tracking.sender import Sender
@@ -211,6 +212,10 @@ class Record:
     def model_tags(self, model: str, values: Mapping[str, str]) -> None:
         """Set tags of a model, one of this run's or one by MLflow's id."""
         self._add("model_tags", model=model, values=_tags(values))
+
+    def register(self, model: str, name: str, alias: str | None = None) -> None:
+        """Register a model as the next version of a name, once; `alias`, such as "champion", then means this one."""
+        self._add("register", model=model, name=name, alias=alias)
 
     def uses_model(self, model: str) -> None:
         """Log which model the run applies."""

@@ -17,16 +17,16 @@ from ignite.engine import Engine, Events
 from monai.engines import Trainer
 
 from pipeline.digests import file_sha256
-from pipeline.history import scores_by_class
 from pipeline.tracking.case_tables import log_table
-from pipeline.tracking.datasets import GivenData
+from pipeline.tracking.datasets import DatasetFacts, GivenData
+from pipeline.tracking.models import FoundModel, Registration, find_model
+from pipeline.tracking.of_training import TrainingFacts
 from pipeline.tracking.open_run import OpenRun
 from pipeline.tracking.privacy import Pseudonyms, scrubbed_text
 from pipeline.tracking.provenance import Provenance
 from pipeline.tracking.record import TAG_LENGTH, Record, allowed
 from pipeline.tracking.state import note_places
-from pipeline.tracking.store import store_name
-from pipeline.tracking.training_record import note_weights, read_training_record, training_run_of
+from pipeline.tracking.training_record import training_run_of
 
 __all__ = ["RunRecorder", "ValidationRecorder"]
 
@@ -55,6 +55,8 @@ class RunRecorder(OpenRun):
         checkpoint: The weights that are applied: of an evaluation.
         checkpoints: `pipeline.checkpoints.Checkpoints` of a training; `record.json` is written beside them.
         resume: Whether the training is resumed.
+        register_as: Name under which the best weights of a finished training are registered; None for not at all.
+        champion: Whether they then are its champion.
     """
 
     def __init__(
@@ -76,6 +78,8 @@ class RunRecorder(OpenRun):
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoints: Any = None,
         resume: bool = False,
+        register_as: str | None = None,
+        champion: bool = False,
     ) -> None:
         super().__init__(experiment, run_name, uri, tags)
         self.labels = {int(k): str(v) for k, v in (labels or {}).items() if int(k) != 0}
@@ -89,22 +93,20 @@ class RunRecorder(OpenRun):
         self.bundle = Path(bundle) if bundle is not None else None
         self.output = output
         self.checkpoint = Path(checkpoint) if checkpoint is not None else None
-        self.checkpoints = checkpoints
-        self.resume = resume
+        self.training = TrainingFacts(checkpoints, resume, self.labels)
+        self.registration = Registration(register_as, champion) if register_as else None
         self.given: GivenData | None = None
         self.names = Pseudonyms()
-        self._trainer: Engine | None = None
+        self.model: FoundModel | None = None  # that is applied
         self._monitor: Any = None
-        self._resumes: str | None = None
-        self._written_epoch: int | None = None
         self._told_not_finite = False
-        self._of_validation: tuple[int, set[str]] = (0, set())
+        self._ended_well = False
 
     def attach(self, engine: Engine) -> None:
         """Attach to the trainer, or to an evaluator that runs on its own."""
         engine.add_event_handler(Events.STARTED, self.start)
         if isinstance(engine, Trainer):
-            self._trainer = engine
+            self.training.trainer = engine
             engine.add_event_handler(Events.EPOCH_COMPLETED, self._log_epoch)
         else:
             engine.add_event_handler(Events.COMPLETED, self._log_evaluation)
@@ -117,18 +119,19 @@ class RunRecorder(OpenRun):
         """
         if idist.get_rank() != 0:
             return
+        self._ended_well = False
         came = Provenance.now(self.record_user)
         self.know_data()
         config = scrubbed_text(self.config, self.names.scrub) if self.config and self.config.is_file() else None
-        self.open_new(came.tags | self._tags_of_files(config))
+        self.open_new(came.tags | self._tags_of_files(config) | self.training.tags())
         self.record.params(self.params)
         if config is not None and self.config is not None:
             self.record.text(config, f"config/{self.config.name}")
         self._log_data()
         came.log(self.record)
         self._note_places()
-        if self.checkpoints is not None:
-            self._note_weights()
+        self._note_model()
+        self.training.note_weights(self.record)
         if self.system_metrics:
             from pipeline.tracking.system import SystemMonitor
 
@@ -154,6 +157,7 @@ class RunRecorder(OpenRun):
             for folder, path in self.results.items():
                 if path:
                     log_table(self.record, Path(path), self.names, folder.split("/")[0])
+        self._ended_well = True
         self.close("FINISHED")
 
     def before_close(self) -> None:
@@ -161,27 +165,30 @@ class RunRecorder(OpenRun):
         if self._monitor is not None:
             self._monitor.finish()
             self._monitor = None
-        if self.checkpoints is not None and (digest := self._note_weights()) is not None:
-            self.record.tags({"planar.model_sha256": digest})
+        self.training.log_weights(
+            self.record,
+            self.bundle,
+            params=self.params,
+            validated_on=self._facts("validation"),
+            register=self.registration if self._ended_well else None,
+        )
 
     def log_validation(self, evaluator: Engine) -> None:
         """Log the validator's metrics, and each of them by class, at the trainer's epoch."""
-        values = scores_by_class(evaluator, self.labels)
-        epoch = int(self._trainer.state.epoch) if self._trainer is not None else 0
-        self.log_metrics(values, step=epoch)
-        self._of_validation = (epoch, set(values))
-        if self.is_open and self.checkpoints is not None and self.checkpoints.best_epoch != self._written_epoch:
-            self._note_weights()  # now: a process that is killed has no other time
+        epoch, (time_ms, values) = self.training.of_validation(evaluator)
+        self.log_metrics(values, step=epoch, time_ms=time_ms)
+        if self.is_open:
+            self.training.note_weights(self.record, only_new=True)  # a process that is killed has no other time
 
-    def log_metrics(self, values: Mapping[str, float], step: int) -> None:
-        """Log numbers at one step, the epoch.
+    def log_metrics(self, values: Mapping[str, float], step: int, **how: Any) -> None:
+        """Log numbers at one step, the epoch; see `Record.metrics`.
 
         What was first not finite is a tag too: a loss that is none any more must not be taken for one that was not
         measured.
         """
         if not self.is_open:
             return
-        self.record.metrics(values, step)
+        self.record.metrics(values, step, **how)
         wrong = [f"{allowed(name)} was {v} at step {step}" for name, v in values.items() if not math.isfinite(v)]
         if wrong and not self._told_not_finite:
             self._told_not_finite = True
@@ -189,17 +196,14 @@ class RunRecorder(OpenRun):
 
     def _log_epoch(self, trainer: Engine) -> None:
         """Log the row that the history has just made, but for what the validation has logged already."""
-        row = getattr(trainer.state, "history_row", None) or scores_by_class(trainer, {})
-        epoch, known = self._of_validation
-        known = known if epoch == trainer.state.epoch else set()
-        values = {name: value for name, value in row.items() if name not in known and name not in ("epoch", "seconds")}
-        values |= {"epoch_seconds": row["seconds"]} if "seconds" in row else {}
-        self.log_metrics(values, step=trainer.state.epoch)
+        self.log_metrics(self.training.of_epoch(trainer), step=trainer.state.epoch)
 
     def _log_evaluation(self, evaluator: Engine) -> None:
         # An engine may hold tables too.
-        metrics = evaluator.state.metrics.items()
-        self.log_metrics({name: float(v) for name, v in metrics if torch.as_tensor(v).numel() == 1}, step=0)
+        found = evaluator.state.metrics.items()
+        values = {name: float(value) for name, value in found if torch.as_tensor(value).numel() == 1}
+        facts = self._facts(self.given.used[0]) if self.given is not None and len(self.given.used) == 1 else None
+        self.log_metrics(values, step=0, model=self.model.model_id if self.model else None, dataset=facts)
 
     def _tags_of_files(self, config: str | None) -> dict[str, str]:
         """Digests of what was given, and the runs that it comes from."""
@@ -210,11 +214,19 @@ class RunRecorder(OpenRun):
             tags["planar.model_sha256"] = file_sha256(self.checkpoint)
             maker = training_run_of(self.checkpoint, tags["planar.model_sha256"])
             tags |= {"planar.training_run": maker} if maker else {}
-        if self.checkpoints is not None and self.resume:
-            self._resumes = read_training_record(self.checkpoints.folder).get("run_id")
-            tags["planar.resumes"] = self._resumes or "a training without a record"
-            tags["planar.resumes_after_epoch"] = str(self.checkpoints.resumed[0])
         return tags
+
+    def _note_model(self) -> None:
+        """Which of the store's models is applied, if it knows the weights."""
+        if self.checkpoint is None or not self.checkpoint.is_file():
+            return
+        digest = file_sha256(self.checkpoint)
+        maker = training_run_of(self.checkpoint, digest)
+        self.model = find_model(self.record.client, self.record.experiment_id, digest, maker)
+        if self.model is not None:
+            self.record.uses_model(self.model.model_id)
+            self.record.tags({"planar.model_id": self.model.model_id})
+            self.record.tags({"planar.model_version": self.model.version} if self.model.version else {})
 
     def _log_data(self) -> None:
         """The datalist with pseudonyms, and each part that is used as a dataset of MLflow's."""
@@ -225,6 +237,9 @@ class RunRecorder(OpenRun):
         for part in self.given.used:
             self.record.dataset(self.given.facts(part), part)
 
+    def _facts(self, part: str) -> DatasetFacts | None:
+        return self.given.facts(part) if self.given is not None and part in self.given.used else None
+
     def _note_places(self) -> None:
         """Where the files lie, on this machine alone."""
         files = {"datalist": self.datalist, "bundle": self.bundle, "checkpoint": self.checkpoint}
@@ -233,10 +248,6 @@ class RunRecorder(OpenRun):
             if self.datalist is not None and self.datalist.is_file():
                 places["datalist_sha256"] = file_sha256(self.datalist)
             note_places(str(self.run_id), places)
-
-    def _note_weights(self) -> str | None:
-        self._written_epoch = self.checkpoints.best_epoch
-        return note_weights(self.checkpoints, str(self.run_id), store_name(self.uri), self._resumes)
 
 
 class ValidationRecorder:

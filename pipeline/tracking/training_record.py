@@ -57,7 +57,8 @@ def note_weights(checkpoints: Checkpoints, run_id: str, store: str, resumes: str
     Returns: The digest of the best weights; None while there are none.
     """
     best = checkpoints.best_path
-    digest = file_sha256(best) if best.is_file() else None
+    # Until there was a validation, weights that lie there are another training's.
+    digest = file_sha256(best) if checkpoints.best_epoch > 0 and best.is_file() else None
     maker = training_run_of(best, digest) if digest is not None else None
     content = {
         "run_id": run_id,
