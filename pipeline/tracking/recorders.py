@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,7 @@ class RunRecorder(OpenRun):
         self.given: GivenData | None = None
         self.names = Pseudonyms()
         self.model: FoundModel | None = None  # that is applied
+        self.at_end: list[Callable[[], None]] = []  # what others have to tell before the run is closed
         self._monitor: Any = None
         self._told_not_finite = False
         self._ended_well = False
@@ -146,6 +148,11 @@ class RunRecorder(OpenRun):
             self.names.add_place(path, name)
         self.names.add_place(Path.home(), "~")
 
+    def case_name(self, part: str, position: int) -> str:
+        """What the record calls a case."""
+        items = self.given.document[part] if self.given is not None else ()
+        return str(items[position]["case"]) if position < len(items) else f"case {position}"
+
     def hold(self, record: Record) -> None:
         """Take over a record, to be ended at the latest with the process."""
         record.scrub = self.names.scrub
@@ -165,6 +172,11 @@ class RunRecorder(OpenRun):
         if self._monitor is not None:
             self._monitor.finish()
             self._monitor = None
+        for tell in self.at_end:
+            try:
+                tell()
+            except Exception as error:  # a picture that cannot be drawn must not keep the run open
+                logging.getLogger(__name__).warning("Something is not in the record of the run: %s", error)
         self.training.log_weights(
             self.record,
             self.bundle,
@@ -251,11 +263,19 @@ class RunRecorder(OpenRun):
 
 
 class ValidationRecorder:
-    """Forwards a validator's metrics to the run of its trainer."""
+    """Forwards a validator's metrics to the run of its trainer.
 
-    def __init__(self, recorder: RunRecorder) -> None:
+    Args:
+        recorder: Of the run.
+        pictures: What draws for it; anything with `attach(validator)`.
+    """
+
+    def __init__(self, recorder: RunRecorder, pictures: Any = None) -> None:
         self.recorder = recorder
+        self.pictures = pictures
 
     def attach(self, engine: Engine) -> None:
         """Attach to the validator."""
         engine.add_event_handler(Events.COMPLETED, self.recorder.log_validation)
+        if self.pictures is not None:
+            self.pictures.attach(engine)
