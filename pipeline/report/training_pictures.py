@@ -48,7 +48,7 @@ class TrainingPictures:
         recorder: Of the run.
         checkpoints: Which know the best epoch.
         history: `history.csv` of the training.
-        cases: How many; spread evenly over the validation cases.
+        cases: How many, spread evenly over the validation cases; 0 for the curves alone.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class TrainingPictures:
         engine.add_event_handler(Events.STARTED, self._choose)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._keep)
         engine.add_event_handler(Events.COMPLETED, self._look)
-        self.recorder.at_end.append(self.finish)
+        self.recorder.at_end.append(lambda _: self.finish())
 
     def finish(self) -> None:
         """Draw what has been left, and the curves of the whole training."""

@@ -61,12 +61,12 @@ class Pseudonyms:
         """Those of the cases of a datalist.
 
         Args:
-            items: With `image`, `label` and `image_sha256`.
-            folder: That relative paths are relative to.
+            items: With `image`, `label` and `image_sha256`, or with the `case` that they are called.
+            folder: That relative paths are relative to; the working folder by default.
             classes: Names of classes, which stay what they are: a file may be called by one.
         """
         made = cls(classes)
-        base = os.path.realpath(folder) if folder is not None else ""
+        base = os.path.realpath(folder or ".")
         files: dict[str, dict[str, str]] = {}  # by what a file is called: where it lies, and its case
         subjects: dict[str, set[str]] = {}
         for item in items:
@@ -141,6 +141,7 @@ class Pseudonyms:
             self._given[case] += 1
             if self._given[case] > 1:
                 case = f"{case}-{self._given[case]}"
+            case = str(item.get("case") or case)
         # A volume is called by its first slice.
         for written in (*spellings, *(split_fragment(written)[0] for written in spellings)):
             self._cases.setdefault(written, case)
@@ -168,7 +169,7 @@ class Pseudonyms:
                 if count <= FOLDER_SHARE * len(folders):
                     self.add_word(name, f"folder-{number}")
         self.add_place(common, "<images>")
-        for number, name in enumerate(Path(os.path.relpath(common, base or None)).parts, len(shares) + 1):
+        for number, name in enumerate(Path(os.path.relpath(common, base)).parts, len(shares) + 1):
             if name not in ("..", os.sep) and name.lower() not in self._plain:
                 self._in_paths |= dict.fromkeys(_spellings(name), f"folder-{number}")
 

@@ -161,14 +161,20 @@ class Record:
         """Log a text as an artifact, such as `code/diff.patch`."""
         self._add_text(self.scrub(text), path)
 
-    def file(self, path: Path, folder: str = "") -> None:
-        """Log a file under its own name in a folder of the run's artifacts, as it is now; a missing one is left out."""
+    def file(self, path: Path, folder: str = "", *, clean: bool = False) -> None:
+        """Log a file under its own name in a folder of the run's artifacts, as it is now; a missing one is left out.
+
+        Args:
+            path: The file.
+            folder: Of the artifacts.
+            clean: Whether it is known to hold no names; the texts of others are scrubbed.
+        """
         if path.is_file():
-            clean = scrubbed_text(path, self.scrub)
-            if clean is None:
+            text = None if clean else scrubbed_text(path, self.scrub)
+            if text is None:
                 self._add("file", path, folder=folder)
             else:
-                self._add_text(clean, posixpath.join(folder, path.name))
+                self._add_text(text, posixpath.join(folder, path.name))
 
     def dataset(self, facts: DatasetFacts, context: str) -> None:
         """Log what the run was given; `context` is "training", "validation" or "test"."""

@@ -48,6 +48,7 @@ class RunRecorder(OpenRun):
         config: The executed config, which is logged without names of files and folders.
         datalist: The datalist, which is logged with pseudonyms for the names of files.
         cases: What the datasets of the config hold, by part; None for what the datalist says.
+        names: What stands for names, where there is no datalist.
         results: Files that are logged when the run ends: checkpoints, tables. Missing ones are left out.
         record_user: Whether user and host are recorded; PLANAR_RECORD_USER=0 forbids it everywhere.
         system_metrics: Whether the machine is measured, every ten seconds.
@@ -58,6 +59,7 @@ class RunRecorder(OpenRun):
         resume: Whether the training is resumed.
         register_as: Name under which the best weights of a finished training are registered; None for not at all.
         champion: Whether they then are its champion.
+        at_end: What others have to tell, however the run ends, before it is closed; called with this recorder.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class RunRecorder(OpenRun):
         config: str | os.PathLike[str] | None = None,
         datalist: str | os.PathLike[str] | None = None,
         cases: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+        names: Pseudonyms | None = None,
         results: Mapping[str, str] | None = None,
         record_user: bool = True,
         system_metrics: bool = False,
@@ -81,6 +84,7 @@ class RunRecorder(OpenRun):
         resume: bool = False,
         register_as: str | None = None,
         champion: bool = False,
+        at_end: Sequence[Callable[[RunRecorder], None]] = (),
     ) -> None:
         super().__init__(experiment, run_name, uri, tags)
         self.labels = {int(k): str(v) for k, v in (labels or {}).items() if int(k) != 0}
@@ -97,12 +101,13 @@ class RunRecorder(OpenRun):
         self.training = TrainingFacts(checkpoints, resume, self.labels)
         self.registration = Registration(register_as, champion) if register_as else None
         self.given: GivenData | None = None
-        self.names = Pseudonyms()
+        self._names_given = names
+        self.names = names or Pseudonyms()
         self.model: FoundModel | None = None  # that is applied
-        self.at_end: list[Callable[[], None]] = []  # what others have to tell before the run is closed
+        self.at_end = [*at_end]
         self._monitor: Any = None
         self._told_not_finite = False
-        self._ended_well = False
+        self.ended_well = False
 
     def attach(self, engine: Engine) -> None:
         """Attach to the trainer, or to an evaluator that runs on its own."""
@@ -121,7 +126,7 @@ class RunRecorder(OpenRun):
         """
         if idist.get_rank() != 0:
             return
-        self._ended_well = False
+        self.ended_well = False
         came = Provenance.now(self.record_user)
         self.know_data()
         config = scrubbed_text(self.config, self.names.scrub) if self.config and self.config.is_file() else None
@@ -143,7 +148,7 @@ class RunRecorder(OpenRun):
     def know_data(self) -> None:
         """Look at what data are given, and so at what must not be told of them."""
         self.given = GivenData.of(self.datalist, self.cases)
-        self.names = self.given.pseudonyms
+        self.names = self._names_given or self.given.pseudonyms
         for path, name in ((self.output, "<output>"), (self.bundle, "<bundle>"), (Path.cwd(), "<folder>")):
             self.names.add_place(path, name)
         self.names.add_place(Path.home(), "~")
@@ -164,7 +169,7 @@ class RunRecorder(OpenRun):
             for folder, path in self.results.items():
                 if path:
                     log_table(self.record, Path(path), self.names, folder.split("/")[0])
-        self._ended_well = True
+        self.ended_well = True
         self.close("FINISHED")
 
     def before_close(self) -> None:
@@ -174,7 +179,7 @@ class RunRecorder(OpenRun):
             self._monitor = None
         for tell in self.at_end:
             try:
-                tell()
+                tell(self)
             except Exception as error:  # a picture that cannot be drawn must not keep the run open
                 logging.getLogger(__name__).warning("Something is not in the record of the run: %s", error)
         self.training.log_weights(
@@ -182,7 +187,7 @@ class RunRecorder(OpenRun):
             self.bundle,
             params=self.params,
             validated_on=self._facts("validation"),
-            register=self.registration if self._ended_well else None,
+            register=self.registration if self.ended_well else None,
         )
 
     def log_validation(self, evaluator: Engine) -> None:
@@ -235,7 +240,9 @@ class RunRecorder(OpenRun):
         digest = file_sha256(self.checkpoint)
         maker = training_run_of(self.checkpoint, digest)
         self.model = find_model(self.record.client, self.record.experiment_id, digest, maker)
-        if self.model is not None:
+        if self.model is None:
+            self.record.file(self.checkpoint, "checkpoints")
+        else:
             self.record.uses_model(self.model.model_id)
             self.record.tags({"planar.model_id": self.model.model_id})
             self.record.tags({"planar.model_version": self.model.version} if self.model.version else {})

@@ -113,6 +113,18 @@ def test_an_evaluation_is_linked_to_the_training_its_model_and_the_registered_ve
     assert given.tags[0].value == "test"
     metrics = [metric for metric in client.get_logged_model(model).metrics if metric.key == "mean_dice"]
     assert [(one.run_id, one.dataset_digest) for one in metrics] == [(scored.run_id, given.dataset.digest)]
+    # The table of cases and the report say which cases, and no names of files.
+    tables = Path(client.download_artifacts(scored.run_id, "tables"))
+    header, *rows = (tables / "cases.csv").read_text().splitlines()
+    assert header.startswith("case,image_sha256,subject,")
+    assert "mask_sha256" in header
+    assert len(rows) == scored.cases
+    assert all(row.startswith("case-") for row in rows)
+    page = Path(client.download_artifacts(scored.run_id, "report/report.html")).read_text()
+    assert rows[0].split(",")[0] in page
+    assert "data:image/" in page  # the pictures too
+    name = json.loads(phantom_datalist.read_text())["test"][0]["image"]
+    assert Path(name).stem not in page
 
 
 def ask(port: int, content: dict[str, Any]) -> Any:
