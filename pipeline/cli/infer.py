@@ -55,6 +55,7 @@ NAMED = 20
     "--review-list", type=click.Path(path_type=Path), metavar="FILE.csv", help="Write a table of what needs review."
 )
 @click.option("--overwrite", is_flag=True, help="Replace results that are there.")
+@click.option("--no-tracking", is_flag=True, help="Write no MLflow run.")
 @click.option(
     "--set",
     "overrides",
@@ -74,6 +75,7 @@ def command(
     gate: bool,
     review_list: Path | None,
     overwrite: bool,
+    no_tracking: bool,
     overrides: tuple[str, ...],
 ) -> int:
     """Segment INPUT (files, folders, globs) with BUNDLE; each mask comes back on its image's own grid.
@@ -83,6 +85,9 @@ def command(
 
     Where the bundle has a gate, `<name>_quality.json` beside each mask says `accept`, or `review` with the reasons: a
     low predicted Dice, a picture unlike the training set's, or a mask that breaks a rule of configs/quality.yaml.
+
+    MLflow gets a run that says which weights were applied to which pixels with which masks, as digests and without
+    names; --no-tracking leaves it out.
     """
     from pipeline.cli.progress import progress_bar
     from pipeline.tasks.infer import infer
@@ -102,6 +107,7 @@ def command(
             overrides=overrides,
             gate=gate,
             review_list=review_list,
+            tracking=not no_tracking,
             on_progress=lambda done, total, name: bar.update(task, completed=done, total=total),
         )
     for line in result.warnings:
@@ -112,6 +118,12 @@ def command(
     what = f"{len(result.masks)} masks ({result.slices} slices) in {result.seconds:.1f} s"
     click.echo(f"{what} → {result.out}  (values: {values})")
     _tell_verdicts(result, review_list)
+    if result.shortfall:
+        click.echo(f"Note: {result.shortfall}")
+    if result.run_id:
+        from pipeline.cli.where import mlflow_hint
+
+        click.echo(f"MLflow: run {result.run_id}; {mlflow_hint()}")
     if result.refused:
         sources = len(result.refused) + result.segmented
         click.echo(f"{len(result.refused)} of {sources} sources got no mask; see above.", err=True)

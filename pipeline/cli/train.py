@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     "--resume", is_flag=True, help="Go on in the folder BUNDLE: a training from its models/last.pt, or folds."
 )
 @click.option("--no-tracking", is_flag=True, help="Write no MLflow run.")
+@click.option(
+    "--register", "register_as", metavar="NAME", help="Register the best weights with MLflow under this name."
+)
+@click.option("--champion", is_flag=True, help="Give the registered version the alias champion.")
 def command(
     bundle: str,
     overrides: tuple[str, ...],
@@ -43,6 +47,8 @@ def command(
     fold: int | None,
     resume: bool,
     no_tracking: bool,
+    register_as: str | None,
+    champion: bool,
 ) -> int:
     """Train BUNDLE (a name or a folder) on a datalist, once or in folds.
 
@@ -58,6 +64,9 @@ def command(
     planar train cxr_lung_segmentation --data datalist.json -o runs/lungs max_epochs=60
     planar train cxr_lung_segmentation --data datalist.json --folds 5 -o runs/lungs_cv
     planar train --resume runs/lungs_cv
+
+    With --register the best weights become the next version of a model in MLflow's registry, which `mlflow models
+    serve -m models:/NAME@champion --env-manager local` serves.
     """  # noqa: D301  (click reads the backspace as: keep the lines)
     from pipeline.errors import InvalidOption
 
@@ -68,14 +77,23 @@ def command(
     if fold is not None and not in_folds:
         raise InvalidOption("--fold says which of the folds is trained: give --folds with it, such as --folds 5.")
     if in_folds:
+        if register_as is not None or champion:
+            raise InvalidOption("--register is for one training: make one network of the folds with planar find-best.")
         return _train_folds(bundle, overrides, datalist, output, folds, fold, resume, no_tracking)
     if datalist is None:
         raise click.UsageError("Missing option '--data'.")
-    return _train(bundle, overrides, datalist, output, resume, no_tracking)
+    return _train(bundle, overrides, datalist, output, resume, no_tracking, register_as, champion)
 
 
 def _train(
-    bundle: str, overrides: tuple[str, ...], datalist: Path, output: Path | None, resume: bool, no_tracking: bool
+    bundle: str,
+    overrides: tuple[str, ...],
+    datalist: Path,
+    output: Path | None,
+    resume: bool,
+    no_tracking: bool,
+    register_as: str | None,
+    champion: bool,
 ) -> int:
     from pipeline.cli.progress import EngineProgress
     from pipeline.tasks.train import train
@@ -83,16 +101,24 @@ def _train(
     progress = EngineProgress()
     try:
         result = train(
-            bundle, datalist, output, overrides, resume=resume, tracking=not no_tracking, handlers=[progress]
+            bundle,
+            datalist,
+            output,
+            overrides,
+            resume=resume,
+            tracking=not no_tracking,
+            handlers=[progress],
+            register_as=register_as,
+            champion=champion,
         )
     finally:
         progress.stop()
     for note in result.notes:
         click.echo(f"Note: {note}")
-    return _say_training(result, datalist)
+    return _say_training(result, datalist, register_as, champion)
 
 
-def _say_training(result: TrainingResult, datalist: Path) -> int:
+def _say_training(result: TrainingResult, datalist: Path, register_as: str | None, champion: bool) -> int:
     folder = _shown(result.bundle.root)
     told = f"Trained {result.epochs} epochs in {result.seconds / 60:.1f} min"
     if result.best_epoch:
@@ -107,6 +133,8 @@ def _say_training(result: TrainingResult, datalist: Path) -> int:
     _say_run(result.run_id)
     if not result.best_epoch:
         return 1
+    if register_as is not None:
+        click.echo(f"Model:   {register_as}{', its champion' if champion else ''}, with the run")
     click.echo(f"Next:    planar evaluate {folder} --data {datalist} --split test")
     return 0
 

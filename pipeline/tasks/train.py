@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -70,6 +71,8 @@ def train(
     tracking: bool = True,
     handlers: Sequence[object] = (),
     tags: Mapping[str, str] | None = None,
+    register_as: str | None = None,
+    champion: bool = False,
 ) -> TrainingResult:
     """Train a copy of a bundle.
 
@@ -82,11 +85,14 @@ def train(
         tracking: Whether to record an MLflow run.
         handlers: Ignite handlers for the trainer, such as a progress bar.
         tags: Of the MLflow run, next to its own.
+        register_as: Name under which MLflow registers the best weights; None for not at all.
+        champion: Whether the registered version gets the alias "champion".
 
     Raises:
         InvalidBundle, InvalidDatalist, InvalidOption, OutputExists: before anything is written.
     """
     began = time.perf_counter()
+    _require_registrable(register_as, champion, tracking)
     source = find_bundle(name_or_path)
     settings: dict[str, Any] = parse_overrides(tuple(overrides), source.config("train"), SET_ELSEWHERE)
     for split in ("training", "validation"):
@@ -118,6 +124,8 @@ def train(
         note_data(bundle, content)
         made = [*bundle.root.iterdir(), bundle.root / "eval", *made]
     run_settings = settings | {"datalist": str(datalist.resolve())} | ({"resume": True} if resume else {})
+    if register_as is not None:
+        run_settings |= {"register_as": register_as, "champion": champion}
 
     try:
         with quiet_libraries():
@@ -142,6 +150,16 @@ def train(
         run_id=run_id,
         notes=tuple(notes),
     )
+
+
+def _require_registrable(name: str | None, champion: bool, tracking: bool) -> None:
+    """Raise InvalidOption if a model cannot be registered like that."""
+    if champion and name is None:
+        raise InvalidOption("--champion is an alias of a registered version: give its name with --register.")
+    if name is not None and not tracking:
+        raise InvalidOption("--register needs the MLflow run: leave out --no-tracking.")
+    if name is not None and re.fullmatch(r"[^/:.%\"']{1,250}", name) is None:
+        raise InvalidOption(f"MLflow takes no model of the name {name!r}: leave out / : . % and quotation marks.")
 
 
 def single_network(bundle: Bundle) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
 
     from monai.bundle import ConfigWorkflow
 
-__all__ = ["default_folder", "fitting_weights", "open_workflow", "quiet_libraries", "run_recorded"]
+__all__ = [
+    "default_folder",
+    "fitting_weights",
+    "open_workflow",
+    "quiet_libraries",
+    "run_recorded",
+    "tracking_settings",
+]
 
 
 @contextmanager
@@ -116,6 +124,12 @@ def fitting_weights(weights: Path, config: Path) -> Iterator[None]:
             f"{weights}: does not load into the network of {config}: {said[:200]} … Give the checkpoint that was "
             "trained with this network."
         ) from error
+
+
+def tracking_settings(bundle: Bundle, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What a bundle's tracking.json says of its runs, such as `experiment_name`, and what overrides it."""
+    configs = json.loads(bundle.tracking.read_text(encoding="utf-8")).get("configs", {}) if bundle.tracking else {}
+    return {**configs, **(overrides or {})}
 
 
 def default_folder(bundle: Bundle, what: str) -> Path:

@@ -14,21 +14,27 @@ from typing import TYPE_CHECKING, Any
 from pipeline.tracking.store import tracking_uri, without_password
 
 if TYPE_CHECKING:
+    from pipeline.tracking.datasets import DatasetFacts, case_leaf, merkle_root
     from pipeline.tracking.exported import executed_config
     from pipeline.tracking.open_run import status_after
     from pipeline.tracking.parent import ParentRun
+    from pipeline.tracking.privacy import Pseudonyms
     from pipeline.tracking.record import Record
     from pipeline.tracking.recorders import RunRecorder, ValidationRecorder
     from pipeline.tracking.stale import Synced, sync
     from pipeline.tracking.training_record import read_training_record, training_run_of
 
 __all__ = [
+    "DatasetFacts",
     "ParentRun",
+    "Pseudonyms",
     "Record",
     "RunRecorder",
     "Synced",
     "ValidationRecorder",
+    "case_leaf",
     "executed_config",
+    "merkle_root",
     "read_training_record",
     "status_after",
     "sync",
@@ -39,12 +45,16 @@ __all__ = [
 
 # Where each name is. Some need torch and MONAI, which takes seconds, and some do not.
 PLACES = {
+    "DatasetFacts": "datasets",
     "ParentRun": "parent",
+    "Pseudonyms": "privacy",
     "Record": "record",
     "RunRecorder": "recorders",
     "Synced": "stale",
     "ValidationRecorder": "recorders",
+    "case_leaf": "datasets",
     "executed_config": "exported",
+    "merkle_root": "datasets",
     "read_training_record": "training_record",
     "status_after": "open_run",
     "sync": "stale",

@@ -8,27 +8,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.tracking.journal import Journal, Operation
+from pipeline.tracking.model_delivery import MODEL_OPERATIONS, ModelDelivery
 from pipeline.tracking.store import reason_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["MODEL_TAG", "Delivery", "local_model"]
+__all__ = ["Delivery"]
 
-# By which a logged model is found that was made before its making was written down.
-MODEL_TAG = "planar.operation"
 # What needs the artifact store. Where that fails and the tracking store does not, numbers and the run's end go on.
-WITH_FILES = {"file", "model_files", "model_ready"}
+WITH_FILES = {"file", "model_files", "model_ready", "register"}
 METRICS_A_REQUEST, PAIRS_A_REQUEST = 1000, 100  # MLflow's limits
 # Times that an operation fails while the store answers before it is set aside.
 TRIES = 5
 # MLflow's words for what will not be taken however often it is sent.
 NEVER = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"}
-
-
-def local_model(run_id: str, number: int) -> str:
-    """The name of a model until MLflow has given it one: that of the operation that makes it."""
-    return f"op:{run_id}:{number}"
 
 
 @dataclass
@@ -52,7 +46,7 @@ class Delivery:
     stopped: bool = False
 
     def __post_init__(self) -> None:
-        self._models: dict[str, str] = {}
+        self.models = ModelDelivery(self.client, self.run_id, self.experiment_id)
         self._failed: dict[int, int] = {}
 
     def deliver(self, journal: Journal) -> bool:
@@ -122,6 +116,8 @@ class Delivery:
         first = batch[0]
         if first["op"] == "metrics":
             self._send_metrics(batch)
+        elif first["op"] in MODEL_OPERATIONS:
+            self.models.send(first, journal)
         else:
             getattr(self, f"_send_{first['op']}")(first, journal)
 
@@ -130,7 +126,7 @@ class Delivery:
 
         metrics = []
         for operation in batch:
-            model = self._model_id(operation["model"]) if operation.get("model") else None
+            model = self.models.id_of(operation["model"]) if operation.get("model") else None
             name, digest = operation.get("dataset") or (None, None)
             metrics += [
                 Metric(
@@ -175,63 +171,11 @@ class Delivery:
         tags = [InputTag("mlflow.data.context", operation["context"])]
         self.client.log_inputs(self.run_id, datasets=[DatasetInput(dataset, tags)])
 
-    def _send_uses_model(self, operation: Operation, _: Journal) -> None:
-        from mlflow.entities import LoggedModelInput
-
-        self.client.log_inputs(self.run_id, models=[LoggedModelInput(self._model_id(operation["model"]))])
-
-    def _send_model(self, operation: Operation, _: Journal) -> None:
-        from mlflow.entities import LoggedModelOutput
-
-        key = local_model(self.run_id, int(operation["n"]))
-        model = self._find_model(key)
-        if model is None:
-            made = self.client.create_logged_model(
-                self.experiment_id,
-                name=operation["name"],
-                source_run_id=self.run_id,
-                tags={**operation["tags"], MODEL_TAG: key},
-                params=operation["params"],
-                model_type=operation["model_type"],
-            )
-            model = self._models[key] = made.model_id
-        outputs = self.client.get_run(self.run_id).outputs
-        if model not in {output.model_id for output in (outputs.model_outputs if outputs else ())}:
-            self.client.log_outputs(self.run_id, [LoggedModelOutput(model, operation["step"])])
-
-    def _send_model_files(self, operation: Operation, journal: Journal) -> None:
-        source = journal.source(operation)
-        send = self.client.log_model_artifacts if source.is_dir() else self.client.log_model_artifact
-        send(self._model_id(operation["model"]), str(source), operation.get("folder") or None)
-
-    def _send_model_ready(self, operation: Operation, _: Journal) -> None:
-        self.client.finalize_logged_model(self._model_id(operation["model"]), "READY")
-
-    def _send_model_tags(self, operation: Operation, _: Journal) -> None:
-        self.client.set_logged_model_tags(self._model_id(operation["model"]), operation["values"])
-
     def _send_status(self, operation: Operation, _: Journal) -> None:
         self.client.update_run(self.run_id, status=operation["status"])
 
     def _send_end(self, operation: Operation, _: Journal) -> None:
         self.client.set_terminated(self.run_id, status=operation["status"], end_time=operation["time"])
-
-    def _model_id(self, key: str) -> str:
-        """MLflow's id of a model; a key that is none of ours is one already."""
-        if not key.startswith("op:"):
-            return key
-        found = self._find_model(key)
-        if found is None:
-            raise FileNotFoundError(f"the model {key} was not made")
-        return found
-
-    def _find_model(self, key: str) -> str | None:
-        if key not in self._models:
-            found = self.client.search_logged_models([self.experiment_id], f"tags.`{MODEL_TAG}` = '{key}'")
-            if not found:
-                return None
-            self._models[key] = str(found[0].model_id)
-        return self._models[key]
 
 
 def _batches(operations: Sequence[Operation]) -> Iterator[list[Operation]]:

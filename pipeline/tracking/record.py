@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.tracking.datasets import DatasetFacts
-from pipeline.tracking.delivery import Delivery, local_model
+from pipeline.tracking.delivery import Delivery
 from pipeline.tracking.journal import Journal
+from pipeline.tracking.model_delivery import local_model
 from pipeline.tracking.owner import Ownership, this_process
+from pipeline.tracking.privacy import scrubbed_text
 from pipeline.tracking.sender import Sender
 from pipeline.tracking.stale import RECORD_TAG, close_stale, put_away
 from pipeline.tracking.state import records_folder
@@ -48,7 +50,7 @@ class Record:
         self.client = client
         self.run_id = str(journal.about["run_id"])
         self.experiment_id = str(journal.about["experiment_id"])
-        self.scrub: Callable[[str], str] = lambda text: text
+        self.scrub: Callable[[str], str] = lambda text: text  # names of files, for what stands for them
         self._journal = journal
         self._owner = owner
         self._sender = Sender(journal, Delivery(client, self.run_id, self.experiment_id))
@@ -120,7 +122,7 @@ class Record:
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Log parameters; a value is cut where MLflow would not take it."""
-        self._add("params", values={allowed(name): str(value)[:PARAM_LENGTH] for name, value in values.items()})
+        self._add("params", values=self._params(values))
 
     def metrics(
         self,
@@ -153,19 +155,26 @@ class Record:
     def tags(self, values: Mapping[str, str]) -> None:
         """Set tags; the last value of a name counts."""
         if values:
-            self._add("tags", values=_tags(values))
+            self._add("tags", values=_tags({name: self.scrub(value) for name, value in values.items()}))
 
     def text(self, text: str, path: str) -> None:
         """Log a text as an artifact, such as `code/diff.patch`."""
-        with tempfile.TemporaryDirectory(prefix="planar-") as folder:
-            file = Path(folder) / posixpath.basename(path)
-            file.write_text(self.scrub(text), encoding="utf-8")
-            self.file(file, posixpath.dirname(path))
+        self._add_text(self.scrub(text), path)
 
-    def file(self, path: Path, folder: str = "") -> None:
-        """Log a file under its own name in a folder of the run's artifacts, as it is now; a missing one is left out."""
+    def file(self, path: Path, folder: str = "", *, clean: bool = False) -> None:
+        """Log a file under its own name in a folder of the run's artifacts, as it is now; a missing one is left out.
+
+        Args:
+            path: The file.
+            folder: Of the artifacts.
+            clean: Whether it is known to hold no names; the texts of others are scrubbed.
+        """
         if path.is_file():
-            self._add("file", path, folder=folder)
+            text = None if clean else scrubbed_text(path, self.scrub)
+            if text is None:
+                self._add("file", path, folder=folder)
+            else:
+                self._add_text(text, posixpath.join(folder, path.name))
 
     def dataset(self, facts: DatasetFacts, context: str) -> None:
         """Log what the run was given; `context` is "training", "validation" or "test"."""
@@ -198,7 +207,7 @@ class Record:
             name=re.sub(r"[/:.%\"']", "_", name),
             step=int(step),
             tags=_tags(tags or {}),
-            params={allowed(key): str(value)[:PARAM_LENGTH] for key, value in (params or {}).items()},
+            params=self._params(params or {}),
             model_type=model_type,
         )
         key = local_model(self.run_id, number)
@@ -209,6 +218,10 @@ class Record:
     def model_tags(self, model: str, values: Mapping[str, str]) -> None:
         """Set tags of a model, one of this run's or one by MLflow's id."""
         self._add("model_tags", model=model, values=_tags(values))
+
+    def register(self, model: str, name: str, alias: str | None = None) -> None:
+        """Register a model as the next version of a name, once; `alias`, such as "champion", then means this one."""
+        self._add("register", model=model, name=name, alias=alias)
 
     def uses_model(self, model: str) -> None:
         """Log which model the run applies."""
@@ -251,6 +264,15 @@ class Record:
             put_away(self._journal)
             self._owner.release()
         return shortfall
+
+    def _params(self, values: Mapping[str, Any]) -> dict[str, str]:
+        return {allowed(name): self.scrub(str(value))[:PARAM_LENGTH] for name, value in values.items()}
+
+    def _add_text(self, text: str, path: str) -> None:
+        with tempfile.TemporaryDirectory(prefix="planar-") as folder:
+            file = Path(folder) / posixpath.basename(path)
+            file.write_text(text, encoding="utf-8", newline="")
+            self._add("file", file, folder=posixpath.dirname(path))
 
     def _add(self, op: str, source: Path | None = None, **content: Any) -> int:
         if self._closed:

@@ -80,7 +80,7 @@ def test_a_training_is_an_mlflow_run_with_metrics_by_epoch_and_class(trained: tu
         for folder in client.list_artifacts(result.run_id)
         for item in client.list_artifacts(result.run_id, folder.path)
     }
-    assert {"checkpoints/model.pt", "checkpoints/last.pt", "data/datalist.json", "code/requirements.txt"} <= artifacts
+    assert {"checkpoints/model.pt", "data/datalist.json", "data/merkle.json", "code/requirements.txt"} <= artifacts
     said = json.loads((result.bundle.root / "models" / "record.json").read_text())
     assert (said["run_id"], said["step"]) == (result.run_id, result.best_epoch)
     assert run.data.tags["planar.model_sha256"] == said["model_sha256"]

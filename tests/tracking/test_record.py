@@ -358,3 +358,17 @@ def test_an_error_of_the_server_is_tried_again_and_not_for_ever(
 )
 def test_names_are_as_mlflow_takes_them(name: str, taken: str) -> None:
     assert allowed(name) == taken
+
+
+def test_a_model_is_registered_once_however_often_that_is_sent(
+    store: str, experiment: str, state: Path, tmp_path: Path
+) -> None:
+    record = begin(store, experiment)
+    model = tell_all(record, tmp_path)
+    record.register(model, experiment, "champion")
+    record.register(model, experiment, "champion")
+    assert record.end("FINISHED") is None
+    client = MlflowClient(store)
+    (version,) = client.search_model_versions(f"name = '{experiment}'")
+    assert client.get_model_version_by_alias(experiment, "champion").version == version.version
+    assert version.run_id == record.run_id

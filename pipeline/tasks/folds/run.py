@@ -23,6 +23,7 @@ from pipeline.tasks.folds.preparing import lay_out, require_same, require_valida
 from pipeline.tasks.folds.record import FoldsRecord, FoldState, read_folds, read_state
 from pipeline.tasks.folds.table import TABLES, Table, write_tables
 from pipeline.tasks.train import SET_ELSEWHERE
+from pipeline.tasks.workflow import tracking_settings
 
 if TYPE_CHECKING:
     from pipeline.tracking import ParentRun
@@ -153,16 +154,15 @@ def _parent_run(record: FoldsRecord, settings: Mapping[str, Any]) -> ParentRun:
     from pipeline.tracking import ParentRun
 
     note = record.root / "parent_run.json"
-    tracking = Bundle(record.root / "bundle", record.bundle).tracking
-    configured = json.loads(tracking.read_text(encoding="utf-8")).get("configs", {}) if tracking else {}
-    said = {**configured, **settings}
+    said = tracking_settings(Bundle(record.root / "bundle", record.bundle), settings)
     parent = ParentRun(
         experiment=str(said.get("experiment_name") or record.bundle),
         run_name=said.get("run_name") or f"{record.bundle} {record.folds} folds",
         uri=said.get("tracking_uri"),
         params={"folds": record.folds, "seed_of_folds": record.seed, "data": record.data, **record.settings},
         tags={"planar.kind": "cross-validation", "planar.data_sha256": record.data_sha256},
-        artifacts={"data": str(record.root / "datalist.json"), "folds": str(record.root / "folds.json")},
+        config=record.root / "folds.json",
+        datalist=record.root / "datalist.json",
     )
     with held(record.root / ".parent_run.lock"):
         before = json.loads(note.read_text(encoding="utf-8"))["run_id"] if note.is_file() else None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import errno
-import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.atomic import write_text_aside
-from pipeline.bundle import Bundle, find_bundle, parse_overrides
-from pipeline.errors import InvalidBundle, InvalidOption, OutputExists
+from pipeline.bundle import find_bundle, parse_overrides
+from pipeline.errors import InvalidOption, OutputExists
 from pipeline.tasks.evaluate import require_weights
+from pipeline.tasks.infer.gating import Judged, gate_of, review_table
+from pipeline.tasks.infer.recording import recorded
 from pipeline.tasks.infer.results import folder_aside, write_results
 from pipeline.tasks.infer.sources import Refusal, Source, find_sources, reason, require_new
 from pipeline.tasks.workflow import quiet_libraries
@@ -45,19 +45,6 @@ FATAL = {errno.ENOSPC, errno.EROFS, errno.EDQUOT}
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What the gate says of one source.
-
-    Attributes:
-        file: The source.
-        verdict: Of its mask; of a volume's whole.
-    """
-
-    file: str
-    verdict: Verdict
-
-
-@dataclass(frozen=True)
 class InferenceResult:
     """What an inference came to.
 
@@ -72,6 +59,8 @@ class InferenceResult:
         seconds: Duration without the loading of libraries and weights, s.
         judged: Verdicts, in the order of the sources; empty without a gate.
         not_judged: Why there are none; empty if there are, or none were wanted.
+        run_id: MLflow run, or None without tracking.
+        shortfall: What MLflow does not have of the run yet, in one line; None if it has everything.
     """
 
     out: Path
@@ -84,6 +73,8 @@ class InferenceResult:
     seconds: float
     judged: tuple[Judged, ...] = ()
     not_judged: str = ""
+    run_id: str | None = None
+    shortfall: str | None = None
 
     @property
     def to_review(self) -> tuple[Judged, ...]:
@@ -105,6 +96,7 @@ def infer(
     overrides: Sequence[str] = (),
     gate: bool = True,
     review_list: Path | None = None,
+    tracking: bool = False,
     on_progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> InferenceResult:
     """Segment pictures and volumes.
@@ -123,10 +115,12 @@ def infer(
         overrides: `key=value` for the inference config.
         gate: Judge each mask by the bundle's gate, if it has one, and write `<name>_quality.json`.
         review_list: A table of the sources that need review.
+        tracking: Whether to record an MLflow run, with digests of what was segmented and of the masks.
         on_progress: Called with slices done, slices in all, and the source's path.
 
     Raises:
         InvalidBundle, InvalidOption, MissingFile, OutputExists: before anything is computed.
+        TrackingUnreachable: if there is to be a run and its store cannot be opened.
         OSError: if the output folder cannot be written.
     """
     bundle = find_bundle(name_or_path)
@@ -143,11 +137,18 @@ def infer(
         if review_list is not None and review_list.exists():
             raise OutputExists(f"{review_list} exists. Give --overwrite to replace it, or another name.")
 
-    with quiet_libraries(), folder_aside(out) as aside:
+    asked = {"formats": " ".join(formats), "probabilities": probabilities, "test_time_flips": test_time_flips}
+    asked |= {"gate": gate, "sources": len(sources) + len(refused), **settings}
+    named = [str(source.path) for source in sources] + [one.file for one in refused]
+    with (
+        quiet_libraries(),
+        folder_aside(out) as aside,
+        recorded(bundle, weights, named, out, asked, tracking=tracking) as told,
+    ):
         from pipeline.tasks.infer.predictor import Predictor
 
         changed = bool(checkpoints or overrides or not test_time_flips)
-        judge, not_judged = _gate_of(bundle, changed) if gate else (None, "")
+        judge, not_judged = gate_of(bundle, changed) if gate else (None, "")
         if review_list is not None and judge is None:
             raise InvalidOption(f"--review-list needs the gate. {not_judged or 'Leave out --no-gate.'}")
         watch: Watch | None = None
@@ -175,9 +176,11 @@ def infer(
                 if judge is not None:
                     whole = verdict_of_volume(judge, verdicts)
                     quality = partial(quality_document, judge, whole, verdicts)
-                masks += write_results(
+                written = write_results(
                     mask, volume, picture, source, out, aside, formats=formats, overlay=overlay, quality=quality
                 )
+                masks += written
+                told.add(source, picture, mask, written, whole)
                 if whole is not None:
                     judged.append(Judged(str(source.path), whole))
                 warnings += [f"{source.path}: {line}" for line in picture.warnings]
@@ -190,7 +193,8 @@ def infer(
             done += len(source.slices)
             on_progress(done, total, str(source.path))
         if review_list is not None:
-            write_text_aside(review_list, _review_table(judged))
+            write_text_aside(review_list, review_table(judged))
+        told.finish(refused, time.perf_counter() - began)
     return InferenceResult(
         out=out,
         masks=tuple(masks),
@@ -202,33 +206,9 @@ def infer(
         seconds=time.perf_counter() - began,
         judged=tuple(judged),
         not_judged=not_judged,
+        run_id=told.recorder.run_id if told.recorder is not None else None,
+        shortfall=told.recorder.shortfall if told.recorder is not None else None,
     )
-
-
-def _gate_of(bundle: Bundle, changed: bool) -> tuple[Gate | None, str]:
-    """The bundle's gate, or None and why: masks are written without it, and nobody is told that they are good."""
-    from pipeline.gate import gate_path, read_gate
-
-    if not gate_path(bundle).is_file():
-        return None, f"{bundle.name} has no gate. Fit one: planar calibrate {bundle.name} --data datalist.json"
-    if changed:
-        return None, "The gate was fitted to the bundle's own weights and settings; leave out what changes them."
-    try:
-        return read_gate(bundle), ""
-    except InvalidBundle as error:
-        return None, str(error)
-
-
-def _review_table(judged: Sequence[Judged]) -> str:
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(["file", "predicted_dice", "distance", "reasons"])
-    for one in judged:
-        verdict = one.verdict
-        if verdict.decision == "review":
-            predicted = "" if verdict.predicted_dice is None else f"{verdict.predicted_dice:.4f}"
-            table.writerow([one.file, predicted, f"{verdict.distance:.4f}", verdict.cell])
-    return out.getvalue()
 
 
 def _segment(

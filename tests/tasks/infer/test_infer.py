@@ -286,7 +286,7 @@ def test_the_command_counts_sources_and_not_files(
 
     save_png(tmp_path / "in" / "good.png", film())
     (tmp_path / "in" / "bad.png").touch()
-    arguments = ["infer", str(random_bundle.root), str(tmp_path / "in"), "-o", str(tmp_path / "out")]
+    arguments = ["infer", str(random_bundle.root), str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--no-tracking"]
     with pytest.raises(SystemExit) as caught:
         main([*arguments, "--format", "png", "--format", "nifti"])
     assert caught.value.code == 1

@@ -1,0 +1,57 @@
+"""Whether there is a gate to judge by, and the list of what a person must look at."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.bundle import Bundle
+from pipeline.errors import InvalidBundle
+
+if TYPE_CHECKING:
+    from pipeline.gate import Gate, Verdict
+
+__all__ = ["Judged", "gate_of", "review_table"]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the gate says of one source.
+
+    Attributes:
+        file: The source.
+        verdict: Of its mask; of a volume's whole.
+    """
+
+    file: str
+    verdict: Verdict
+
+
+def gate_of(bundle: Bundle, changed: bool) -> tuple[Gate | None, str]:
+    """The bundle's gate, or None and why: masks are written without it, and nobody is told that they are good."""
+    from pipeline.gate import gate_path, read_gate
+
+    if not gate_path(bundle).is_file():
+        return None, f"{bundle.name} has no gate. Fit one: planar calibrate {bundle.name} --data datalist.json"
+    if changed:
+        return None, "The gate was fitted to the bundle's own weights and settings; leave out what changes them."
+    try:
+        return read_gate(bundle), ""
+    except InvalidBundle as error:
+        return None, str(error)
+
+
+def review_table(judged: Sequence[Judged]) -> str:
+    """The sources that need review, as CSV."""
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(["file", "predicted_dice", "distance", "reasons"])
+    for one in judged:
+        verdict = one.verdict
+        if verdict.decision == "review":
+            predicted = "" if verdict.predicted_dice is None else f"{verdict.predicted_dice:.4f}"
+            table.writerow([one.file, predicted, f"{verdict.distance:.4f}", verdict.cell])
+    return out.getvalue()
