@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import posixpath
 import re
@@ -13,9 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.digests import file_sha256
 from pipeline.tracking.datasets import DatasetFacts
 from pipeline.tracking.delivery import Delivery, local_model
 from pipeline.tracking.journal import Journal
+from pipeline.tracking.manifest import MANIFEST, TAG, Manifest
 from pipeline.tracking.owner import Ownership, this_process
 from pipeline.tracking.sender import Sender
 from pipeline.tracking.stale import RECORD_TAG, close_stale, put_away
@@ -43,7 +46,9 @@ class Record:
     is not sent later.
     """
 
-    def __init__(self, client: MlflowClient, uri: str, journal: Journal, owner: Ownership) -> None:
+    def __init__(
+        self, client: MlflowClient, uri: str, journal: Journal, owner: Ownership, *, joined: bool = False
+    ) -> None:
         self.uri = uri
         self.client = client
         self.run_id = str(journal.about["run_id"])
@@ -51,6 +56,8 @@ class Record:
         self.scrub: Callable[[str], str] = lambda text: text
         self._journal = journal
         self._owner = owner
+        # Of a run that is there others have told before; what this record adds to it is listed nowhere.
+        self._manifest = None if joined else Manifest()
         self._sender = Sender(journal, Delivery(client, self.run_id, self.experiment_id))
         self._sender.start()
         self._closed = False
@@ -95,7 +102,7 @@ class Record:
         """
         journal, owner = _new_journal(uri)
         journal.describe({"experiment_id": experiment_id, "owns_run": owns_run, "run_id": run_id})
-        return cls(client, uri, journal, owner)
+        return cls(client, uri, journal, owner, joined=True)
 
     @property
     def left(self) -> int:
@@ -120,7 +127,10 @@ class Record:
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Log parameters; a value is cut where MLflow would not take it."""
-        self._add("params", values={allowed(name): str(value)[:PARAM_LENGTH] for name, value in values.items()})
+        sent = {allowed(name): str(value)[:PARAM_LENGTH] for name, value in values.items()}
+        self._add("params", values=sent)
+        if self._manifest is not None:
+            self._manifest.params(sent)
 
     def metrics(
         self,
@@ -141,9 +151,12 @@ class Record:
             dataset: What they were measured on.
         """
         if values:
+            sent = {allowed(name): float(value) for name, value in values.items()}
+            if self._manifest is not None:
+                self._manifest.metrics(sent, int(step))
             self._add(
                 "metrics",
-                values={allowed(name): float(value) for name, value in values.items()},
+                values=sent,
                 step=int(step),
                 time=_now() if time_ms is None else time_ms,
                 model=model,
@@ -165,6 +178,9 @@ class Record:
     def file(self, path: Path, folder: str = "") -> None:
         """Log a file under its own name in a folder of the run's artifacts, as it is now; a missing one is left out."""
         if path.is_file():
+            if self._manifest is not None:
+                with suppress(OSError):  # the journal says so
+                    self._manifest.file(posixpath.join(folder, path.name), file_sha256(path))
             self._add("file", path, folder=folder)
 
     def dataset(self, facts: DatasetFacts, context: str) -> None:
@@ -223,6 +239,11 @@ class Record:
 
         Returns: `shortfall`.
         """
+        if self._manifest is not None and not self._closed:
+            manifest, self._manifest = self._manifest, None
+            text = self.scrub(manifest.text())
+            self.text(text, MANIFEST)
+            self.tags({TAG: hashlib.sha256(text.encode()).hexdigest()})
         return self._leave("end", status, limit_s)
 
     def leave(self, status: str | None = None, limit_s: float = PATIENCE_S) -> str | None:
