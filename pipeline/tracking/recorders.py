@@ -16,6 +16,7 @@ import torch
 from ignite.engine import Engine, Events
 from monai.engines import Trainer
 
+from pipeline.bundle import config_digests
 from pipeline.digests import file_sha256
 from pipeline.history import scores_by_class
 from pipeline.tracking import environment
@@ -93,6 +94,7 @@ class RunRecorder(OpenRun):
         self._learning_rate = math.nan
         self._losses: list[float] = []
         self._told_not_finite = False
+        self._told_bundle = False
 
     def attach(self, engine: Engine) -> None:
         """Attach to the trainer, or to an evaluator that runs on its own."""
@@ -120,8 +122,11 @@ class RunRecorder(OpenRun):
         self._log_files(self.artifacts)
         self._log_environment(code, user)
         self._note_places()
+        self._told_bundle = False
         if self.checkpoints is not None:
             self._write_training_record()
+        if self._trainer is None:
+            self._log_bundle()
         if self.system_metrics:
             from pipeline.tracking.system import SystemMonitor
 
@@ -209,7 +214,15 @@ class RunRecorder(OpenRun):
             write_training_record(self.checkpoints.folder, content)
         return digest
 
+    def _log_bundle(self) -> None:
+        """The digests of the bundle's configs, which the executed config has come from."""
+        if self.bundle is not None and not self._told_bundle and self.is_open:
+            self._told_bundle = True
+            with suppress(OSError):
+                self.record.text(json.dumps(config_digests(self.bundle), indent=2) + "\n", "code/bundle.json")
+
     def _begin_epoch(self, trainer: Engine) -> None:
+        self._log_bundle()  # not before: a training that is resumed writes its settings into them when it starts
         self._epoch_began = time.perf_counter()
         # Now: at the epoch's end the schedule has set the next one's.
         self._learning_rate = float(trainer.optimizer.param_groups[0]["lr"])
