@@ -15,8 +15,10 @@ from pipeline.tracking.store import tracking_uri, without_password
 
 if TYPE_CHECKING:
     from pipeline.tracking.exported import executed_config
+    from pipeline.tracking.facts import RunFacts
     from pipeline.tracking.open_run import status_after
     from pipeline.tracking.parent import ParentRun
+    from pipeline.tracking.reading import RunStore
     from pipeline.tracking.record import Record
     from pipeline.tracking.recorders import RunRecorder, ValidationRecorder
     from pipeline.tracking.stale import Synced, sync
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 __all__ = [
     "ParentRun",
     "Record",
+    "RunFacts",
     "RunRecorder",
+    "RunStore",
     "Synced",
     "ValidationRecorder",
     "executed_config",
@@ -41,7 +45,9 @@ __all__ = [
 PLACES = {
     "ParentRun": "parent",
     "Record": "record",
+    "RunFacts": "facts",
     "RunRecorder": "recorders",
+    "RunStore": "reading",
     "Synced": "stale",
     "ValidationRecorder": "recorders",
     "executed_config": "exported",
