@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "infer": ("infer", "Segment files, folders or volumes; masks come back on the source grid."),
     "report": ("report", "One HTML page of an evaluation, which opens without a network."),
     "compare": ("compare", "Evaluations side by side, with paired differences."),
+    "runs": ("runs", "The runs that are recorded: status, data, best metric."),
 }
 
 

@@ -16,6 +16,7 @@ from pipeline.tracking.store import tracking_uri, without_password
 if TYPE_CHECKING:
     from pipeline.tracking.exported import executed_config
     from pipeline.tracking.facts import RunFacts
+    from pipeline.tracking.headline import Headline, headline_of
     from pipeline.tracking.open_run import status_after
     from pipeline.tracking.parent import ParentRun
     from pipeline.tracking.reading import RunStore
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pipeline.tracking.training_record import read_training_record, training_run_of
 
 __all__ = [
+    "Headline",
     "ParentRun",
     "Record",
     "RunFacts",
@@ -33,6 +35,7 @@ __all__ = [
     "Synced",
     "ValidationRecorder",
     "executed_config",
+    "headline_of",
     "read_training_record",
     "status_after",
     "sync",
@@ -43,6 +46,7 @@ __all__ = [
 
 # Where each name is. Some need torch and MONAI, which takes seconds, and some do not.
 PLACES = {
+    "Headline": "headline",
     "ParentRun": "parent",
     "Record": "record",
     "RunFacts": "facts",
@@ -51,6 +55,7 @@ PLACES = {
     "Synced": "stale",
     "ValidationRecorder": "recorders",
     "executed_config": "exported",
+    "headline_of": "headline",
     "read_training_record": "training_record",
     "status_after": "open_run",
     "sync": "stale",

@@ -7,11 +7,13 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InvalidOption, TrackingUnreachable
 from pipeline.tracking.facts import DatasetUse, ModelUse, Point, RunFacts
+from pipeline.tracking.headline import SELECTING
 from pipeline.tracking.stale import close_stale
 from pipeline.tracking.store import impatient, reason_of, tracking_uri, without_password
 
@@ -78,6 +80,15 @@ class RunStore:
             wanted, [f"tags.`{name}` = '{_quoted(value)}'" for name, value in (tags or {}).items()], limit
         )
 
+    def overview(
+        self, experiment: str | None = None, tags: Mapping[str, str] | None = None, limit: int = 0
+    ) -> list[RunFacts]:
+        """Runs as `runs`, read as far as a table of them needs: without models, artifacts and former values.
+
+        Only the metric that the best checkpoint is chosen by has all its values.
+        """
+        return [self._without_artifacts(run) for run in self.runs(experiment, tags, limit)]
+
     def find(self, text: str) -> str:
         """The id of a run.
 
@@ -127,17 +138,9 @@ class RunStore:
                 fetched[path] = Path(self.client.download_artifacts(run_id, path, str(folder)))
             return fetched[path]
 
-        return RunFacts(
-            run_id=run_id,
-            name=str(run.info.run_name),
-            experiment=self._experiments.get(str(run.info.experiment_id), ""),
-            status=str(run.info.status),
-            started_ms=int(run.info.start_time),
-            ended_ms=None if run.info.end_time is None else int(run.info.end_time),
-            tags=dict(run.data.tags),
-            params=dict(run.data.params),
+        return replace(
+            self._without_artifacts(run),
             metrics={name: self.points(run_id, name) for name in run.data.metrics if not name.startswith(UNREAD)},
-            datasets=_datasets(run),
             models=tuple(self._models(run)),
             files=tuple(sorted(self._files(run_id))),
             fetch=fetch,
@@ -148,6 +151,25 @@ class RunStore:
         history = self.client.get_metric_history(run_id, metric)
         found = {Point(int(one.step), float(one.value), int(one.timestamp)) for one in history}
         return tuple(sorted(found, key=lambda point: (point.step, point.time_ms)))
+
+    def _without_artifacts(self, run: Run) -> RunFacts:
+        ended = None if run.info.end_time is None else int(run.info.end_time)
+        latest = {name: value for name, value in run.data.metrics.items() if not name.startswith(UNREAD)}
+        return RunFacts(
+            run_id=str(run.info.run_id),
+            name=str(run.info.run_name),
+            experiment=self._experiments.get(str(run.info.experiment_id), ""),
+            status=str(run.info.status),
+            started_ms=int(run.info.start_time),
+            ended_ms=ended,
+            tags=dict(run.data.tags),
+            params=dict(run.data.params),
+            metrics={
+                name: self.points(run.info.run_id, name) if name == SELECTING else (Point(0, float(value), ended or 0),)
+                for name, value in latest.items()
+            },
+            datasets=_datasets(run),
+        )
 
     def _search(self, experiments: Sequence[str], conditions: Sequence[str], limit: int) -> list[Run]:
         found: list[Run] = []

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,9 @@ class Record:
         try:
             with impatient(settings):
                 run = client.create_run(
-                    experiment_id, run_name=run_name, tags={**_tags(tags), RECORD_TAG: journal.about["record"]}
+                    experiment_id,
+                    run_name=run_name or _name(tags),
+                    tags={**_tags(tags), RECORD_TAG: journal.about["record"]},
                 )
         except BaseException as error:
             # The folder stays: if the server has made the run all the same, the next command ends it.
@@ -289,6 +292,11 @@ def allowed(name: str) -> str:
 
 def _tags(values: Mapping[str, str]) -> dict[str, str]:
     return {name: str(value)[:TAG_LENGTH] for name, value in values.items()}
+
+
+def _name(tags: Mapping[str, str]) -> str:
+    """As in "training-20260314-091500". MLflow's own names come from random numbers, which a seed makes the same."""
+    return f"{tags.get('planar.kind', 'run')}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 def _now() -> int:

@@ -43,7 +43,7 @@ class RunRecorder(OpenRun):
 
     Args:
         experiment: Name of the MLflow experiment; made if missing.
-        run_name: Name of the run; MLflow invents one if None.
+        run_name: Name of the run; its kind and time if None.
         uri: Tracking URI; see `tracking_uri`.
         labels: Class index → name, for metrics by class.
         params: What is logged as parameters.
