@@ -93,7 +93,8 @@ class History:
     def _note_loss(self, trainer: Engine) -> None:
         # Where MONAI has decollated the output it has repeated the batch's loss for each case.
         output = trainer.state.output
-        self._losses.append(float((output[0] if isinstance(output, list) else output)["loss"]))
+        loss = (output[0] if isinstance(output, list) else output)["loss"]
+        self._losses.append(float(loss.detach() if hasattr(loss, "detach") else loss))
 
     def _note_validation(self, validator: Engine) -> None:
         epoch = int(self._trainer.state.epoch) if self._trainer is not None else 0
@@ -115,6 +116,7 @@ class History:
             "learning_rate": self._learning_rate,
             "seconds": time.perf_counter() - self._began,
         }
+        trainer.state.history_row = self.rows[epoch]  # for whoever records it elsewhere
         self._write()
 
     def _write(self) -> None:

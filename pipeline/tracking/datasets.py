@@ -1,15 +1,29 @@
-"""What a run was given: a set of cases by their pixels, never by their names."""
+"""What a run was given: sets of cases by their pixels, never by their names."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["DatasetFacts", "case_leaf", "merkle_root"]
+from pipeline.datalist import FORMAT, pixel_digest, read_datalist
+from pipeline.errors import PlanarError
+from pipeline.readers import read_picture
+from pipeline.split import PARTS
+from pipeline.tracking.privacy import Pseudonyms
+
+__all__ = ["DatasetFacts", "GivenData", "case_leaf", "merkle_root"]
 
 DIGEST_LENGTH = 36  # what MLflow's column takes
+# Of a case, what names nobody.
+KEPT = ("label_coding", "fold", "shape", "spacing_mm")
+
+Item = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -52,3 +66,132 @@ def merkle_root(leaves: Iterable[bytes]) -> str:
         pairs = [hashlib.sha256(b"\1" + a + b).digest() for a, b in zip(level[::2], level[1::2], strict=False)]
         level = [*pairs, *level[len(pairs) * 2 :]]
     return level[0].hex()
+
+
+@dataclass(frozen=True)
+class GivenData:
+    """The cases that a run was given, by part.
+
+    Attributes:
+        name: Of the datalist.
+        labels: Class names by index.
+        parts: Items with `image_sha256` and `label_sha256`, by "training", "validation" or "test".
+        used: The parts that the run works on, or holds back for later.
+        document: The datalist with pseudonyms for names, as JSON.
+        pseudonyms: What stands for names in all that is told of the run.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    parts: Mapping[str, Sequence[Item]]
+    used: tuple[str, ...]
+    document: Mapping[str, Any]
+    pseudonyms: Pseudonyms
+
+    @classmethod
+    def of(
+        cls,
+        datalist: str | os.PathLike[str] | None,
+        cases: Mapping[str, Sequence[Item]] | None = None,
+    ) -> GivenData:
+        """What a datalist and the config's own cases are.
+
+        Args:
+            datalist: The datalist.json; None, or one that is not there, if there is none.
+            cases: What the config's datasets hold, by part, with absolute paths; None for what the datalist says. A
+                server such as MONAI Label gives others than the datalist has. A training holds back the test part.
+        """
+        try:
+            content = read_datalist(datalist) if datalist is not None else None
+        except PlanarError:
+            content = None
+        folder = os.path.dirname(os.path.abspath(datalist)) if datalist is not None else None  # noqa: PTH100, PTH120
+        listed = {part: content.part(part) if content is not None else [] for part in PARTS}
+        own = {part: list(cases[part]) for part in PARTS if cases is not None and part in cases}
+        given = {part: own.get(part, listed[part]) for part in PARTS}
+        used = tuple(part for part in PARTS if given[part] and (not own or part in own or "training" in own))
+        parts = {part: [_with_digests(item, folder, part in used) for item in given[part]] for part in PARTS}
+        # As they were loaded, and as they are written, so that tables that name them so are understood.
+        names = Pseudonyms.of([item for where in (parts, listed) for part in PARTS for item in where[part]], folder)
+        if datalist is not None:
+            names.add_place(datalist, "<data>/datalist.json")
+            names.add_place(folder, "<data>")
+        name = names.scrub(content.name if content is not None else "cases")
+        labels = tuple(content.labels) if content is not None else ()
+        facts = {
+            "name": name,
+            "format": FORMAT,
+            "modality": {"0": content.modality if content is not None else "unknown"},
+            "labels": {str(k): label for k, label in enumerate(labels)},
+            "split": {
+                key: value for key, value in (content.split if content else {}).items() if key != "subjects_from"
+            },
+            **{part: _items(parts[part], part, names) for part in PARTS},
+            "refused": dict(Counter(finding.code for finding in content.refused)) if content else {},
+            "warnings": dict(Counter(finding.code for finding in content.warnings)) if content else {},
+        }
+        return cls(name, labels, parts, used, facts, names)
+
+    def facts(self, part: str) -> DatasetFacts:
+        """One part as MLflow is told of it."""
+        items = self.parts[part]
+        leaves = [case_leaf(item["image_sha256"], item["label_sha256"]) for item in items]
+        subjects = {entry["subject"] for entry in self.document[part] if entry.get("subject")}
+        profile = {"part": part, "classes": list(self.labels), **({"subjects": len(subjects)} if subjects else {})}
+        return DatasetFacts(f"{self.name} {part}", merkle_root(leaves), len(items), profile)
+
+    @property
+    def roots(self) -> dict[str, dict[str, Any]]:
+        """For each part that is used, its Merkle root and the number of its cases."""
+        found = {part: self.facts(part) for part in self.used}
+        return {part: {"root": facts.merkle_root, "cases": facts.cases} for part, facts in found.items()}
+
+    @property
+    def text(self) -> str:
+        """The document, one case a line."""
+        lines = []
+        for key, value in self.document.items():
+            if isinstance(value, list):
+                shown = "[\n" + ",\n".join(f"  {json.dumps(one, ensure_ascii=False)}" for one in value) + "\n]"
+                lines.append(f"{json.dumps(key)}: {shown if value else '[]'}")
+            else:
+                lines.append(f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}")
+        return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _items(items: Sequence[Item], part: str, names: Pseudonyms) -> list[dict[str, Any]]:
+    """The cases of a part without what may name somebody."""
+    found = []
+    for item in items:
+        image = item["image"][0] if isinstance(item["image"], list) else item["image"]
+        subject = names.subject(str(item["subject"])) if item.get("subject") else None
+        found.append(
+            {
+                "case": names.case(str(image), item["image_sha256"]),
+                "image_sha256": item["image_sha256"],
+                "label_sha256": item["label_sha256"],
+                "part": part,
+                **({"subject": subject} if subject else {}),
+                **{key: item[key] for key in KEPT if key in item},
+            }
+        )
+    return found
+
+
+def _with_digests(item: Item, folder: str | None, used: bool) -> dict[str, Any]:
+    """An item with the digests of its pixels, which a datalist of another tool does not have; "" if it is not used."""
+    found = {}
+    for key in ("image", "label"):
+        said = str(item.get(f"{key}_sha256", ""))
+        known = re.fullmatch(r"[0-9a-f]{64}", said) is not None
+        found[f"{key}_sha256"] = said if known else _pixels(item.get(key), folder, key == "label") if used else ""
+    return {**item, **found}
+
+
+def _pixels(files: Any, folder: str | None, labels: bool) -> str:
+    listed = [] if files is None else files if isinstance(files, list) else [files]
+    try:
+        where = [os.path.join(folder or "", file) for file in listed]  # noqa: PTH118
+        return pixel_digest(*(read_picture(file, labels=labels).array for file in where)) if listed else ""
+    except (PlanarError, OSError):  # the run itself will say so
+        return ""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import TrackingUnreachable
+from pipeline.tracking.case_tables import log_table
 from pipeline.tracking.record import Record
 from pipeline.tracking.recorders import RunRecorder
 from pipeline.tracking.stale import close_stale
@@ -46,6 +47,7 @@ class ParentRun(RunRecorder):
             client, _ = open_store(self.uri, self.experiment)
         except TrackingUnreachable:
             return None  # beginning a run says so
+        self.know_data()
         close_stale(self.uri, client)  # before, for it may end this very run
         try:
             with impatient():
@@ -91,9 +93,10 @@ class ParentRun(RunRecorder):
         if child is not None and self.is_open:
             client, experiment = self.record.client, self.record.experiment_id
             record = Record.join(client, self.uri, child, experiment, owns_run=False)
+            record.scrub = self.names.scrub
             record.metrics(values, step=0)
             for folder, path in (files or {}).items():
-                record.file(Path(path), folder.split("/")[0])
+                log_table(record, Path(path), self.names, folder.split("/")[0])
             record.leave()
 
     def pause(self, status: str = "SCHEDULED") -> None:

@@ -21,6 +21,7 @@ from pipeline.tracking.delivery import Delivery, local_model
 from pipeline.tracking.journal import Journal
 from pipeline.tracking.manifest import MANIFEST, TAG, Manifest
 from pipeline.tracking.owner import Ownership, this_process
+from pipeline.tracking.privacy import scrubbed_text
 from pipeline.tracking.sender import Sender
 from pipeline.tracking.stale import RECORD_TAG, close_stale, put_away
 from pipeline.tracking.state import records_folder
@@ -54,7 +55,7 @@ class Record:
         self.client = client
         self.run_id = str(journal.about["run_id"])
         self.experiment_id = str(journal.about["experiment_id"])
-        self.scrub: Callable[[str], str] = lambda text: text
+        self.scrub: Callable[[str], str] = lambda text: text  # names of files, for what stands for them
         self._journal = journal
         self._owner = owner
         # Of a run that is there others have told before; what this record adds to it is listed nowhere.
@@ -130,7 +131,7 @@ class Record:
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Log parameters; a value is cut where MLflow would not take it."""
-        sent = {allowed(name): str(value)[:PARAM_LENGTH] for name, value in values.items()}
+        sent = self._params(values)
         self._add("params", values=sent)
         if self._manifest is not None:
             self._manifest.params(sent)
@@ -169,22 +170,20 @@ class Record:
     def tags(self, values: Mapping[str, str]) -> None:
         """Set tags; the last value of a name counts."""
         if values:
-            self._add("tags", values=_tags(values))
+            self._add("tags", values=_tags({name: self.scrub(value) for name, value in values.items()}))
 
     def text(self, text: str, path: str) -> None:
         """Log a text as an artifact, such as `code/diff.patch`."""
-        with tempfile.TemporaryDirectory(prefix="planar-") as folder:
-            file = Path(folder) / posixpath.basename(path)
-            file.write_text(self.scrub(text), encoding="utf-8")
-            self.file(file, posixpath.dirname(path))
+        self._add_text(self.scrub(text), path)
 
     def file(self, path: Path, folder: str = "") -> None:
         """Log a file under its own name in a folder of the run's artifacts, as it is now; a missing one is left out."""
         if path.is_file():
-            if self._manifest is not None:
-                with suppress(OSError):  # the journal says so
-                    self._manifest.file(posixpath.join(folder, path.name), file_sha256(path))
-            self._add("file", path, folder=folder)
+            clean = scrubbed_text(path, self.scrub)
+            if clean is None:
+                self._add_file(path, folder)
+            else:
+                self._add_text(clean, posixpath.join(folder, path.name))
 
     def dataset(self, facts: DatasetFacts, context: str) -> None:
         """Log what the run was given; `context` is "training", "validation" or "test"."""
@@ -217,7 +216,7 @@ class Record:
             name=re.sub(r"[/:.%\"']", "_", name),
             step=int(step),
             tags=_tags(tags or {}),
-            params={allowed(key): str(value)[:PARAM_LENGTH] for key, value in (params or {}).items()},
+            params=self._params(params or {}),
             model_type=model_type,
         )
         key = local_model(self.run_id, number)
@@ -245,7 +244,7 @@ class Record:
         if self._manifest is not None and not self._closed:
             manifest, self._manifest = self._manifest, None
             text = self.scrub(manifest.text())
-            self.text(text, MANIFEST)
+            self._add_text(text, MANIFEST)
             self.tags({TAG: hashlib.sha256(text.encode()).hexdigest()})
         return self._leave("end", status, limit_s)
 
@@ -275,6 +274,21 @@ class Record:
             put_away(self._journal)
             self._owner.release()
         return shortfall
+
+    def _params(self, values: Mapping[str, Any]) -> dict[str, str]:
+        return {allowed(name): self.scrub(str(value))[:PARAM_LENGTH] for name, value in values.items()}
+
+    def _add_text(self, text: str, path: str) -> None:
+        with tempfile.TemporaryDirectory(prefix="planar-") as folder:
+            file = Path(folder) / posixpath.basename(path)
+            file.write_text(text, encoding="utf-8", newline="")
+            self._add_file(file, posixpath.dirname(path))
+
+    def _add_file(self, path: Path, folder: str) -> None:
+        if self._manifest is not None:
+            with suppress(OSError):  # the journal says so
+                self._manifest.file(posixpath.join(folder, path.name), file_sha256(path))
+        self._add("file", path, folder=folder)
 
     def _add(self, op: str, source: Path | None = None, **content: Any) -> int:
         if self._closed:

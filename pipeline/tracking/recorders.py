@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,27 +19,24 @@ from monai.engines import Trainer
 from pipeline.bundle import config_digests
 from pipeline.digests import file_sha256
 from pipeline.history import scores_by_class
-from pipeline.tracking import environment
+from pipeline.tracking.case_tables import log_table
+from pipeline.tracking.datasets import GivenData
 from pipeline.tracking.open_run import OpenRun
-from pipeline.tracking.record import TAG_LENGTH, allowed
+from pipeline.tracking.privacy import Pseudonyms, scrubbed_text
+from pipeline.tracking.provenance import Provenance
+from pipeline.tracking.record import TAG_LENGTH, Record, allowed
 from pipeline.tracking.state import note_places
 from pipeline.tracking.store import store_name
-from pipeline.tracking.training_record import (
-    read_training_record,
-    training_run_of,
-    write_training_record,
-)
+from pipeline.tracking.training_record import note_weights, read_training_record, training_run_of
 
 __all__ = ["RunRecorder", "ValidationRecorder"]
-
-# The digest of what was given is a tag, by the folder that it is logged to.
-DIGESTS = {"config": "planar.config_sha256", "data": "planar.datalist_sha256"}
 
 
 class RunRecorder(OpenRun):
     """One MLflow run for one training or one evaluation, never shared and never adopted.
 
-    It starts the run when the engine starts, logs after each epoch, and ends it as FINISHED, FAILED or KILLED.
+    It starts the run when the engine starts, logs after each epoch, and ends it as FINISHED, FAILED or KILLED. Of a
+    training it logs the rows that `pipeline.history.History` has made; it must be attached behind that.
 
     Args:
         experiment: Name of the MLflow experiment; made if missing.
@@ -48,11 +45,14 @@ class RunRecorder(OpenRun):
         labels: Class index → name, for metrics by class.
         params: What is logged as parameters.
         tags: What is logged as tags, next to Planar's own.
-        artifacts: Files that are logged when the run starts: the resolved config, the datalist.
+        config: The executed config, which is logged without names of files and folders.
+        datalist: The datalist, which is logged with pseudonyms for the names of files.
+        cases: What the datasets of the config hold, by part; None for what the datalist says.
         results: Files that are logged when the run ends: checkpoints, tables. Missing ones are left out.
         record_user: Whether user and host are recorded; PLANAR_RECORD_USER=0 forbids it everywhere.
         system_metrics: Whether the machine is measured, every ten seconds.
         bundle: The bundle's folder; stays on this machine.
+        output: The folder of the results; stays on this machine.
         checkpoint: The weights that are applied: of an evaluation.
         checkpoints: `pipeline.checkpoints.Checkpoints` of a training; `record.json` is written beside them.
         resume: Whether the training is resumed.
@@ -66,11 +66,14 @@ class RunRecorder(OpenRun):
         labels: Mapping[int, str] | None = None,
         params: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
-        artifacts: Mapping[str, str] | None = None,
+        config: str | os.PathLike[str] | None = None,
+        datalist: str | os.PathLike[str] | None = None,
+        cases: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
         results: Mapping[str, str] | None = None,
         record_user: bool = True,
         system_metrics: bool = False,
         bundle: str | os.PathLike[str] | None = None,
+        output: str | os.PathLike[str] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoints: Any = None,
         resume: bool = False,
@@ -78,31 +81,34 @@ class RunRecorder(OpenRun):
         super().__init__(experiment, run_name, uri, tags)
         self.labels = {int(k): str(v) for k, v in (labels or {}).items() if int(k) != 0}
         self.params = dict(params or {})
-        self.artifacts = dict(artifacts or {})
+        self.config = Path(config) if config else None
+        self.datalist = Path(datalist) if datalist else None
+        self.cases = cases
         self.results = dict(results or {})
         self.record_user = record_user
         self.system_metrics = system_metrics
-        self.bundle = bundle
-        self.checkpoint = checkpoint
+        self.bundle = Path(bundle) if bundle is not None else None
+        self.output = output
+        self.checkpoint = Path(checkpoint) if checkpoint is not None else None
         self.checkpoints = checkpoints
         self.resume = resume
+        self.given: GivenData | None = None
+        self.names = Pseudonyms()
         self._trainer: Engine | None = None
         self._monitor: Any = None
         self._resumes: str | None = None
         self._written_epoch: int | None = None
-        self._epoch_began = 0.0
-        self._learning_rate = math.nan
-        self._losses: list[float] = []
         self._told_not_finite = False
         self._told_bundle = False
+        self._of_validation: tuple[int, set[str]] = (0, set())
 
     def attach(self, engine: Engine) -> None:
         """Attach to the trainer, or to an evaluator that runs on its own."""
         engine.add_event_handler(Events.STARTED, self.start)
         if isinstance(engine, Trainer):
             self._trainer = engine
-            engine.add_event_handler(Events.EPOCH_STARTED, self._begin_epoch)
-            engine.add_event_handler(Events.ITERATION_COMPLETED, self._note_loss)
+            # Not before: a training that is resumed writes its settings into the bundle's configs when it starts.
+            engine.add_event_handler(Events.EPOCH_STARTED, self._log_bundle)
             engine.add_event_handler(Events.EPOCH_COMPLETED, self._log_epoch)
         else:
             engine.add_event_handler(Events.COMPLETED, self._log_evaluation)
@@ -115,16 +121,19 @@ class RunRecorder(OpenRun):
         """
         if idist.get_rank() != 0:
             return
-        code = environment.checkouts()
-        user = environment.user_and_host() if self.record_user else {}
-        self.open_new(self._first_tags(code, user))
+        came = Provenance.now(self.record_user)
+        self.know_data()
+        config = scrubbed_text(self.config, self.names.scrub) if self.config and self.config.is_file() else None
+        self.open_new(came.tags | self._tags_of_files(config))
         self.record.params(self.params)
-        self._log_files(self.artifacts)
-        self._log_environment(code, user)
+        if config is not None and self.config is not None:
+            self.record.text(config, f"config/{self.config.name}")
+        self._log_data()
+        came.log(self.record)
         self._note_places()
         self._told_bundle = False
         if self.checkpoints is not None:
-            self._write_training_record()
+            self._note_weights()
         if self._trainer is None:
             self._log_bundle()
         if self.system_metrics:
@@ -133,9 +142,25 @@ class RunRecorder(OpenRun):
             self._monitor = SystemMonitor(self.record)
             self._monitor.start()
 
+    def know_data(self) -> None:
+        """Look at what data are given, and so at what must not be told of them."""
+        self.given = GivenData.of(self.datalist, self.cases)
+        self.names = self.given.pseudonyms
+        for path, name in ((self.output, "<output>"), (self.bundle, "<bundle>"), (Path.cwd(), "<folder>")):
+            self.names.add_place(path, name)
+        self.names.add_place(Path.home(), "~")
+
+    def hold(self, record: Record) -> None:
+        """Take over a record, to be ended at the latest with the process."""
+        record.scrub = self.names.scrub
+        super().hold(record)
+
     def finish(self, engine: Engine | None = None) -> None:
         """Log the results and end the run well."""
-        self._log_files(self.results)
+        if self.is_open:
+            for folder, path in self.results.items():
+                if path:
+                    log_table(self.record, Path(path), self.names, folder.split("/")[0])
         self.close("FINISHED")
 
     def before_close(self) -> None:
@@ -143,114 +168,17 @@ class RunRecorder(OpenRun):
         if self._monitor is not None:
             self._monitor.finish()
             self._monitor = None
-        if self.checkpoints is not None and (digest := self._write_training_record()) is not None:
+        if self.checkpoints is not None and (digest := self._note_weights()) is not None:
             self.record.tags({"planar.model_sha256": digest})
-
-    def _first_tags(self, code: list[environment.Checkout], user: Mapping[str, str]) -> dict[str, str]:
-        """The tags that a run has from its first moment on."""
-        tags = {"mlflow.source.name": environment.source_name(), "mlflow.source.type": "LOCAL"}
-        if user:
-            tags |= {"mlflow.user": user.get("user", "unknown"), "planar.host": user["host"]}
-        if code:
-            tags |= {"mlflow.source.git.commit": code[0].commit, "planar.git.dirty": str(code[0].dirty).lower()}
-            tags |= {"mlflow.source.git.branch": code[0].branch} if code[0].branch else {}
-        for folder, tag in DIGESTS.items():
-            with suppress(OSError, TypeError):
-                tags[tag] = file_sha256(self.artifacts[folder]) if folder in self.artifacts else ""
-        if self.checkpoint is not None and Path(self.checkpoint).is_file():
-            digest = file_sha256(self.checkpoint)
-            maker = training_run_of(self.checkpoint, digest)
-            tags |= {"planar.model_sha256": digest, "planar.training_run": maker or ""}
-        if self.checkpoints is not None and self.resume:
-            self._resumes = read_training_record(self.checkpoints.folder).get("run_id")
-            tags |= {
-                "planar.resumes": self._resumes or "a training without a record",
-                "planar.resumes_after_epoch": str(self.checkpoints.resumed[0]),
-            }
-        return {name: value for name, value in tags.items() if value}
-
-    def _log_environment(self, code: list[environment.Checkout], user: Mapping[str, str]) -> None:
-        facts = {
-            "versions": environment.versions(),
-            "machine": environment.machine(),
-            "code": [{key: getattr(one, key) for key in ("of", "commit", "branch", "dirty")} for one in code],
-            **user,
-        }
-        self.record.text(json.dumps(facts, indent=2) + "\n", "environment.json")
-        self.record.text(environment.lock_text(), "code/requirements.txt")
-        for one in code:
-            if one.diff:
-                name = "diff.patch" if one.of == "planar" else "diff_working_folder.patch"
-                self.record.text(one.diff, f"code/{name}")
-
-    def _note_places(self) -> None:
-        """Where the data lie, on this machine alone."""
-        datalist = self.artifacts.get("data")
-        places = {
-            "datalist": str(Path(datalist).absolute()) if datalist else None,
-            "bundle": str(Path(self.bundle).absolute()) if self.bundle is not None else None,
-            "checkpoint": str(Path(self.checkpoint).absolute()) if self.checkpoint is not None else None,
-        }
-        with suppress(OSError):  # without a folder for it, the user says where the data are
-            if datalist and Path(datalist).is_file():
-                places["datalist_sha256"] = file_sha256(datalist)
-            note_places(str(self.run_id), places)
-
-    def _write_training_record(self) -> str | None:
-        """Say beside the weights which run they are of; their digest, if there are any."""
-        best = self.checkpoints.best_path
-        digest = file_sha256(best) if best.is_file() else None
-        maker = training_run_of(best, digest) if digest is not None else None
-        content = {
-            "run_id": self.run_id,
-            "tracking_uri": store_name(self.uri),
-            "model_sha256": digest,
-            "step": self.checkpoints.best_epoch if digest is not None else None,
-            **({"resumes": self._resumes} if self._resumes else {}),
-            **({"model_run_id": maker} if maker not in (None, self.run_id) else {}),
-        }
-        self._written_epoch = self.checkpoints.best_epoch
-        with suppress(OSError):  # the weights themselves could not be written either, which is told elsewhere
-            write_training_record(self.checkpoints.folder, content)
-        return digest
-
-    def _log_bundle(self) -> None:
-        """The digests of the bundle's configs, which the executed config has come from."""
-        if self.bundle is not None and not self._told_bundle and self.is_open:
-            self._told_bundle = True
-            with suppress(OSError):
-                self.record.text(json.dumps(config_digests(self.bundle), indent=2) + "\n", "code/bundle.json")
-
-    def _begin_epoch(self, trainer: Engine) -> None:
-        self._log_bundle()  # not before: a training that is resumed writes its settings into them when it starts
-        self._epoch_began = time.perf_counter()
-        # Now: at the epoch's end the schedule has set the next one's.
-        self._learning_rate = float(trainer.optimizer.param_groups[0]["lr"])
-        self._losses = []
-
-    def _note_loss(self, trainer: Engine) -> None:
-        # Where MONAI has decollated the output it has repeated the batch's loss for each case.
-        output = trainer.state.output
-        loss = (output[0] if isinstance(output, list) else output)["loss"]
-        self._losses.append(float(torch.as_tensor(loss).detach()))
-
-    def _log_epoch(self, trainer: Engine) -> None:
-        values = _numbers(trainer.state.metrics)
-        if self._losses:
-            values["train_loss"] = sum(self._losses) / len(self._losses)
-        values["epoch_seconds"] = time.perf_counter() - self._epoch_began
-        values["learning_rate"] = self._learning_rate
-        self.log_metrics(values, step=trainer.state.epoch)
-
-    def _log_evaluation(self, evaluator: Engine) -> None:
-        self.log_metrics(_numbers(evaluator.state.metrics), step=0)
 
     def log_validation(self, evaluator: Engine) -> None:
         """Log the validator's metrics, and each of them by class, at the trainer's epoch."""
         values = scores_by_class(evaluator, self.labels)
-        self.log_metrics(values, step=self._trainer.state.epoch if self._trainer is not None else 0)
+        epoch = int(self._trainer.state.epoch) if self._trainer is not None else 0
+        self.log_metrics(values, step=epoch)
+        self._of_validation = (epoch, set(values))
         if self.is_open and self.checkpoints is not None and self.checkpoints.best_epoch != self._written_epoch:
-            self._write_training_record()  # now: a process that is killed has no other time
+            self._note_weights()  # now: a process that is killed has no other time
 
     def log_metrics(self, values: Mapping[str, float], step: int) -> None:
         """Log numbers at one step, the epoch.
@@ -266,10 +194,63 @@ class RunRecorder(OpenRun):
             self._told_not_finite = True
             self.record.tags({"planar.not_finite": "; ".join(wrong)[:TAG_LENGTH]})
 
-    def _log_files(self, files: Mapping[str, str]) -> None:
-        for folder, path in files.items() if self.is_open else ():
-            if path:
-                self.record.file(Path(path), folder.split("/")[0])
+    def _log_epoch(self, trainer: Engine) -> None:
+        """Log the row that the history has just made, but for what the validation has logged already."""
+        row = getattr(trainer.state, "history_row", None) or scores_by_class(trainer, {})
+        epoch, known = self._of_validation
+        known = known if epoch == trainer.state.epoch else set()
+        values = {name: value for name, value in row.items() if name not in known and name not in ("epoch", "seconds")}
+        values |= {"epoch_seconds": row["seconds"]} if "seconds" in row else {}
+        self.log_metrics(values, step=trainer.state.epoch)
+
+    def _log_evaluation(self, evaluator: Engine) -> None:
+        # An engine may hold tables too.
+        metrics = evaluator.state.metrics.items()
+        self.log_metrics({name: float(v) for name, v in metrics if torch.as_tensor(v).numel() == 1}, step=0)
+
+    def _tags_of_files(self, config: str | None) -> dict[str, str]:
+        """Digests of what was given, and the runs that it comes from."""
+        tags = {"planar.config_sha256": hashlib.sha256(config.encode()).hexdigest()} if config is not None else {}
+        if self.datalist is not None and self.datalist.is_file():
+            tags["planar.datalist_sha256"] = file_sha256(self.datalist)
+        if self.checkpoint is not None and self.checkpoint.is_file():
+            tags["planar.model_sha256"] = file_sha256(self.checkpoint)
+            maker = training_run_of(self.checkpoint, tags["planar.model_sha256"])
+            tags |= {"planar.training_run": maker} if maker else {}
+        if self.checkpoints is not None and self.resume:
+            self._resumes = read_training_record(self.checkpoints.folder).get("run_id")
+            tags["planar.resumes"] = self._resumes or "a training without a record"
+            tags["planar.resumes_after_epoch"] = str(self.checkpoints.resumed[0])
+        return tags
+
+    def _log_data(self) -> None:
+        """The datalist with pseudonyms, and each part that is used as a dataset of MLflow's."""
+        if self.given is None or not self.given.used:
+            return
+        self.record.text(self.given.text, "data/datalist.json")
+        self.record.text(json.dumps(self.given.roots, indent=2) + "\n", "data/merkle.json")
+        for part in self.given.used:
+            self.record.dataset(self.given.facts(part), part)
+
+    def _log_bundle(self, engine: Engine | None = None) -> None:
+        """The digests of the bundle's configs, which the executed config has come from."""
+        if self.bundle is not None and not self._told_bundle and self.is_open:
+            self._told_bundle = True
+            with suppress(OSError):
+                self.record.text(json.dumps(config_digests(self.bundle), indent=2) + "\n", "code/bundle.json")
+
+    def _note_places(self) -> None:
+        """Where the files lie, on this machine alone."""
+        files = {"datalist": self.datalist, "bundle": self.bundle, "checkpoint": self.checkpoint}
+        places = {name: str(path.absolute()) for name, path in files.items() if path is not None}
+        with suppress(OSError):  # without a folder for it, the user says where the data are
+            if self.datalist is not None and self.datalist.is_file():
+                places["datalist_sha256"] = file_sha256(self.datalist)
+            note_places(str(self.run_id), places)
+
+    def _note_weights(self) -> str | None:
+        self._written_epoch = self.checkpoints.best_epoch
+        return note_weights(self.checkpoints, str(self.run_id), store_name(self.uri), self._resumes)
 
 
 class ValidationRecorder:
@@ -281,8 +262,3 @@ class ValidationRecorder:
     def attach(self, engine: Engine) -> None:
         """Attach to the validator."""
         engine.add_event_handler(Events.COMPLETED, self.recorder.log_validation)
-
-
-def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """The metrics that are one number each; an engine may hold tables too."""
-    return {name: float(value) for name, value in metrics.items() if torch.as_tensor(value).numel() == 1}

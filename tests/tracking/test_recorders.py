@@ -22,6 +22,7 @@ from pipeline.checkpoints import Checkpoints
 from pipeline.digests import file_sha256
 from pipeline.errors import TrackingUnreachable
 from pipeline.handlers import Attached
+from pipeline.history import History, read_history
 from pipeline.tracking import (
     ParentRun,
     RunRecorder,
@@ -32,6 +33,7 @@ from pipeline.tracking import (
     training_run_of,
     without_password,
 )
+from pipeline.tracking.record import allowed
 
 LABELS = {0: "background", 1: "disc", 2: "cup (outer)"}
 
@@ -52,7 +54,14 @@ def files(store: str, run: Run, folder: str | None = None) -> set[str]:
 
 
 def record(recorder: RunRecorder, **options: Any) -> Training:
-    return Training(train_handlers=[recorder], val_handlers=[ValidationRecorder(recorder)], **options)
+    """A training whose history is written into the working folder, as a bundle's is beside its weights."""
+    history = History(Path.cwd(), labels=recorder.labels)
+    return Training(train_handlers=[history, recorder], val_handlers=[ValidationRecorder(recorder)], **options)
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
 
 
 # --- a training ---
@@ -90,6 +99,17 @@ def test_a_training_is_one_finished_run_with_its_metrics_by_epoch_and_class(stor
         [(a + b) / 2 for (_, a), (_, b) in zip(disc, cup, strict=True)]
     )
     assert "traceback.txt" not in files(store, run)
+
+
+def test_mlflow_and_the_history_agree(store: str, experiment: str) -> None:
+    recorder = RunRecorder(experiment, uri=store, labels=LABELS)
+    record(recorder).trainer.run()
+    (run,) = runs(store, experiment)
+    rows = read_history(Path.cwd() / "history.csv")
+    for name in rows[0].keys() - {"epoch", "seconds"}:
+        points = history(store, run, allowed(name))
+        assert points == [(row["epoch"], pytest.approx(row[name], rel=1e-5)) for row in rows], name
+    assert [step for step, _ in history(store, run, "epoch_seconds")] == [1, 2, 3]
 
 
 def test_a_second_training_is_a_second_run(store: str, experiment: str) -> None:
@@ -176,12 +196,13 @@ def test_only_the_first_process_records(store: str, experiment: str, monkeypatch
 
 
 def test_files_are_logged_at_the_start_and_results_at_the_end(store: str, experiment: str, tmp_path: Path) -> None:
-    for name in ("config.json", "datalist.json"):
-        (tmp_path / name).write_text("{}")
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "datalist.json").write_text(json.dumps({"training": [{"image": "a.png", "label": "b.png"}]}))
     recorder = RunRecorder(
         experiment,
         uri=store,
-        artifacts={"config": str(tmp_path / "config.json"), "data": str(tmp_path / "datalist.json"), "none": ""},
+        config=tmp_path / "config.json",
+        datalist=tmp_path / "datalist.json",
         results={"checkpoints/best": str(tmp_path / "model.pt"), "checkpoints/last": str(tmp_path / "missing.pt")},
     )
     made = record(recorder, max_epochs=1)
@@ -197,7 +218,7 @@ def test_files_are_logged_at_the_start_and_results_at_the_end(store: str, experi
     (run,) = runs(store, experiment)
     assert seen == [{"code", "config", "data", "environment.json"}]
     assert files(store, run, "config") == {"config/config.json"}
-    assert files(store, run, "data") == {"data/datalist.json"}
+    assert files(store, run, "data") == {"data/datalist.json", "data/merkle.json"}
     assert files(store, run, "checkpoints") == {"checkpoints/model.pt"}
 
 
@@ -439,7 +460,7 @@ def test_monais_own_tracking_option_brings_the_recorder_in(
     assert run.data.params["image_size"] == "[320, 320]"
     (config,) = files(store, run, "config")
     assert config.startswith("config/config_")
-    assert files(store, run, "data") == {"data/datalist.json"}
+    assert files(store, run, "data") == {"data/datalist.json", "data/merkle.json"}
 
 
 # --- which run made which weights ---

@@ -162,7 +162,8 @@ def _parent_run(record: FoldsRecord, settings: Mapping[str, Any]) -> ParentRun:
         uri=said.get("tracking_uri"),
         params={"folds": record.folds, "seed_of_folds": record.seed, "data": record.data, **record.settings},
         tags={"planar.kind": "cross-validation", "planar.data_sha256": record.data_sha256},
-        artifacts={"data": str(record.root / "datalist.json"), "folds": str(record.root / "folds.json")},
+        config=record.root / "folds.json",
+        datalist=record.root / "datalist.json",
     )
     with held(record.root / ".parent_run.lock"):
         before = json.loads(note.read_text(encoding="utf-8"))["run_id"] if note.is_file() else None
