@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-__all__ = ["RunStore"]
+__all__ = ["MODELS", "RunStore"]
+
+# Where the files of the models that a run has made stand among its artifacts.
+MODELS = "models"
 
 A_PAGE = 1000
 # How busy the machine was says nothing of the result, and is most of what a long training has recorded.
@@ -116,7 +119,7 @@ class RunStore:
         raise InvalidOption(f"'{text}' may be any of {len(found)} runs: {told}. Give more of the id.")
 
     def read(self, run_id: str, folder: Path) -> RunFacts:
-        """All that the store has of a run.
+        """All that the store has of a run, the files of the models that it has made among its artifacts.
 
         Args:
             run_id: The run.
@@ -130,19 +133,25 @@ class RunStore:
         except MlflowException as error:
             raise InvalidOption(f"{self.name}: has no run {run_id} ({reason_of(error)}). See: planar runs") from error
 
+        models = tuple(self._models(run))
+        of_models = self._files_of_models(models)
         fetched: dict[str, Path] = {}
 
         def fetch(path: str) -> Path:
             if path not in fetched:
                 folder.mkdir(parents=True, exist_ok=True)
-                fetched[path] = Path(self.client.download_artifacts(run_id, path, str(folder)))
+                if path in of_models:
+                    model_id, inside = of_models[path]
+                    fetched[path] = self._fetch_of_model(model_id, inside, folder / MODELS / model_id)
+                else:
+                    fetched[path] = Path(self.client.download_artifacts(run_id, path, str(folder)))
             return fetched[path]
 
         return replace(
             self._without_artifacts(run),
             metrics={name: self.points(run_id, name) for name in run.data.metrics if not name.startswith(UNREAD)},
-            models=tuple(self._models(run)),
-            files=tuple(sorted(self._files(run_id))),
+            models=models,
+            files=tuple(sorted([*self._files(run_id), *of_models])),
             fetch=fetch,
         )
 
@@ -210,6 +219,30 @@ class RunStore:
                 yield from self._files(run_id, entry.path)
             else:
                 yield str(entry.path)
+
+    def _files_of_models(self, models: Sequence[ModelUse]) -> dict[str, tuple[str, str]]:
+        """The files of the models that a run has made, as `models/<name>/<path>`: a model's id and the path in it."""
+        found: dict[str, tuple[str, str]] = {}
+
+        def look(use: ModelUse, path: str | None) -> None:
+            for entry in self.client.list_logged_model_artifacts(use.model_id, path):
+                if entry.is_dir:
+                    look(use, entry.path)
+                else:
+                    found.setdefault(f"{MODELS}/{use.name}/{entry.path}", (use.model_id, str(entry.path)))
+
+        for use in models:
+            if use.made:
+                with suppress(Exception):  # one that has no files
+                    look(use, None)
+        return found
+
+    def _fetch_of_model(self, model_id: str, path: str, folder: Path) -> Path:
+        from mlflow.artifacts import download_artifacts
+
+        # By its place: an address of the kind models:/ID takes what follows for a version.
+        place = str(self.client.get_logged_model(model_id).artifact_location).rstrip("/")
+        return Path(download_artifacts(artifact_uri=f"{place}/{path}", dst_path=str(folder), tracking_uri=self.uri))
 
 
 def _pages(search: Any) -> Iterator[Any]:

@@ -1,0 +1,88 @@
+"""Verification: whether what was recorded of a run is still true."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from pipeline.tasks.audit.check import Check, Verdict, skipped
+from pipeline.tasks.audit.material import AuditMaterial
+from pipeline.tasks.audit.of_checkpoint import check_checkpoint
+from pipeline.tasks.audit.of_config import check_config
+from pipeline.tasks.audit.of_data import check_data
+from pipeline.tasks.audit.of_numbers import check_numbers
+from pipeline.tasks.audit.of_record import check_record
+from pipeline.tasks.audit.of_tables import check_tables
+from pipeline.tasks.audit.tolerance import AuditTolerance
+from pipeline.tracking import RunFacts, RunStore
+
+__all__ = ["verify"]
+
+Progress = Callable[[int], Callable[[], None]]
+
+
+def verify(
+    run_or_pack: str,
+    *,
+    store: str | None = None,
+    datalist: Path | None = None,
+    bundle: str | None = None,
+    checkpoint: Path | None = None,
+    tolerance: AuditTolerance | None = None,
+    evaluate: bool = True,
+    on_check: Callable[[Check], None] = lambda check: None,
+    progress: Progress = lambda total: lambda: None,
+    handlers: Sequence[object] = (),
+) -> Verdict:
+    """Check a run against the files that it speaks of, and compute its numbers again.
+
+    Args:
+        run_or_pack: A run's id, the beginning of one, or its name; or a pack of `planar audit export`.
+        store: Tracking URI; see `tracking_uri`.
+        datalist: Where the data are, if not where they were on this machine.
+        bundle: The bundle, likewise.
+        checkpoint: The weights, likewise.
+        tolerance: When two numbers count as the same.
+        evaluate: Whether to compute the numbers again.
+        on_check: Told of each check as it is made.
+        progress: Told the number of cases to decode; what it returns is called after each.
+        handlers: Ignite handlers for the scoring, such as a progress bar.
+
+    Raises:
+        TrackingUnreachable: if the store is not there or does not answer.
+        InvalidOption: if there is no such run, or several.
+        MissingFile, InvalidBundle: if a file that is named is not there, or no bundle.
+    """
+    allowed = tolerance or AuditTolerance()
+    checks: list[Check] = []
+    with tempfile.TemporaryDirectory(prefix="planar-audit-") as folder:
+        run = _read(run_or_pack, store, Path(folder) / "record")
+        material = AuditMaterial.of(run, Path(folder), datalist=datalist, bundle=bundle, checkpoint=checkpoint)
+        for check in _checks(material, allowed, evaluate, progress, handlers):
+            checks.append(check)
+            on_check(check)
+    return Verdict(run.run_id, run.name, run.kind, tuple(checks), allowed.words)
+
+
+def _read(text: str, store: str | None, folder: Path) -> RunFacts:
+    runs = RunStore(store)
+    return runs.read(runs.find(text), folder)
+
+
+def _checks(
+    material: AuditMaterial,
+    tolerance: AuditTolerance,
+    evaluate: bool,
+    progress: Progress,
+    handlers: Sequence[object],
+) -> Iterator[Check]:
+    yield from check_record(material)
+    yield from check_config(material)
+    yield from check_data(material, progress)
+    yield from check_checkpoint(material)
+    yield from check_tables(material.run)
+    if evaluate:
+        yield from check_numbers(material, tolerance, handlers)
+    else:
+        yield skipped("scored again", "left out, as it was asked for", essential=False)
