@@ -10,8 +10,6 @@ import click
 from pipeline.cli.options import json_option, store_option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pipeline.tasks.audit import Check, Verdict
 
 # Of a thousand changed files the first ones are enough on a screen; --json has all.
@@ -45,7 +43,7 @@ def command(
     key: Path | None,
     as_json: bool,
 ) -> int:
-    """Is what was recorded of RUN still true?
+    """Check whether what was recorded of RUN is still true.
 
     Hashes the recorded files, the images and masks (decoded), the configs and the weights again, loads the weights,
     scores the cases again by the recorded config, and compares with the recorded numbers. A PACK.zip of
@@ -60,7 +58,7 @@ def command(
     """  # noqa: D301  (click reads the backspace as: keep the lines)
     import json
 
-    from pipeline.cli.progress import EngineProgress, progress_bar
+    from pipeline.cli.progress import EngineProgress, progress_in_turn
     from pipeline.tasks.audit.tolerance import AuditTolerance
     from pipeline.tasks.audit.verify import verify
 
@@ -70,18 +68,7 @@ def command(
                 click.echo(line)
 
     scoring = EngineProgress("cases")
-    with progress_bar("cases") as bar:
-
-        def begin(total: int) -> Callable[[], None]:
-            task = bar.add_task("Decoding", total=total)
-
-            def advance() -> None:
-                bar.advance(task)
-                if bar.tasks[0].finished:
-                    bar.stop()
-
-            return advance
-
+    with progress_in_turn("cases", "Decoding") as decoding:
         try:
             verdict = verify(
                 run,
@@ -93,7 +80,7 @@ def command(
                 evaluate=not no_evaluate,
                 key=key,
                 on_check=show,
-                progress=begin,
+                progress=decoding,
                 handlers=[scoring],
             )
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,9 +23,10 @@ class AuditMaterial:
         datalist: The datalist; None if it is not known where that is.
         bundle: The bundle; None likewise.
         checkpoint: The weights; None if there are none here but those of the record.
-        packed: Whether the record is a pack, in which there are no images.
-        left_out: Artifacts that a pack leaves out, with their digests.
         folder: For what is made while checking.
+        packed: Whether the record is a pack, in which there are no images.
+        left_out: Artifacts that a pack leaves out.
+        related: Another run of the same record by its id; None if it is not there.
     """
 
     run: RunFacts
@@ -34,6 +36,13 @@ class AuditMaterial:
     folder: Path
     packed: bool = False
     left_out: tuple[str, ...] = ()
+    related: Callable[[str], RunFacts | None] = lambda run_id: None
+
+    @property
+    def training(self) -> RunFacts | None:
+        """The training whose weights an evaluation applies, as far as it is known."""
+        made_by = self.run.tags.get("planar.training_run")
+        return self.related(made_by) if made_by else None
 
     @classmethod
     def of(
@@ -46,6 +55,7 @@ class AuditMaterial:
         checkpoint: Path | None = None,
         packed: bool = False,
         left_out: tuple[str, ...] = (),
+        related: Callable[[str], RunFacts | None] = lambda run_id: None,
     ) -> AuditMaterial:
         """What the user says, else what this machine knows of where the run's files are.
 
@@ -70,6 +80,7 @@ class AuditMaterial:
             folder=folder,
             packed=packed,
             left_out=left_out,
+            related=related,
         )
 
 

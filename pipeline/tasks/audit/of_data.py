@@ -179,10 +179,10 @@ def _pixels(here: Sequence[HereCase], recorded: Sequence[RecordedCase]) -> Itera
             elif now != then:
                 wrong[kind].append(", ".join(files) or f"{case.name} (no file)")
     faults = [fault for one in here for fault in one.faults]
-    for kind, files in wrong.items():
-        if files:
+    for kind, changed in wrong.items():
+        if changed:
             unread = f"; unreadable: {'; '.join(faults[:2])}" if faults else ""
-            yield failed(kind, f"{len(files)} of {seen[kind]} do not have the recorded pixels{unread}", files)
+            yield failed(kind, f"{len(changed)} of {seen[kind]} do not have the recorded pixels{unread}", changed)
         elif seen[kind]:
             yield passed(kind, f"{seen[kind]} decoded, each with the recorded pixels")
 

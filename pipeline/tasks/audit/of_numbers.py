@@ -12,7 +12,7 @@ from pipeline.history import read_history
 from pipeline.tasks.audit.case_tables import CASES, compare_tables, expected_metrics, read_cases
 from pipeline.tasks.audit.check import Check, Outcome, failed, passed, skipped
 from pipeline.tasks.audit.material import AuditMaterial
-from pipeline.tasks.audit.of_checkpoint import load_weights, recorded_weights
+from pipeline.tasks.audit.of_checkpoint import load_weights, weights_in_record
 from pipeline.tasks.audit.of_tables import HISTORY
 from pipeline.tasks.audit.recorded import config_artifact, scored_part
 from pipeline.tasks.audit.tolerance import AuditTolerance
@@ -64,8 +64,8 @@ def check_numbers(
 def _weights(material: AuditMaterial) -> Path | None:
     if material.checkpoint is not None:
         return material.checkpoint
-    recorded = recorded_weights(material.run)
-    return material.run.fetch(recorded[0]) if recorded else None
+    holder, recorded = weights_in_record(material)
+    return holder.fetch(recorded[0]) if recorded else None
 
 
 def _why_not(run: RunFacts) -> str:

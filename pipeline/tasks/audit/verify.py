@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
-from pipeline.tasks.audit.check import Check, Verdict, skipped
+from pipeline.errors import InvalidOption
+from pipeline.tasks.audit.check import Check, Verdict, failed, skipped
 from pipeline.tasks.audit.material import AuditMaterial
 from pipeline.tasks.audit.of_checkpoint import check_checkpoint
 from pipeline.tasks.audit.of_config import check_config
@@ -14,6 +16,7 @@ from pipeline.tasks.audit.of_data import check_data
 from pipeline.tasks.audit.of_numbers import check_numbers
 from pipeline.tasks.audit.of_record import check_record
 from pipeline.tasks.audit.of_tables import check_tables
+from pipeline.tasks.audit.pack import Pack, is_pack, open_pack
 from pipeline.tasks.audit.tolerance import AuditTolerance
 from pipeline.tracking import RunFacts, RunStore
 
@@ -34,6 +37,7 @@ def verify(
     on_check: Callable[[Check], None] = lambda check: None,
     progress: Progress = lambda total: lambda: None,
     handlers: Sequence[object] = (),
+    key: Path | None = None,
 ) -> Verdict:
     """Check a run against the files that it speaks of, and compute its numbers again.
 
@@ -48,26 +52,70 @@ def verify(
         on_check: Told of each check as it is made.
         progress: Told the number of cases to decode; what it returns is called after each.
         handlers: Ignite handlers for the scoring, such as a progress bar.
+        key: Public key that a pack must be signed by.
 
     Raises:
         TrackingUnreachable: if the store is not there or does not answer.
         InvalidOption: if there is no such run, or several.
-        MissingFile, InvalidBundle: if a file that is named is not there, or no bundle.
+        MissingFile, InvalidBundle, InvalidPack: if a file that is named is not there, or not what it should be.
     """
     allowed = tolerance or AuditTolerance()
     checks: list[Check] = []
-    with tempfile.TemporaryDirectory(prefix="planar-audit-") as folder:
-        run = _read(run_or_pack, store, Path(folder) / "record")
-        material = AuditMaterial.of(run, Path(folder), datalist=datalist, bundle=bundle, checkpoint=checkpoint)
+
+    def note(check: Check) -> None:
+        checks.append(check)
+        on_check(check)
+
+    with tempfile.TemporaryDirectory(prefix="planar-audit-") as name:
+        folder = Path(name)
+        if is_pack(run_or_pack):
+            pack = open_pack(Path(run_or_pack), folder / "pack", key)
+            for check in pack.checks:
+                note(check)
+            run, weights = pack.runs.get(pack.main), checkpoint or pack.weights
+            related = _in_pack(pack)
+            if run is None:
+                note(
+                    failed(
+                        "run", "its description is not in the pack, or cannot be read", [f"runs/{pack.main}/run.json"]
+                    )
+                )
+                return Verdict(pack.main, "", "", tuple(checks))
+            left_out = pack.left_out.get(pack.main, ())
+        else:
+            if key is not None:
+                raise InvalidOption("--key is for packs: a run in an MLflow store is not signed.")
+            runs = RunStore(store)
+            run = runs.read(runs.find(run_or_pack), folder / "record")
+            related, weights, left_out = _reader(runs, folder), checkpoint, ()
+        material = AuditMaterial.of(
+            run,
+            folder,
+            datalist=datalist,
+            bundle=bundle,
+            checkpoint=weights,
+            packed=is_pack(run_or_pack),
+            left_out=left_out,
+            related=related,
+        )
         for check in _checks(material, allowed, evaluate, progress, handlers):
-            checks.append(check)
-            on_check(check)
+            note(check)
     return Verdict(run.run_id, run.name, run.kind, tuple(checks), allowed.words)
 
 
-def _read(text: str, store: str | None, folder: Path) -> RunFacts:
-    runs = RunStore(store)
-    return runs.read(runs.find(text), folder)
+def _in_pack(pack: Pack) -> Callable[[str], RunFacts | None]:
+    return lambda run_id: pack.runs.get(run_id)
+
+
+def _reader(runs: RunStore, folder: Path) -> Callable[[str], RunFacts | None]:
+    @cache
+    def read(run_id: str) -> RunFacts | None:
+        try:
+            return runs.read(run_id, folder / "related" / run_id)
+        except InvalidOption:
+            return None
+
+    return read
 
 
 def _checks(
