@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 from pathlib import Path
 
-from pipeline.errors import InvalidOption
-from pipeline.tasks.audit.check import Check, Verdict, failed, skipped
+from pipeline.tasks.audit.check import Check, Verdict, skipped
 from pipeline.tasks.audit.material import AuditMaterial
 from pipeline.tasks.audit.of_checkpoint import check_checkpoint
 from pipeline.tasks.audit.of_config import check_config
@@ -16,9 +14,8 @@ from pipeline.tasks.audit.of_data import check_data
 from pipeline.tasks.audit.of_numbers import check_numbers
 from pipeline.tasks.audit.of_record import check_record
 from pipeline.tasks.audit.of_tables import check_tables
-from pipeline.tasks.audit.pack import Pack, is_pack, open_pack
+from pipeline.tasks.audit.opening import open_run
 from pipeline.tasks.audit.tolerance import AuditTolerance
-from pipeline.tracking import RunFacts, RunStore
 
 __all__ = ["verify"]
 
@@ -68,54 +65,23 @@ def verify(
 
     with tempfile.TemporaryDirectory(prefix="planar-audit-") as name:
         folder = Path(name)
-        if is_pack(run_or_pack):
-            pack = open_pack(Path(run_or_pack), folder / "pack", key)
-            for check in pack.checks:
-                note(check)
-            run, weights = pack.runs.get(pack.main), checkpoint or pack.weights
-            related = _in_pack(pack)
-            if run is None:
-                note(
-                    failed(
-                        "run", "its description is not in the pack, or cannot be read", [f"runs/{pack.main}/run.json"]
-                    )
-                )
-                return Verdict(pack.main, "", "", tuple(checks))
-            left_out = pack.left_out.get(pack.main, ())
-        else:
-            if key is not None:
-                raise InvalidOption("--key is for packs: a run in an MLflow store is not signed.")
-            runs = RunStore(store)
-            run = runs.read(runs.find(run_or_pack), folder / "record")
-            related, weights, left_out = _reader(runs, folder), checkpoint, ()
+        found = open_run(run_or_pack, folder, store=store, key=key)
+        run = found.run
+        for check in found.checks:
+            note(check)
         material = AuditMaterial.of(
             run,
             folder,
             datalist=datalist,
             bundle=bundle,
-            checkpoint=weights,
-            packed=is_pack(run_or_pack),
-            left_out=left_out,
-            related=related,
+            checkpoint=checkpoint or found.weights,
+            packed=found.packed,
+            left_out=found.left_out,
+            related=found.related,
         )
         for check in _checks(material, allowed, evaluate, progress, handlers):
             note(check)
     return Verdict(run.run_id, run.name, run.kind, tuple(checks), allowed.words)
-
-
-def _in_pack(pack: Pack) -> Callable[[str], RunFacts | None]:
-    return lambda run_id: pack.runs.get(run_id)
-
-
-def _reader(runs: RunStore, folder: Path) -> Callable[[str], RunFacts | None]:
-    @cache
-    def read(run_id: str) -> RunFacts | None:
-        try:
-            return runs.read(run_id, folder / "related" / run_id)
-        except InvalidOption:
-            return None
-
-    return read
 
 
 def _checks(
