@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
-from pipeline.tasks.audit.recorded import RecordedCase
+from pipeline.tracking.recorded import RecordedCase
 
 __all__ = ["differences", "paired"]
 

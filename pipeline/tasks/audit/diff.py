@@ -14,8 +14,8 @@ from pipeline.digests import file_sha256
 from pipeline.split import PARTS
 from pipeline.tasks.audit.case_lists import paired
 from pipeline.tasks.audit.opening import open_run
-from pipeline.tasks.audit.recorded import config_artifact, merkle_roots, recorded_cases
 from pipeline.tracking import RunFacts
+from pipeline.tracking.recorded import config_artifact, merkle_roots, recorded_cases
 
 __all__ = ["SECTIONS", "Difference", "RunsDiff", "diff_runs"]
 

@@ -8,8 +8,8 @@ from pipeline.bundle import config_digests
 from pipeline.digests import file_sha256
 from pipeline.tasks.audit.check import Check, failed, passed, skipped
 from pipeline.tasks.audit.material import AuditMaterial
-from pipeline.tasks.audit.recorded import config_artifact
 from pipeline.tracking import RunFacts
+from pipeline.tracking.recorded import config_artifact
 
 __all__ = ["check_config"]
 

@@ -17,9 +17,9 @@ from pipeline.split import PARTS
 from pipeline.tasks.audit.case_lists import differences, paired
 from pipeline.tasks.audit.check import Check, failed, passed, skipped
 from pipeline.tasks.audit.material import AuditMaterial
-from pipeline.tasks.audit.recorded import RecordedCase, merkle_roots, recorded_cases, scored_part
 from pipeline.tracking import RunFacts
 from pipeline.tracking.datasets import case_leaf, merkle_root
+from pipeline.tracking.recorded import RecordedCase, merkle_roots, recorded_cases, scored_part
 from pipeline.tracking.state import places_of
 
 __all__ = ["check_data"]

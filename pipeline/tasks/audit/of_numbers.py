@@ -14,10 +14,10 @@ from pipeline.tasks.audit.check import Check, Outcome, failed, passed, skipped
 from pipeline.tasks.audit.material import AuditMaterial
 from pipeline.tasks.audit.of_checkpoint import load_weights, weights_in_record
 from pipeline.tasks.audit.of_tables import HISTORY
-from pipeline.tasks.audit.recorded import config_artifact, scored_part
 from pipeline.tasks.audit.tolerance import AuditTolerance
 from pipeline.tracking import RunFacts
 from pipeline.tracking.headline import SELECTING
+from pipeline.tracking.recorded import config_artifact, scored_part
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -26,6 +26,7 @@ class Opened:
         checks: Of the pack's own files.
         left_out: Artifacts that the pack leaves out.
         weights: The weights, where they are in a pack and no artifact.
+        scored: Evaluations of weights by their SHA-256.
     """
 
     run: RunFacts
@@ -34,6 +35,12 @@ class Opened:
     checks: tuple[Check, ...] = ()
     left_out: tuple[str, ...] = ()
     weights: Path | None = None
+    scored: Callable[[str], list[RunFacts]] = lambda sha256: []
+
+    def evaluations(self) -> list[RunFacts]:
+        """The evaluations of the run's weights that came to their end, the latest first."""
+        digest = self.run.tags.get("planar.model_sha256")
+        return self.scored(digest) if digest else []
 
 
 def open_run(text: str, folder: Path, *, store: str | None = None, key: Path | None = None) -> Opened:
@@ -60,7 +67,20 @@ def open_run(text: str, folder: Path, *, store: str | None = None, key: Path | N
                 f"{f'; not as listed: {wrong[0]}' if wrong else ''}. Export it again."
             )
         left_out = pack.left_out.get(pack.main, ())
-        return Opened(run, lambda run_id: pack.runs.get(run_id), True, pack.checks, left_out, pack.weights)
+
+        def scored(sha256: str) -> list[RunFacts]:
+            own = [one for one in pack.runs.values() if _has_scored(one, sha256)]
+            return sorted(own, key=lambda one: -one.started_ms)
+
+        return Opened(
+            run=run,
+            related=lambda run_id: pack.runs.get(run_id),
+            packed=True,
+            checks=pack.checks,
+            left_out=left_out,
+            weights=pack.weights,
+            scored=scored,
+        )
     if key is not None:
         raise InvalidOption("--key is for packs: a run in an MLflow store is not signed.")
     runs = RunStore(store)
@@ -72,4 +92,14 @@ def open_run(text: str, folder: Path, *, store: str | None = None, key: Path | N
         except InvalidOption:
             return None
 
-    return Opened(runs.read(runs.find(text), folder / "record"), related)
+    def all_scored(sha256: str) -> list[RunFacts]:
+        tags = {"planar.kind": "evaluation", "planar.model_sha256": sha256}
+        found = [related(str(one.info.run_id)) for one in runs.runs(tags=tags)]
+        return [one for one in found if one is not None and _has_scored(one, sha256)]
+
+    return Opened(runs.read(runs.find(text), folder / "record"), related, scored=all_scored)
+
+
+def _has_scored(run: RunFacts, sha256: str) -> bool:
+    tags = run.tags
+    return (run.kind, run.status, tags.get("planar.model_sha256")) == ("evaluation", "FINISHED", sha256)

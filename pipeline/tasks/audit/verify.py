@@ -96,7 +96,24 @@ def _checks(
     yield from check_data(material, progress)
     yield from check_checkpoint(material)
     yield from check_tables(material.run)
+    yield from _metadata(material)
     if evaluate:
         yield from check_numbers(material, tolerance, handlers)
     else:
         yield skipped("scored again", "left out, as it was asked for", essential=False)
+
+
+def _metadata(material: AuditMaterial) -> Iterator[Check]:
+    """The scores in the bundle's metadata, where these say that they are of this run."""
+    from pipeline.tasks.card.check import check_metadata, record_in
+
+    bundle, run = material.bundle, material.run
+    if bundle is None or not bundle.metadata.is_file():
+        return
+    record = record_in(bundle)
+    if run.run_id in (record.get("training_run"), *record.get("evaluations", {}).values()):
+        checks = check_metadata(
+            bundle, lambda run_id: run if run_id == run.run_id else material.related(run_id), material.folder / "card"
+        )
+        # The weights have been looked at.
+        yield from (check for check in checks if check.about != "weights")

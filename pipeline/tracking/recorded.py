@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from pipeline.split import PARTS
-from pipeline.tracking import RunFacts
+from pipeline.tracking.facts import RunFacts
 
 __all__ = ["RecordedCase", "config_artifact", "datalist_artifact", "merkle_roots", "recorded_cases", "scored_part"]
 
