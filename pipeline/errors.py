@@ -14,6 +14,7 @@ Each leaf is also a builtin, so that code that knows nothing of Planar can still
     ├── InvalidSplit (ValueError)           a split that the subjects do not allow
     ├── InvalidBundle (ValueError)          a folder that is not the bundle it should be
     ├── InvalidEvaluation (ValueError)      an evaluation that cannot be read, or compared with another
+    ├── InvalidPack (ValueError)            a pack of a run's record that cannot be read
     ├── InvalidOption (ValueError)          options that contradict each other or the data
     ├── OutputExists (FileExistsError)      a result that would overwrite another
     ├── IncompleteResult (RuntimeError)     a result that would speak for cases that were not done
@@ -31,6 +32,7 @@ __all__ = [
     "InvalidEvaluation",
     "InvalidFingerprint",
     "InvalidOption",
+    "InvalidPack",
     "InvalidSplit",
     "MissingExtra",
     "MissingFile",
@@ -86,6 +88,10 @@ class InvalidBundle(PlanarError, ValueError):
 
 class InvalidEvaluation(PlanarError, ValueError):
     """A folder that is not the evaluation it should be, or evaluations that do not go together."""
+
+
+class InvalidPack(PlanarError, ValueError):
+    """A pack of a run's record that cannot be read."""
 
 
 class InvalidOption(PlanarError, ValueError):

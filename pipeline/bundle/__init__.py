@@ -1,6 +1,7 @@
 """MONAI bundles on disk: finding them, reading their configs without running them, copying and editing them."""
 
 from pipeline.bundle.copying import apply_settings, copy_bundle
+from pipeline.bundle.digests import config_digests
 from pipeline.bundle.find import Bundle, find_bundle, shipped_bundles
 from pipeline.bundle.mirroring import without_mirroring
 from pipeline.bundle.overrides import parse_overrides
@@ -8,6 +9,7 @@ from pipeline.bundle.overrides import parse_overrides
 __all__ = [
     "Bundle",
     "apply_settings",
+    "config_digests",
     "copy_bundle",
     "find_bundle",
     "parse_overrides",

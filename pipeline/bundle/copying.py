@@ -132,7 +132,11 @@ def _describe(root: Path, labels: Mapping[int, str], trained_on: str | None) -> 
                 "data_source": trained_on,
             }
             content["description"] = f"Segmentation of {', '.join(list(labels.values())[1:])}, trained on {trained_on}."
-            content.pop("references", None)
+            # Scores are the original's, and so are the runs that they are of.
+            for key in ("references", "eval_metrics"):
+                content.pop(key, None)
+            if isinstance(content.get("planar"), dict):
+                content["planar"].pop("record", None)
         metadata.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if trained_on is not None:
         shutil.rmtree(root / "docs", ignore_errors=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from typing import Any, NoReturn
@@ -10,6 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from pipeline import __version__
+from pipeline.cli.lazy_group import LazyGroup
 from pipeline.errors import PlanarError, user_error_within
 from pipeline.interrupts import interrupts_first
 
@@ -28,43 +28,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "infer": ("infer", "Segment files, folders or volumes; masks come back on the source grid."),
     "report": ("report", "One HTML page of an evaluation, which opens without a network."),
     "compare": ("compare", "Evaluations side by side, with paired differences."),
+    "runs": ("runs", "The runs that are recorded: status, data, best metric."),
+    "audit": ("audit", "Check that what is recorded of a run is still true; compare and pack runs."),
+    "card": ("card", "Write a bundle's model card and scores from the record of its run."),
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called, not before."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """All command names, in the order of the way of the data."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, imported now; None if there is no such command."""
-        if cmd_name not in COMMANDS:
-            return None
-        return importlib.import_module(f"pipeline.cli.{COMMANDS[cmd_name][0]}").command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with the nearest name offered for a mistyped one."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            import difflib
-
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1) if args else []
-            if not near:
-                raise
-            raise click.UsageError(f"{error.message} Did you mean '{near[0]}'?", ctx) from None
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands, from the table above."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=LazyGroup,
+    table={name: (f"pipeline.cli.{module}", line) for name, (module, line) in COMMANDS.items()},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(__version__, prog_name="planar")
 def root() -> None:
     """From a folder of X-rays or CT slices and their masks to a trained MONAI bundle and masks for new images.

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-__all__ = ["EngineProgress", "RateColumn", "progress_bar", "stage_bars"]
+__all__ = ["EngineProgress", "RateColumn", "progress_bar", "progress_in_turn", "stage_bars"]
 
 
 class RateColumn(ProgressColumn):
@@ -57,6 +57,37 @@ def stage_bars(unit: str) -> Iterator[Callable[[str, int, int], None]]:
         yield show
     finally:
         if stages:  # a bar that was never drawn would leave an empty line
+            bar.stop()
+
+
+@contextmanager
+def progress_in_turn(unit: str, says: str) -> Iterator[Callable[[int], Callable[[], None]]]:
+    """A bar that is gone when it is full, so that lines may follow: a function to be told of the number of things.
+
+    What that returns is called after each of them.
+    """
+    bar = progress_bar(unit)
+    shown = False
+
+    def begin(total: int) -> Callable[[], None]:
+        nonlocal shown
+        task, shown = bar.add_task(says, total=total), total > 0
+        if shown:
+            bar.start()
+
+        def advance() -> None:
+            nonlocal shown
+            bar.advance(task)
+            if shown and bar.finished:
+                shown = False
+                bar.stop()
+
+        return advance
+
+    try:
+        yield begin
+    finally:
+        if shown:
             bar.stop()
 
 

@@ -16,9 +16,12 @@ from pipeline.tracking.store import tracking_uri, without_password
 if TYPE_CHECKING:
     from pipeline.tracking.datasets import DatasetFacts, case_leaf, merkle_root
     from pipeline.tracking.exported import executed_config
+    from pipeline.tracking.facts import RunFacts
+    from pipeline.tracking.headline import Headline, headline_of
     from pipeline.tracking.open_run import status_after
     from pipeline.tracking.parent import ParentRun
     from pipeline.tracking.privacy import Pseudonyms
+    from pipeline.tracking.reading import RunStore
     from pipeline.tracking.record import Record
     from pipeline.tracking.recorders import RunRecorder, ValidationRecorder
     from pipeline.tracking.stale import Synced, sync
@@ -26,15 +29,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DatasetFacts",
+    "Headline",
     "ParentRun",
     "Pseudonyms",
     "Record",
+    "RunFacts",
     "RunRecorder",
+    "RunStore",
     "Synced",
     "ValidationRecorder",
     "case_leaf",
     "executed_config",
     "merkle_root",
+    "headline_of",
     "read_training_record",
     "status_after",
     "sync",
@@ -46,15 +53,19 @@ __all__ = [
 # Where each name is. Some need torch and MONAI, which takes seconds, and some do not.
 PLACES = {
     "DatasetFacts": "datasets",
+    "Headline": "headline",
     "ParentRun": "parent",
     "Pseudonyms": "privacy",
     "Record": "record",
+    "RunFacts": "facts",
     "RunRecorder": "recorders",
+    "RunStore": "reading",
     "Synced": "stale",
     "ValidationRecorder": "recorders",
     "case_leaf": "datasets",
     "executed_config": "exported",
     "merkle_root": "datasets",
+    "headline_of": "headline",
     "read_training_record": "training_record",
     "status_after": "open_run",
     "sync": "stale",

@@ -26,7 +26,7 @@ class OpenRun:
 
     Args:
         experiment: Name of the MLflow experiment; made if missing.
-        run_name: Name of the run; MLflow invents one if None.
+        run_name: Name of the run; its kind and time if None.
         uri: Tracking URI; see `tracking_uri`.
         tags: Of the run, next to Planar's own.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import posixpath
 import re
@@ -10,12 +11,15 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.digests import file_sha256
 from pipeline.tracking.datasets import DatasetFacts
 from pipeline.tracking.delivery import Delivery
 from pipeline.tracking.journal import Journal
+from pipeline.tracking.manifest import MANIFEST, TAG, Manifest
 from pipeline.tracking.model_delivery import local_model
 from pipeline.tracking.owner import Ownership, this_process
 from pipeline.tracking.privacy import scrubbed_text
@@ -45,7 +49,9 @@ class Record:
     is not sent later.
     """
 
-    def __init__(self, client: MlflowClient, uri: str, journal: Journal, owner: Ownership) -> None:
+    def __init__(
+        self, client: MlflowClient, uri: str, journal: Journal, owner: Ownership, *, joined: bool = False
+    ) -> None:
         self.uri = uri
         self.client = client
         self.run_id = str(journal.about["run_id"])
@@ -53,6 +59,8 @@ class Record:
         self.scrub: Callable[[str], str] = lambda text: text  # names of files, for what stands for them
         self._journal = journal
         self._owner = owner
+        # Of a run that is there others have told before; what this record adds to it is listed nowhere.
+        self._manifest = None if joined else Manifest()
         self._sender = Sender(journal, Delivery(client, self.run_id, self.experiment_id))
         self._sender.start()
         self._closed = False
@@ -72,7 +80,9 @@ class Record:
         try:
             with impatient(settings):
                 run = client.create_run(
-                    experiment_id, run_name=run_name, tags={**_tags(tags), RECORD_TAG: journal.about["record"]}
+                    experiment_id,
+                    run_name=run_name or _name(tags),
+                    tags={**_tags(tags), RECORD_TAG: journal.about["record"]},
                 )
         except BaseException as error:
             # The folder stays: if the server has made the run all the same, the next command ends it.
@@ -97,7 +107,7 @@ class Record:
         """
         journal, owner = _new_journal(uri)
         journal.describe({"experiment_id": experiment_id, "owns_run": owns_run, "run_id": run_id})
-        return cls(client, uri, journal, owner)
+        return cls(client, uri, journal, owner, joined=True)
 
     @property
     def left(self) -> int:
@@ -122,7 +132,10 @@ class Record:
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Log parameters; a value is cut where MLflow would not take it."""
-        self._add("params", values=self._params(values))
+        sent = self._params(values)
+        self._add("params", values=sent)
+        if self._manifest is not None:
+            self._manifest.params(sent)
 
     def metrics(
         self,
@@ -143,9 +156,12 @@ class Record:
             dataset: What they were measured on.
         """
         if values:
+            sent = {allowed(name): float(value) for name, value in values.items()}
+            if self._manifest is not None:
+                self._manifest.metrics(sent, int(step))
             self._add(
                 "metrics",
-                values={allowed(name): float(value) for name, value in values.items()},
+                values=sent,
                 step=int(step),
                 time=_now() if time_ms is None else time_ms,
                 model=model,
@@ -172,7 +188,7 @@ class Record:
         if path.is_file():
             text = None if clean else scrubbed_text(path, self.scrub)
             if text is None:
-                self._add("file", path, folder=folder)
+                self._add_file(path, folder)
             else:
                 self._add_text(text, posixpath.join(folder, path.name))
 
@@ -236,6 +252,11 @@ class Record:
 
         Returns: `shortfall`.
         """
+        if self._manifest is not None and not self._closed:
+            manifest, self._manifest = self._manifest, None
+            text = self.scrub(manifest.text())
+            self._add_text(text, MANIFEST)
+            self.tags({TAG: hashlib.sha256(text.encode()).hexdigest()})
         return self._leave("end", status, limit_s)
 
     def leave(self, status: str | None = None, limit_s: float = PATIENCE_S) -> str | None:
@@ -272,7 +293,13 @@ class Record:
         with tempfile.TemporaryDirectory(prefix="planar-") as folder:
             file = Path(folder) / posixpath.basename(path)
             file.write_text(text, encoding="utf-8", newline="")
-            self._add("file", file, folder=posixpath.dirname(path))
+            self._add_file(file, posixpath.dirname(path))
+
+    def _add_file(self, path: Path, folder: str) -> None:
+        if self._manifest is not None:
+            with suppress(OSError):  # the journal says so
+                self._manifest.file(posixpath.join(folder, path.name), file_sha256(path))
+        self._add("file", path, folder=folder)
 
     def _add(self, op: str, source: Path | None = None, **content: Any) -> int:
         if self._closed:
@@ -290,6 +317,11 @@ def allowed(name: str) -> str:
 
 def _tags(values: Mapping[str, str]) -> dict[str, str]:
     return {name: str(value)[:TAG_LENGTH] for name, value in values.items()}
+
+
+def _name(tags: Mapping[str, str]) -> str:
+    """As in "training-20260314-091500". MLflow's own names come from random numbers, which a seed makes the same."""
+    return f"{tags.get('planar.kind', 'run')}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 def _now() -> int:

@@ -17,6 +17,7 @@ import torch
 from ignite.engine import Engine, Events
 from monai.engines import Trainer
 
+from pipeline.bundle import config_digests
 from pipeline.digests import file_sha256
 from pipeline.tracking.case_tables import log_table
 from pipeline.tracking.datasets import DatasetFacts, GivenData
@@ -40,7 +41,7 @@ class RunRecorder(OpenRun):
 
     Args:
         experiment: Name of the MLflow experiment; made if missing.
-        run_name: Name of the run; MLflow invents one if None.
+        run_name: Name of the run; its kind and time if None.
         uri: Tracking URI; see `tracking_uri`.
         labels: Class index → name, for metrics by class.
         params: What is logged as parameters.
@@ -108,12 +109,15 @@ class RunRecorder(OpenRun):
         self._monitor: Any = None
         self._told_not_finite = False
         self.ended_well = False
+        self._told_bundle = False
 
     def attach(self, engine: Engine) -> None:
         """Attach to the trainer, or to an evaluator that runs on its own."""
         engine.add_event_handler(Events.STARTED, self.start)
         if isinstance(engine, Trainer):
             self.training.trainer = engine
+            # Not before: a training that is resumed writes its settings into the bundle's configs when it starts.
+            engine.add_event_handler(Events.EPOCH_STARTED, self._log_bundle)
             engine.add_event_handler(Events.EPOCH_COMPLETED, self._log_epoch)
         else:
             engine.add_event_handler(Events.COMPLETED, self._log_evaluation)
@@ -139,6 +143,9 @@ class RunRecorder(OpenRun):
         self._note_places()
         self._note_model()
         self.training.note_weights(self.record)
+        self._told_bundle = False
+        if self.training.trainer is None:
+            self._log_bundle()
         if self.system_metrics:
             from pipeline.tracking.system import SystemMonitor
 
@@ -258,6 +265,13 @@ class RunRecorder(OpenRun):
 
     def _facts(self, part: str) -> DatasetFacts | None:
         return self.given.facts(part) if self.given is not None and part in self.given.used else None
+
+    def _log_bundle(self, engine: Engine | None = None) -> None:
+        """The digests of the bundle's configs, which the executed config has come from."""
+        if self.bundle is not None and not self._told_bundle and self.is_open:
+            self._told_bundle = True
+            with suppress(OSError):
+                self.record.text(json.dumps(config_digests(self.bundle), indent=2) + "\n", "code/bundle.json")
 
     def _note_places(self) -> None:
         """Where the files lie, on this machine alone."""

@@ -1,0 +1,17 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+__all__ = ["json_option", "store_option"]
+
+store_option: Callable[[Any], Any] = click.option(
+    "--store",
+    metavar="URI",
+    help="MLflow store: sqlite:///FILE or a server's address.  [MLFLOW_TRACKING_URI, else mlruns.db in this folder]",
+)
+json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

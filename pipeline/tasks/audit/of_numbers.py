@@ -1,0 +1,167 @@
+"""Whether the numbers of a run come out again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import user_error_within
+from pipeline.history import read_history
+from pipeline.tasks.audit.case_tables import CASES, compare_tables, expected_metrics, read_cases
+from pipeline.tasks.audit.check import Check, Outcome, failed, passed, skipped
+from pipeline.tasks.audit.material import AuditMaterial
+from pipeline.tasks.audit.of_checkpoint import load_weights, weights_in_record
+from pipeline.tasks.audit.of_tables import HISTORY
+from pipeline.tasks.audit.tolerance import AuditTolerance
+from pipeline.tracking import RunFacts
+from pipeline.tracking.headline import SELECTING
+from pipeline.tracking.recorded import config_artifact, scored_part
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["check_numbers"]
+
+ABOUT = "scored again"
+
+
+def check_numbers(
+    material: AuditMaterial, tolerance: AuditTolerance, handlers: Sequence[object] = ()
+) -> Iterator[Check]:
+    """Load the weights, score the cases again and compare; what stands in the way of it is said."""
+    run = material.run
+    weights = _weights(material)
+    config = config_artifact(run)
+    if weights is not None:
+        loaded = load_weights(weights)
+        yield loaded
+        if loaded.outcome is not Outcome.PASS:
+            yield skipped(ABOUT, "the checkpoint cannot be loaded")
+            return
+    if run.kind not in ("evaluation", "training"):
+        yield skipped(ABOUT, _why_not(run), essential=False)
+        return
+    if run.status != "FINISHED":
+        yield skipped(ABOUT, f"the run was {run.status}", essential=False)
+        return
+    for missing, words in ((weights, "there are no weights"), (config, "the executed config was not recorded")):
+        if missing is None:
+            yield skipped(ABOUT, words)
+            return
+    if material.datalist is None or not material.datalist.is_file():
+        yield skipped(ABOUT, "the images are not here; name the datalist with --data", essential=not material.packed)
+        return
+    try:
+        check = _evaluation if run.kind == "evaluation" else _training
+        yield check(material, Path(str(weights)), run.fetch(str(config)), tolerance, handlers)
+    except Exception as error:
+        cause = user_error_within(error) or error
+        yield failed(ABOUT, f"it ended with an error: {' '.join(str(cause).split())[:300]}")
+
+
+def _weights(material: AuditMaterial) -> Path | None:
+    if material.checkpoint is not None:
+        return material.checkpoint
+    holder, recorded = weights_in_record(material)
+    return holder.fetch(recorded[0]) if recorded else None
+
+
+def _why_not(run: RunFacts) -> str:
+    if run.kind == "cross-validation":
+        return "verify the runs of its folds, and this one's tables by them"
+    return f"a run of the kind '{run.kind or 'unknown'}' has no scores that could be computed again"
+
+
+def _evaluation(
+    material: AuditMaterial, weights: Path, config: Path, tolerance: AuditTolerance, handlers: Sequence[object]
+) -> Check:
+    run = material.run
+    split = scored_part(run)
+    if CASES not in run.files or split is None or material.datalist is None:
+        return skipped(ABOUT, f"the run has recorded no {CASES}, or not which part it scored")
+    recorded = read_cases(run.fetch(CASES))
+    again = _evaluate_again(material, weights, config, split, handlers)
+    found = compare_tables(recorded, again, tolerance)
+    wrong = list(found.wrong)
+    for name, value in expected_metrics(again).items():
+        was = run.latest(name)
+        distance = name.startswith(("hd95", "asd"))
+        if was is not None and not tolerance.allows(was, value, distance=distance):
+            wrong.append(f"metric {name}: {was:.6f} → {value:.6f}")
+    most = f"{found.greatest:.6f}{f' ({found.where})' if found.where else ''}"
+    if wrong:
+        return failed(ABOUT, f"{len(wrong)} of {found.compared} numbers differ; greatest difference {most}", wrong)
+    return passed(ABOUT, f"{found.compared} numbers of {found.cases} cases; greatest difference of a share {most}")
+
+
+def _evaluate_again(
+    material: AuditMaterial, weights: Path, config: Path, split: str, handlers: Sequence[object]
+) -> pd.DataFrame:
+    from pipeline.tasks.audit.scoring import evaluate_again
+
+    return evaluate_again(
+        config,
+        material.folder / "again",
+        datalist=Path(str(material.datalist)),
+        split=split,
+        weights=weights,
+        bundle=material.bundle.root if material.bundle is not None else None,
+        handlers=handlers,
+    )
+
+
+def _training(
+    material: AuditMaterial, weights: Path, config: Path, tolerance: AuditTolerance, handlers: Sequence[object]
+) -> Check:
+    from pipeline.tasks.audit.scoring import validate_again
+
+    step, recorded = best_validation(material.run)
+    if not recorded:
+        return skipped(ABOUT, "the run has recorded no validation of its best weights")
+    again = validate_again(
+        config,
+        material.folder / "again",
+        datalist=Path(str(material.datalist)),
+        weights=weights,
+        bundle=material.bundle.root if material.bundle is not None else None,
+        handlers=handlers,
+    )
+    common = [name for name in recorded if name in again]
+    wrong = [
+        f"{name} at {step}: {recorded[name]:.6f} → {again[name]:.6f}"
+        for name in common
+        if not tolerance.allows(recorded[name], again[name], distance=False)
+    ]
+    if not common:
+        return skipped(ABOUT, "the validation has other metrics than the record")
+    if wrong:
+        return failed(ABOUT, f"{len(wrong)} of {len(common)} numbers of the validation differ", wrong)
+    greatest = max((abs(recorded[name] - again[name]) for name in common), default=0.0)
+    return passed(
+        ABOUT,
+        f"{len(common)} numbers of the validation of epoch {step}, {SELECTING} {again.get(SELECTING, math.nan):.4f}; "
+        f"greatest difference {greatest:.6f}",
+    )
+
+
+def best_validation(run: RunFacts) -> tuple[int, dict[str, float]]:
+    """The epoch of the best weights, and what its validation came to.
+
+    The history knows also the epochs before a training was resumed, of which the best weights may be.
+    """
+    by_epoch: dict[int, dict[str, float]] = {}
+    if HISTORY in run.files:
+        for row in read_history(run.fetch(HISTORY)):
+            by_epoch[int(row["epoch"])] = {
+                name: value for name, value in row.items() if name.startswith("val_") and not math.isnan(value)
+            }
+    for name, points in run.metrics.items():
+        for point in points if name.startswith("val_") else ():
+            by_epoch.setdefault(point.step, {})[name] = point.value
+    scored = {epoch: values for epoch, values in by_epoch.items() if SELECTING in values}
+    if not scored:
+        return 0, {}
+    best = max(scored, key=lambda epoch: (scored[epoch][SELECTING], -epoch))
+    return best, scored[best]

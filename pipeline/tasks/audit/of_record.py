@@ -1,0 +1,85 @@
+"""Whether a record is whole, and what its store has is what was told of the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pipeline.digests import file_sha256
+from pipeline.tasks.audit.check import Check, failed, passed, skipped
+from pipeline.tasks.audit.material import AuditMaterial
+from pipeline.tracking import RunFacts
+from pipeline.tracking.manifest import FORMAT, MANIFEST, TAG, params_sha256, points_sha256
+
+__all__ = ["check_record"]
+
+
+def check_record(material: AuditMaterial) -> Iterator[Check]:
+    """The run's end, and its files, numbers and parameters by its manifest."""
+    run = material.run
+    yield _end(run)
+    manifest = _manifest(run)
+    if isinstance(manifest, Check):
+        yield manifest
+        return
+    yield _files(run, manifest["files"], material.left_out)
+    yield _numbers(run, manifest)
+
+
+def _end(run: RunFacts) -> Check:
+    if run.status == "FINISHED":
+        return passed("run", f"{run.kind or 'a run that is not Planar’s'}, FINISHED")
+    by = run.tags.get("planar.ended", "")
+    how = f"{run.status}{f' ({by})' if by else ''}"
+    return skipped("run", f"{how}: it did not come to its end, so that there is no final result to check")
+
+
+def _manifest(run: RunFacts) -> Check | dict[str, Any]:
+    """The manifest, or what is wrong with it."""
+    said = run.tags.get(TAG)
+    if MANIFEST not in run.files:
+        if said:
+            return failed("files", f"{MANIFEST} was recorded and is gone: nothing tells which files are as they were")
+        # Older runs, and those whose process was killed, have none; their config and weights have digests of their own.
+        return skipped("files", f"the run has no {MANIFEST}, by which its files could be checked", essential=False)
+    path = run.fetch(MANIFEST)
+    if said is None or file_sha256(path) != said:
+        return failed("files", f"{MANIFEST} is not the one whose digest is the tag {TAG}", [MANIFEST])
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            raise ValueError("another format")
+        return {key: dict(content[key]) for key in ("files", "metrics", "params")}
+    except (ValueError, KeyError, TypeError):
+        return failed("files", f"{MANIFEST} cannot be read", [MANIFEST])
+
+
+def _files(run: RunFacts, listed: Mapping[str, str], left_out: Sequence[str]) -> Check:
+    gone = [path for path in listed if path not in run.files and path not in left_out]
+    here = [path for path in listed if path in run.files]
+    changed = [path for path in here if file_sha256(run.fetch(path)) != listed[path]]
+    if gone or changed:
+        told = [f"{len(changed)} changed" * bool(changed), f"{len(gone)} gone" * bool(gone)]
+        words = f"of {len(listed)} recorded files {' and '.join(filter(None, told))}"
+        return failed("files", words, [*changed, *(f"{path} (gone)" for path in gone)])
+    more = sorted(set(run.files) - set(listed) - {MANIFEST})
+    words = f"{len(here)} recorded files have their digests"
+    words += f"; {len(left_out)} left out of the pack" if left_out else ""
+    return passed("files", words + (f"; {len(more)} were added later: {', '.join(more[:3])}" if more else ""))
+
+
+def _numbers(run: RunFacts, manifest: Mapping[str, Any]) -> Check:
+    listed = manifest["metrics"]
+    wrong = [
+        name
+        for name, entry in listed.items()
+        if points_sha256((point.step, point.value) for point in run.metrics.get(name, ())) != entry.get("sha256")
+    ]
+    if params_sha256(run.params) != manifest["params"].get("sha256"):
+        wrong.append("the parameters")
+    if wrong:
+        return failed("numbers", f"{len(wrong)} are not as they were recorded", wrong)
+    more = sorted(set(run.metrics) - set(listed))
+    words = f"{len(listed)} metrics and {len(run.params)} parameters have their digests"
+    return passed("numbers", words + (f"; {len(more)} metrics were added later: {', '.join(more[:3])}" if more else ""))

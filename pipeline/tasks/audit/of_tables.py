@@ -1,0 +1,114 @@
+"""Whether the tables of a record, their summary and the run's metrics say the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from pipeline.errors import InvalidBundle
+from pipeline.history import read_history
+from pipeline.metrics import METRICS, summarise
+from pipeline.tasks.audit.case_tables import CASES, SUMMARY, expected_metrics, read_cases, read_summary
+from pipeline.tasks.audit.check import Check, failed, passed, skipped
+from pipeline.tracking import RunFacts
+from pipeline.tracking.record import allowed
+
+__all__ = ["HISTORY", "check_tables"]
+
+HISTORY = "tables/history.csv"
+# Cells and means are written with six decimals.
+ROUNDING = 2e-6
+# The intervals are left out: subjects are drawn in the order of their names, which the record may have replaced.
+FIGURES = ("mean", "median", "p5", "p95", "min", "max", "n")
+# Of the history, what MLflow knows under another name or not at all.
+NOT_LOGGED = ("epoch", "seconds")
+
+
+def check_tables(run: RunFacts) -> Iterator[Check]:
+    """The table of cases with its summary and the metrics; the history of a training with the metrics."""
+    if CASES in run.files:
+        yield _cases(run)
+    elif run.kind == "evaluation":
+        yield skipped("tables", f"the run has recorded no {CASES}")
+    if HISTORY in run.files:
+        yield _history(run)
+
+
+def _cases(run: RunFacts) -> Check:
+    try:
+        table = read_cases(run.fetch(CASES))
+        summary = summarise(table, resamples=1)
+        expected = expected_metrics(table)
+    except (ValueError, KeyError, TypeError) as error:
+        return failed("tables", f"{CASES} cannot be read: {str(error).splitlines()[0]}", [CASES])
+    wrong = [
+        f"metric {name}: {found}, the table gives {value:.6f}"
+        for name, value in expected.items()
+        if name in run.metrics and not _same(value, found := run.latest(name))
+    ]
+    record = read_summary(run)
+    if record is None:
+        wrong.append(f"{SUMMARY} is not there or cannot be read")
+    else:
+        wrong += [f"{SUMMARY}: {line}" for line in _of_summary(record["summary"], summary)]
+        wrong += [f"{SUMMARY}: {line}" for line in _of_rows(record.get("cases"), table)]
+    if wrong:
+        return failed("tables", f"{CASES}, its summary and the metrics do not agree", wrong)
+    return passed("tables", f"{len(table)} rows of {CASES} give the recorded summary and metrics")
+
+
+def _of_summary(recorded: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[str]:
+    for name, units in expected.items():
+        for unit, metrics in units.items():
+            for metric, figures in metrics.items():
+                found = recorded.get(name, {}).get(unit, {}).get(metric, {})
+                for figure in FIGURES:
+                    if not _same(_number(figures[figure]), _number(found.get(figure))):
+                        where = f"{figure} of {metric}, {name}, {unit}"
+                        yield f"{where} is {found.get(figure)}, the table gives {figures[figure]}"
+
+
+def _of_rows(rows: Any, table: pd.DataFrame) -> Iterator[str]:
+    """The cases, which stand in the summary's file once more."""
+    if not isinstance(rows, list):
+        return
+    if len(rows) != len(table):
+        yield f"has {len(rows)} rows of cases, the table {len(table)}"
+        return
+    for row, cells in zip(rows, table.to_dict("records"), strict=True):
+        for metric in METRICS:
+            if metric in cells and metric in row and not _same(_number(row[metric]), float(cells[metric])):
+                yield f"{metric} of {cells['image']} is {row[metric]}, in the table {cells[metric]:.6f}"
+
+
+def _history(run: RunFacts) -> Check:
+    try:
+        rows = read_history(run.fetch(HISTORY))
+    except (InvalidBundle, OSError) as error:
+        return failed("history", " ".join(str(error).split()), [HISTORY])
+    wrong, compared = [], 0
+    for row in rows:
+        for name, value in row.items():
+            if name in NOT_LOGGED or math.isnan(value):
+                continue
+            at = [point.value for point in run.metrics.get(allowed(name), ()) if point.step == int(row["epoch"])]
+            # The epochs before those of this run, of a training that was resumed, are another run's.
+            compared += bool(at)
+            if at and not any(math.isclose(value, found, rel_tol=2e-5, abs_tol=1e-9) for found in at):
+                wrong.append(f"{name} at {row['epoch']:.0f}: {at[-1]:.6g}, in the table {value:.6g}")
+    if wrong:
+        return failed("history", f"{HISTORY} and the metrics do not agree", wrong)
+    return passed("history", f"{compared} values of {HISTORY} are the recorded metrics")
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _same(before: float, after: float | None) -> bool:
+    if after is None or math.isnan(before) or math.isnan(after):
+        return math.isnan(before) and (after is None or math.isnan(after))
+    return math.isclose(before, after, rel_tol=1e-6, abs_tol=ROUNDING)

@@ -1,0 +1,353 @@
+"""A run that nobody has touched passes; one of which anything was changed fails, and what was changed is named."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from audited_runs import Story
+from mlflow import MlflowClient
+from PIL import Image
+
+from pipeline.tasks.audit import Outcome, Verdict
+from pipeline.tasks.audit.verify import verify
+from pipeline.tracking.record import Record
+from pipeline.tracking.state import note_places
+
+Keep = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "set_num_threads", lambda number: None)
+
+
+def audit(story: Story, run: str | None = None, **options: object) -> Verdict:
+    return verify(run or story.evaluation, store=story.store, **options)
+
+
+def failures(verdict: Verdict) -> dict[str, str]:
+    """What failed, with the files that are named."""
+    return {check.about: " ".join(check.files) for check in verdict.checks if check.outcome is Outcome.FAIL}
+
+
+def items(story: Story, part: str) -> list[dict[str, object]]:
+    return json.loads(story.datalist.read_text())[part]
+
+
+def edit_datalist(story: Story, change: Callable[[dict], None]) -> None:
+    content = json.loads(story.datalist.read_text())
+    change(content)
+    story.datalist.write_text(json.dumps(content))
+
+
+def flip_byte(path: Path, at: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def other_weights(path: Path) -> None:
+    """Another checkpoint of the same shape."""
+    content = torch.load(path, weights_only=True)
+    torch.save({name: value + 0.3 * torch.randn(value.shape) for name, value in content.items()}, path)
+
+
+# --- untouched
+
+
+@pytest.mark.parametrize("which", ["training", "evaluation"])
+def test_a_run_that_nobody_has_touched_passes_every_check(story: Story, which: str) -> None:
+    verdict = audit(story, getattr(story, which))
+    assert {check.about: check.outcome for check in verdict.checks} == dict.fromkeys(
+        (check.about for check in verdict.checks), Outcome.PASS
+    )
+    assert (verdict.outcome, verdict.status, verdict.unseen) == (Outcome.PASS, 0, ())
+    seen = {check.about: check.words for check in verdict.checks}
+    assert "greatest difference" in seen["scored again"] and "0.000000" in seen["scored again"]
+    assert {"files", "numbers", "config", "bundle", "datalist", "images", "masks", "checkpoint", "loading"} <= set(seen)
+
+
+def test_a_run_is_found_by_its_name_and_the_beginning_of_its_id(story: Story) -> None:
+    name = MlflowClient(story.store).get_run(story.evaluation).info.run_name
+    for text in (name, story.evaluation[:9]):
+        assert audit(story, text, evaluate=False).run_id == story.evaluation
+
+
+def test_the_copied_datalist_of_another_place_is_taken_by_its_cases(story: Story, tmp_path: Path) -> None:
+    content = json.loads(story.datalist.read_text())
+    for part in ("training", "validation", "test"):
+        for item in content[part]:
+            item |= {key: str(story.folder / item[key]) for key in ("image", "label")}
+    (tmp_path / "datalist.json").write_text(json.dumps(content))
+    verdict = audit(story, datalist=tmp_path / "datalist.json")
+    assert verdict.outcome is Outcome.PASS
+    assert any("another file with the same 16 cases" in check.words for check in verdict.checks)
+
+
+# --- tampering: each is named
+
+
+def test_1_one_pixel_of_one_image(story: Story, changing: Keep) -> None:
+    image = story.folder / str(items(story, "test")[0]["image"])
+    changing(image)
+    pixels = np.array(Image.open(image))
+    pixels[40, 40] += 1
+    Image.fromarray(pixels).save(image)
+    found = failures(audit(story))
+    assert found["images"] == str(image.resolve())
+    assert "masks" not in found
+    assert "test set" in found
+    # A training is given all parts: its test part must stay what it was, too.
+    assert failures(audit(story, story.training, evaluate=False)).keys() == {"images", "test set"}
+
+
+def test_2_one_mask_replaced_by_another(story: Story, changing: Keep) -> None:
+    mine, other = (story.folder / str(item["label"]) for item in items(story, "test")[:2])
+    changing(mine)
+    mine.write_bytes(other.read_bytes())
+    found = failures(audit(story))
+    assert found["masks"] == str(mine.resolve())
+    assert "images" not in found
+    assert {"test set", "scored again"} <= found.keys()
+
+
+def test_3_one_byte_of_the_checkpoint(story: Story, changing: Keep) -> None:
+    changing(story.weights)
+    flip_byte(story.weights, story.weights.stat().st_size // 2)
+    assert failures(audit(story))["checkpoint here"] == str(story.weights)
+    assert failures(audit(story, story.training))["checkpoint here"] == str(story.weights)
+
+
+def test_4_the_bundles_config_edited(story: Story, changing: Keep) -> None:
+    config = story.bundle / "configs" / "evaluate.yaml"
+    changing(config)
+    config.write_text(config.read_text().replace("lower: 0.5", "lower: 2.5"))
+    assert failures(audit(story)) == {"bundle": str(config)}
+
+
+def test_5_the_recorded_config_edited(story: Story, changing: Keep) -> None:
+    config = story.artifact(story.evaluation, "config/*.json")
+    changing(config)
+    config.write_text(config.read_text().replace('"lower": 0.5', '"lower": 2.5'))
+    found = failures(audit(story, evaluate=False))
+    assert found == {"files": f"config/{config.name}", "config": f"config/{config.name}"}
+
+
+def test_6_a_case_added_to_the_test_list(story: Story, changing: Keep) -> None:
+    changing(story.datalist)
+    extra = items(story, "test")[0] | {
+        "image": "phantom/images/added.png",
+        "image_sha256": "0" * 64,
+        "subject": "f" * 16,
+    }
+    image = story.folder / str(items(story, "test")[0]["image"])
+    added = story.folder / "phantom" / "images" / "added.png"
+    added.write_bytes(image.read_bytes())
+    edit_datalist(story, lambda content: content["test"].append(extra))
+    found = failures(audit(story))
+    added.unlink()
+    assert "phantom/images/added.png: added to test" in found["datalist"]
+    assert "test set" in found
+    assert "was not scored then" in found["scored again"]
+
+
+def test_7_a_case_removed_from_the_test_list(story: Story, changing: Keep) -> None:
+    changing(story.datalist)
+    gone = str(items(story, "test")[1]["image_sha256"])
+    edit_datalist(story, lambda content: content["test"].pop(1))
+    found = failures(audit(story))
+    assert f"case-{gone[:12]}: gone from test" in found["datalist"]
+    assert f"case-{gone[:12]} (lung): not scored any more" in found["scored again"]
+    assert "test set" in found
+
+
+def test_8_a_number_edited_in_the_table_of_cases(story: Story, changing: Keep) -> None:
+    table = story.artifact(story.evaluation, "tables/cases.csv")
+    changing(table)
+    first = table.read_text().splitlines()[1].split(",")
+    table.write_text(table.read_text().replace(first[4], "0.990000"))
+    found = failures(audit(story))
+    assert found["files"] == "tables/cases.csv"
+    assert "dice_lung" in found["tables"]
+    assert f"dice of {first[0]} (lung): 0.99" in found["scored again"]
+
+
+def test_9_a_metric_edited_in_the_database(story: Story, changing: Keep) -> None:
+    changing(story.database)
+    story.sql("UPDATE metrics SET value = 0.99 WHERE run_uuid = ? AND key = 'dice_lung'", story.evaluation)
+    found = failures(audit(story))
+    assert found["numbers"] == "dice_lung"
+    assert "dice_lung" in found["tables"]
+    assert "dice_lung" in found["scored again"]
+
+
+def test_10_a_subject_moved_from_training_to_test(story: Story, changing: Keep) -> None:
+    changing(story.datalist)
+    subject = items(story, "training")[0]["subject"]
+    moved = [str(item["image"]) for item in items(story, "training") if item["subject"] == subject]
+
+    def move(content: dict) -> None:
+        content["test"] += [item for item in content["training"] if item["subject"] == subject]
+        content["training"] = [item for item in content["training"] if item["subject"] != subject]
+
+    edit_datalist(story, move)
+    for run in (story.training, story.evaluation):
+        found = failures(audit(story, run))
+        assert all(f"{image}: moved from training to test" in found["datalist"] for image in moved)
+        assert "test set" in found
+
+
+def test_11_another_checkpoint_of_the_same_shape(story: Story, changing: Keep) -> None:
+    changing(story.weights)
+    other_weights(story.weights)
+    for run in (story.evaluation, story.training):
+        found = failures(audit(story, run))
+        assert found["checkpoint here"] == str(story.weights)
+        assert "dice" in found["scored again"]
+
+
+def test_12_another_checkpoint_in_the_store(story: Story, changing: Keep) -> None:
+    weights = story.artifact(story.training, "checkpoints/model.pt")
+    changing(weights)
+    other_weights(weights)
+    found = failures(audit(story, story.training))
+    assert "checkpoints/model.pt" in found["checkpoint"]
+    assert found["files"] == "checkpoints/model.pt"
+
+
+def test_13_a_parameter_edited_and_one_epochs_loss_beautified(story: Story, changing: Keep) -> None:
+    changing(story.database)
+    story.sql("UPDATE params SET value = '1000' WHERE run_uuid = ? AND key = 'max_epochs'", story.training)
+    story.sql("UPDATE metrics SET value = 0.01 WHERE run_uuid = ? AND key = 'train_loss' AND step = 2", story.training)
+    found = failures(audit(story, story.training, evaluate=False))
+    assert found["numbers"] == "train_loss the parameters"
+    assert "train_loss at 2: 0.01" in found["history"]
+
+
+def test_14_the_coding_of_a_mask_edited(story: Story, changing: Keep) -> None:
+    changing(story.datalist)
+    edit_datalist(story, lambda content: content["test"][0].update(label_coding="threshold:254"))
+    assert "label_coding" in failures(audit(story, evaluate=False))["datalist"]
+
+
+def test_15_an_image_exchanged_together_with_its_digest(story: Story, changing: Keep) -> None:
+    from pipeline.datalist import pixel_digest
+    from pipeline.readers import read_picture
+
+    item = items(story, "test")[0]
+    image = story.folder / str(item["image"])
+    changing(image, story.datalist)
+    Image.fromarray(255 - np.array(Image.open(image))).save(image)
+    digest = pixel_digest(read_picture(image).array)
+    edit_datalist(story, lambda content: content["test"][0].update(image_sha256=digest))
+    found = failures(audit(story))
+    assert f"{item['image']}: another image is listed" in found["datalist"]
+    assert found["images"] == str(image.resolve())
+
+
+def test_16_whoever_forges_the_whole_record_is_told_by_the_scores(story: Story, changing: Keep) -> None:
+    """Table, summary, metric, manifest and its tag all say the same, and all are wrong."""
+    from pipeline.metrics import summarise
+    from pipeline.tasks.audit.case_tables import read_cases
+    from pipeline.tracking.manifest import points_sha256
+
+    paths = {name: story.artifact(story.evaluation, name) for name in ("tables/cases.csv", "tables/metrics.json")}
+    manifest = story.artifact(story.evaluation, "manifest.json")
+    changing(*paths.values(), manifest, story.database)
+    table = paths["tables/cases.csv"]
+    old = re.findall(r",lung,(\d\.\d+),", table.read_text())
+    text = table.read_text()
+    for value in old:
+        text = text.replace(f",lung,{value},", f",lung,{min(1.0, float(value) + 0.2):.6f},")
+    table.write_text(text)
+    cases = read_cases(table)
+    summary = json.loads(paths["tables/metrics.json"].read_text())
+    summary["summary"] = summarise(cases)
+    for row, dice in zip(summary["cases"], cases["dice"], strict=True):
+        row["dice"] = dice
+    paths["tables/metrics.json"].write_text(json.dumps(summary))
+    mean = summary["summary"]["lung"]["per_image"]["dice"]["mean"]
+    story.sql("UPDATE metrics SET value = ? WHERE run_uuid = ? AND key = 'dice_lung'", mean, story.evaluation)
+    listed = json.loads(manifest.read_text())
+    listed["files"] |= {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in paths.items()}
+    listed["metrics"]["dice_lung"]["sha256"] = points_sha256([(0, mean)])
+    manifest.write_text(json.dumps(listed))
+    digest = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    story.sql(
+        "UPDATE tags SET value = ? WHERE run_uuid = ? AND key = 'planar.manifest_sha256'", digest, story.evaluation
+    )
+    found = failures(audit(story))
+    assert found.keys() == {"scored again"}
+    assert "dice_lung" in found["scored again"]
+
+
+# --- what cannot be looked at is no pass
+
+
+def test_without_the_data_it_is_no_pass(
+    story: Story, changing: Keep, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PLANAR_STATE", str(tmp_path))
+    verdict = audit(story)
+    assert (verdict.outcome, verdict.status) == (Outcome.SKIPPED, 3)
+    assert {"images", "scored again"} <= set(verdict.unseen)
+    assert "--data" in next(check.words for check in verdict.checks if check.about == "images")
+    verdict = audit(story, datalist=story.datalist, bundle=str(story.bundle))
+    assert (verdict.outcome, verdict.unseen) == (Outcome.PASS, ())
+
+
+def test_a_run_without_a_record_of_its_data_is_no_pass(tmp_path: Path) -> None:
+    """As older versions have recorded it: no manifest, no digests of pixels."""
+    store = f"sqlite:///{tmp_path / 'runs.db'}"
+    record = Record.begin(store, "old", tags={"planar.kind": "evaluation"})
+    record._manifest = None
+    record.metrics({"dice_lung": 0.9}, 0)
+    record.end("FINISHED")
+    verdict = verify(record.run_id, store=store)
+    assert (verdict.outcome, verdict.status) == (Outcome.SKIPPED, 3)
+    assert {"config", "datalist", "images", "checkpoint", "tables", "scored again"} <= set(verdict.unseen)
+
+
+def test_a_run_that_was_killed_has_no_final_result(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'runs.db'}"
+    record = Record.begin(store, "x", tags={"planar.kind": "training"})
+    record.tags({"planar.ended": "SIGTERM"})
+    record.end("KILLED")
+    verdict = verify(record.run_id, store=store)
+    assert verdict.checks[0].outcome is Outcome.SKIPPED
+    assert "KILLED (SIGTERM)" in verdict.checks[0].words
+    assert verdict.status == 3
+
+
+def test_data_that_are_gone_are_named(story: Story, changing: Keep) -> None:
+    image = story.folder / str(items(story, "test")[2]["image"])
+    changing(image)
+    image.unlink()
+    found = failures(audit(story))
+    assert found["images"] == str(image.resolve())
+    assert "scored again" in found
+
+
+def test_a_damaged_checkpoint_is_not_scored_with(story: Story, changing: Keep) -> None:
+    changing(story.weights)
+    story.weights.write_bytes(story.weights.read_bytes()[:1000])
+    verdict = audit(story)
+    assert {"checkpoint here", "loading"} <= failures(verdict).keys()
+    assert "scored again" in verdict.unseen
+
+
+def test_a_place_that_was_noted_and_is_gone_does_not_fail_what_the_store_holds(story: Story, tmp_path: Path) -> None:
+    note_places(story.training, {"bundle": str(tmp_path / "gone")})
+    try:
+        verdict = audit(story, story.training)
+        assert verdict.outcome is Outcome.PASS
+        assert verdict.unseen == ("bundle",)
+    finally:
+        note_places(story.training, {"bundle": str(story.bundle)})
