@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.cli.options import store_option
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("compare")
-@click.argument("evaluations", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="EVALUATION_FOLDER...")
+@click.argument("evaluations", nargs=-1, required=True, metavar="EVALUATION...")
 @click.option(
     "--data",
     "datalists",
@@ -26,14 +28,21 @@ if TYPE_CHECKING:
     "-o", "--output", type=click.Path(path_type=Path), default=Path("compare.html"), show_default=True, help="The page."
 )
 @click.option("--overwrite", is_flag=True, help="Replace a page that is there.")
+@store_option
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
 def command(
-    evaluations: tuple[Path, ...], datalists: tuple[Path, ...], output: Path, overwrite: bool, as_json: bool
+    evaluations: tuple[str, ...],
+    datalists: tuple[Path, ...],
+    output: Path,
+    overwrite: bool,
+    store: str | None,
+    as_json: bool,
 ) -> int:
     """Evaluations side by side: paired differences with bootstrap intervals, and the cases that differ most.
 
-    Each EVALUATION_FOLDER is what `planar evaluate` has written. Those of the same cases are compared with the first of
-    them. Evaluations of several sets make a table, trained on × tested on.
+    Each EVALUATION is a folder that `planar evaluate` has written, or a run of `planar runs`: an evaluation, or a
+    training whose weights were evaluated. Those of the same cases are compared with the first of them. Evaluations of
+    several sets make a table, trained on × tested on.
     """
     import json
 
@@ -46,7 +55,9 @@ def command(
             task = bar.add_task("Comparing", total=total)
             return lambda: bar.advance(task)
 
-        result = compare_evaluations(evaluations, output, datalists=datalists, overwrite=overwrite, progress=begin)
+        result = compare_evaluations(
+            evaluations, output, store=store, datalists=datalists, overwrite=overwrite, progress=begin
+        )
     if as_json:
         click.echo(json.dumps(result.document(), indent=2, allow_nan=False))
         return 0

@@ -96,7 +96,7 @@ class Gatherer:
         return figures
 
     def fingerprint(self, facts: SetFacts) -> Fingerprint:
-        """The fingerprint of the cases so far; every case counts the same in it, however large its picture.
+        """The fingerprint so far. In intensities and shares each case weighs the same, however large it is.
 
         Args:
             facts: What is known of the set beside its pixels.

@@ -32,7 +32,8 @@ MOST_HEADS = 3  # the loss counts a fourth head by a sixteenth
 # A step of a deeply supervised DynUNet as a multiple of one of a UNet of the same widths: 0.31 s against 0.086 s for
 # two pictures of 320² (bfloat16, one core). Its blocks at full resolution take the time, its heads 3 %.
 STEP_COST = 3.7
-# What a step holds of a megapixel, with 16 channels at full resolution, bfloat16: measured, 0.52 GB for the UNet.
+# What a step holds of a megapixel, with 16 channels at full resolution, bfloat16, measured; `machine.step_gb` has a
+# UNet's.
 STEP_GB = 1.5
 
 

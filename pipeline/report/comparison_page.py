@@ -77,13 +77,13 @@ def sentence(comparison: Comparison) -> str:
         return f"No case has a Dice in both {first} and {second}."
     dice = MEASURES[0]
     text = with_interval(dice, vars(found), signed=True).replace("(", "(95 % interval ")
-    told = {
+    outcome = {
         "better": f"{second} is better than {first}",
         "worse": f"{second} is worse than {first}",
         "": f"Whether {first} or {second} is better cannot be told",
     }[verdict(dice, found)]
     counts = f"higher in {found.wins}, lower in {found.losses} and equal in {found.ties} of {found.n} subjects"
-    return f"{told}: Dice {text}; {counts}."
+    return f"{outcome}: Dice {text}; {counts}."
 
 
 def _title(groups: Sequence[Group]) -> str:

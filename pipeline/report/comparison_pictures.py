@@ -73,8 +73,8 @@ def _strip(comparison: Comparison, source: CaseSource, row: dict[str, Any], note
         outlines = light_uri(draw_agreement(case.detail, prediction, case.reference), LONGEST)
         pictures.append((f"{entry.letter}, Dice {row[key]:.3f}", outlines))
     difference = MEASURES[0].text(row["difference"], signed=True)
-    told = f"subject {row['subject'][:8]}: Dice of {second.letter} − Dice of {first.letter} = {difference}"
-    return Strip(short, told, pictures)
+    caption = f"subject {row['subject'][:8]}: Dice of {second.letter} − Dice of {first.letter} = {difference}"
+    return Strip(short, caption, pictures)
 
 
 def _mask(entry: Entry, image: str) -> Path | None:

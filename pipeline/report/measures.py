@@ -36,14 +36,14 @@ class Measure:
         label: Its name for people.
         better: "higher", "lower", or "zero" for an error with a sign.
         kind: As in `pipeline.metrics.METRICS`.
-        told: What it says, in one line.
+        meaning: What it says, in one line.
     """
 
     key: str
     label: str
     better: str
     kind: str
-    told: str
+    meaning: str
 
     @property
     def has_unit(self) -> bool:

@@ -60,14 +60,16 @@ def gate_outcome(evaluation: EvaluationView) -> GateOutcome | None:
         rows[f"the {HELD:.0%} that it trusts most".replace("%", "\u00a0%")] = gate.at(HELD)
         aurc = (gate.aurc, ideal.aurc, float(1 - gate.dice.mean()))
     rows["all"] = _figures(table["dice"])
-    told = (table["predicted_dice"] - table["dice"]).abs().dropna()
-    counted = Counter(kind for told in table.loc[table["decision"] != "accept", "reasons"] for kind in _kinds(told))
+    error = (table["predicted_dice"] - table["dice"]).abs().dropna()
+    counted = Counter(
+        kind for reasons in table.loc[table["decision"] != "accept", "reasons"] for kind in _kinds(reasons)
+    )
     return GateOutcome(
         images=len(table),
         accepted=len(accepted),
         rows=rows,
         aurc=aurc,
-        predicted_error=float(told.mean()) if len(told) else None,
+        predicted_error=float(error.mean()) if len(error) else None,
         reasons=sorted(counted.items(), key=lambda pair: (-pair[1], pair[0])),
     )
 

@@ -50,7 +50,7 @@ def called(label: str) -> str:
 
 def named(measure: Measure, unit: str) -> Markup:
     """The metric's name, which says what it is when it is hovered."""
-    return Markup('<span data-tip="{}">{}</span>').format(measure.told, measure.title(unit))
+    return Markup('<span data-tip="{}">{}</span>').format(measure.meaning, measure.title(unit))
 
 
 def glance(evaluation: EvaluationView) -> ScoreTable:

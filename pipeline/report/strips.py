@@ -12,7 +12,7 @@ from pipeline.report.material import Material
 from pipeline.report.pictures import panels, read_case
 from pipeline.report.privacy import without_folders
 
-__all__ = ["Pictures", "Strip", "cases_shown", "pictures_of", "told"]
+__all__ = ["Pictures", "Strip", "caption_of", "cases_shown", "pictures_of"]
 
 COLLAGE = 9
 PANELS = ("Image", "Reference", "Prediction", "Both outlines")
@@ -24,13 +24,13 @@ class Strip:
 
     Attributes:
         name: The image's short name.
-        told: Subject and scores.
+        caption: Subject and scores.
         pictures: (alternative text, data URI) of each panel.
         small: Data URI of the last panel, for the collage; "" where there is none.
     """
 
     name: str
-    told: str
+    caption: str
     pictures: list[tuple[str, str]]
     small: str = ""
 
@@ -89,7 +89,7 @@ def pictures_of(material: Material, notes: list[str], advance: Callable[[], None
                 continue
             case = read_case(source.items[name], [evaluation.folder / mask])
             *uris, small = panels(case, evaluation.classes)
-            drawn[name] = Strip(short, told(evaluation, name), list(zip(PANELS, uris, strict=True)), small)
+            drawn[name] = Strip(short, caption_of(evaluation, name), list(zip(PANELS, uris, strict=True)), small)
         except PlanarError as error:
             notes.append(f"{short} is not shown: {without_folders(str(error))}")
         finally:
@@ -98,7 +98,7 @@ def pictures_of(material: Material, notes: list[str], advance: Callable[[], None
     return Pictures(extremes(ranked), spread(ranked, COLLAGE), drawn)
 
 
-def told(evaluation: EvaluationView, name: str) -> str:
+def caption_of(evaluation: EvaluationView, name: str) -> str:
     """Subject and scores of one image."""
     rows = evaluation.cases[evaluation.cases["image"] == name].to_dict("records")
     shown = [measure for measure in evaluation.measures if measure.key in ("dice", "hd95")]

@@ -41,8 +41,8 @@ def test_each_case_is_image_reference_prediction_and_outlines(tmp_path: Path, da
     (strip, *_) = drawn.strips(drawn.extremes["worst"])
     assert [text for text, _ in strip.pictures] == ["Image", "Reference", "Prediction", "Both outlines"]
     assert strip.name.startswith("film0")
-    assert "lung Dice" in strip.told
-    assert "px" in strip.told
+    assert "lung Dice" in strip.caption
+    assert "px" in strip.caption
     image, *_, outlines = (np.asarray(opened(uri)).astype(int) for _, uri in strip.pictures)
     assert np.abs(image[..., 0] - image[..., 2]).max() < 40  # a grey film; the codec has its losses
     red, blue = (outlines[..., 0] - outlines[..., 2] > 90).mean(), (outlines[..., 2] - outlines[..., 0] > 90).mean()
