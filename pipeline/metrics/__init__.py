@@ -14,7 +14,7 @@ from pipeline.metrics.calibration import Reliability
 from pipeline.metrics.definitions import EMPTY_MASK_POLICY, METRICS, OVERLAP_METRICS, Metric, Tolerance
 from pipeline.metrics.folder import Evaluation, read_evaluation, require_no_results, write_evaluation
 from pipeline.metrics.paired import PAIRED_RULE, PairedDifference, paired_differences
-from pipeline.metrics.summary import MEAN_OF_CLASSES, distance_unit, summarise
+from pipeline.metrics.summary import MEAN_OF_CLASSES, distance_unit, summarise, volume_error
 
 if TYPE_CHECKING:
     from pipeline.metrics.boundary import boundary_scores, surface_distances
@@ -46,6 +46,7 @@ __all__ = [
     "require_no_results",
     "summarise",
     "surface_distances",
+    "volume_error",
     "write_evaluation",
 ]
 

@@ -10,13 +10,14 @@ import pandas as pd
 from pipeline.metrics.bootstrap import LEVEL, RESAMPLES, SEED, bootstrap_intervals
 from pipeline.metrics.definitions import DISTANCE_METRICS, METRICS
 
-__all__ = ["AGGREGATION", "MEAN_OF_CLASSES", "distance_unit", "in_one_unit", "summarise"]
+__all__ = ["AGGREGATION", "MEAN_OF_CLASSES", "distance_unit", "in_one_unit", "summarise", "volume_error"]
 
 MEAN_OF_CLASSES = "mean_of_classes"
 
 AGGREGATION = (
     "per_image: over the images of the split, each image counting once. per_subject: the mean of a subject's images "
-    "first, then over the subjects, each subject counting once. mean_of_classes: the mean over the classes of each "
+    "first, then over the subjects, each subject counting once; its area error is that of its images' areas together, "
+    "which for slices of one thickness is the error of the volume. mean_of_classes: the mean over the classes of each "
     "image first. n: the images or subjects that have the metric. p5 and p95: percentiles, linear between ranks; min "
     "and max: the least and the greatest, of which one is the worst, by the metric. Distances in pixels are never "
     "mixed with distances in mm: where a set has both, 95 % Hausdorff, surface distance and surface Dice are over the "
@@ -50,9 +51,13 @@ def summarise(
     subjects = pd.Index(sorted(set(cases["subject"])))
     # For each table its values, and the sums and counts by subject that the bootstrap draws from.
     tables: dict[tuple[str, str], tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]] = {}
+    volumes = {str(name): volume_error(rows) for name, rows in cases.groupby("class", sort=False)}
+    volumes[MEAN_OF_CLASSES] = pd.concat(volumes, axis=1).mean(axis=1)
     for name, rows in parts.items():
         by_subject = rows.groupby("subject")[metrics]
         means = by_subject.mean().reindex(subjects)
+        if "area_error" in metrics:
+            means["area_error"] = volumes[name].reindex(subjects).fillna(means["area_error"])
         tables[name, "per_image"] = (
             rows[metrics],
             by_subject.sum().reindex(subjects),
@@ -91,6 +96,20 @@ def in_one_unit(cases: pd.DataFrame) -> pd.DataFrame:
     cases = cases.copy()
     cases.loc[cases["distance_unit"] != unit, present] = np.nan
     return cases
+
+
+def volume_error(rows: pd.DataFrame) -> pd.Series:
+    """(predicted − reference) / reference of the areas of each subject's images together, by subject.
+
+    NaN where the areas were not recorded, where some are in mm² and some in pixels, or where the reference is empty.
+    """
+    areas = ["predicted_area", "reference_area"]
+    if not {*areas, "distance_unit"} <= {*rows.columns}:
+        return pd.Series(np.nan, index=pd.Index(rows["subject"].unique()))
+    by_subject = rows.groupby("subject")
+    predicted, reference = (by_subject[name].sum() for name in areas)
+    known = (reference > 0) & (by_subject["distance_unit"].nunique() == 1)
+    return ((predicted - reference) / reference.where(known)).astype(float)
 
 
 def _figures(values: pd.Series, ci_low: float | None, ci_high: float | None) -> dict[str, float | int | None]:

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.errors import InvalidEvaluation, MissingFile
-from pipeline.metrics import Evaluation, read_evaluation
+from pipeline.metrics import Evaluation, read_evaluation, volume_error
 from pipeline.report.measures import MEASURES, Measure
 from pipeline.report.privacy import without_folders
 
@@ -100,7 +100,7 @@ class EvaluationView:
 
     @cached_property
     def subjects(self) -> pd.DataFrame:
-        """One row a subject and class: the mean of each metric over the subject's images.
+        """One row a subject and class: the mean of each metric over the images, the area error of them together.
 
         Distances are those in the summary's unit; with the other unit they would be neither.
         """
@@ -113,7 +113,12 @@ class EvaluationView:
             lengths = [measure.key for measure in self.measures if measure.kind == "distance"]
             cases.loc[cases["distance_unit"] != self.unit, lengths] = float("nan")
         columns = [*keys, *(["size"] if "size" in cases else [])]
-        return cases.groupby(["subject", "class"], sort=False)[columns].mean().reset_index()
+        table = cases.groupby(["subject", "class"], sort=False)[columns].mean()
+        if "area_error" in keys:
+            found = {name: volume_error(rows) for name, rows in cases.groupby("class", sort=False)}
+            pooled = pd.concat(found, names=["class", "subject"]).reorder_levels(["subject", "class"])
+            table["area_error"] = pooled.reindex(table.index).fillna(table["area_error"])
+        return table.reset_index()
 
     def figures(self, label: str, measure: Measure, level: str = "per_subject") -> dict[str, Any]:
         """The figures of one metric of a class, or of "mean_of_classes"; empty where there are none."""

@@ -22,7 +22,7 @@ TOLD = {
     "hd95": "How far apart the outlines are where they differ most, but for the worst 5 % of them.",
     "asd": "Average distance between the two outlines.",
     "nsd": "Share of both outlines that lie within the tolerance of each other.",
-    "area_error": "Predicted area against reference area: + too large, − too small.",
+    "area_error": "Predicted against reference area, of a subject all images together: + too large, − too small.",
     "ece": "Mean gap between how sure the network is and how often it is right.",
 }
 

@@ -136,3 +136,43 @@ def test_millimetres_and_pixels_are_never_mixed() -> None:
     assert distance_unit(table(("a", "A", "lung", 0.5))) == ("", 0)
     # The table that was given is not changed.
     assert cases["hd95"].tolist() == [3.0, 100.0, 5.0]
+
+
+def of_areas(*rows: tuple[str, str, str, float, float]) -> pd.DataFrame:
+    """Rows of (subject, class, unit, reference area, predicted area)."""
+    return pd.DataFrame(
+        [
+            {
+                "image": f"{subject}{n}",
+                "subject": subject,
+                "class": label,
+                "distance_unit": unit,
+                "area_error": (found - wanted) / wanted if wanted else math.nan,
+                "reference_area": wanted,
+                "predicted_area": found,
+            }
+            for n, (subject, label, unit, wanted, found) in enumerate(rows)
+        ]
+    )
+
+
+def test_the_area_error_of_a_subject_is_that_of_its_slices_together() -> None:
+    # The tip of a lung of 2 mm² that is found three times too large is nothing beside the slices of 1000.
+    cases = of_areas(("A", "lung", "mm", 1000, 900), ("A", "lung", "mm", 2, 6), ("A", "lung", "mm", 0, 10))
+    summary = summarise(cases)
+    assert figures(summary, "lung", "per_image", "area_error")["mean"] == pytest.approx((-0.1 + 2.0) / 2)
+    assert figures(summary, "lung", "per_subject", "area_error")["mean"] == pytest.approx((916 - 1002) / 1002, abs=1e-6)
+
+
+def test_areas_in_two_units_are_not_added() -> None:
+    cases = of_areas(("A", "lung", "mm", 1000, 900), ("A", "lung", "px", 10, 12), ("B", "lung", "px", 0, 5))
+    found = figures(summarise(cases), "lung", "per_subject", "area_error")
+    assert (found["n"], found["mean"]) == (1, pytest.approx((-0.1 + 0.2) / 2))
+
+
+def test_the_volume_error_of_several_classes_is_their_mean() -> None:
+    cases = of_areas(("A", "lung", "mm", 10, 11), ("A", "lung", "mm", 30, 31), ("A", "heart", "mm", 10, 7))
+    cases["image"] = ["i", "j", "i"]
+    assert figures(summarise(cases), "mean_of_classes", "per_subject", "area_error")["mean"] == pytest.approx(
+        (2 / 40 - 0.3) / 2
+    )
