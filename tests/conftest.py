@@ -70,9 +70,9 @@ def phantom_datalist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def random_bundle(tmp_path: Path) -> Bundle:
     """A copy of the chest film bundle whose weights are random but always the same."""
     import torch
-    from monai.networks.nets import UNet
 
     from pipeline.bundle import copy_bundle, find_bundle
+    from pipeline.networks import UNetWithHead
 
     source = find_bundle("cxr_lung_segmentation")
     bundle = copy_bundle(source, tmp_path / "random_bundle", source.labels())
@@ -80,6 +80,6 @@ def random_bundle(tmp_path: Path) -> Bundle:
     definition.pop("_target_")
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = UNet(**(definition | {"out_channels": 2}))
+        network = UNetWithHead(**(definition | {"out_channels": 2}))
     torch.save(network.state_dict(), bundle.weights)
     return bundle

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from pipeline import networks
-from pipeline.networks import AveragedNetwork, FoldEnsemble, best_dtype, with_autocast
+from pipeline.networks import AveragedNetwork, FoldEnsemble, UNetWithHead, best_dtype, with_autocast
 
 
 @pytest.fixture
@@ -245,3 +245,23 @@ def test_a_fold_ensemble_computes_in_bfloat16_and_adds_in_float32() -> None:
 def test_an_ensemble_of_nobody_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one member"):
         FoldEnsemble(small(), 0)
+
+
+def headed() -> UNetWithHead:
+    torch.manual_seed(0)
+    return UNetWithHead(
+        spatial_dims=2, in_channels=1, out_channels=3, channels=(8, 16, 32), strides=(2, 2), norm="INSTANCE"
+    ).eval()
+
+
+def test_the_classes_of_the_u_net_come_from_features_at_full_resolution() -> None:
+    network = headed()
+    assert network.head.weight.shape == (3, 8, 1, 1)
+    assert network(torch.rand(2, 1, 32, 48)).shape == (2, 3, 32, 48)
+
+
+def test_the_u_net_with_a_head_can_be_scripted_and_copied() -> None:
+    network = headed()
+    image = torch.rand(1, 1, 32, 32)
+    torch.testing.assert_close(torch.jit.script(network)(image), network(image))
+    torch.testing.assert_close(copy.deepcopy(network)(image), network(image))

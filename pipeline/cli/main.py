@@ -13,6 +13,10 @@ from pipeline.cli.lazy_group import LazyGroup
 from pipeline.errors import PlanarError, user_error_within
 from pipeline.interrupts import interrupts_first
 
+# Before torch is loaded, which reads it then. Threads that wait for one another by spinning take the core from those
+# that they wait for, as soon as another program runs beside them.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # Name of the command, module under pipeline.cli that holds it, and its line in `planar --help`. The line stands here so
 # that the help page needs no import of torch (1.6 s) or MONAI (5 s).
 COMMANDS: dict[str, tuple[str, str]] = {

@@ -11,16 +11,16 @@ from pipeline.errors import InvalidOption
 __all__ = ["Machine", "found_machine", "parse_duration", "step_gb"]
 
 # Megapixels a second through a training step of the default network (16 channels at full resolution, bfloat16),
-# augmentation with it. CPU: measured on two AVX512-BF16 cores, 359 films of 320² in 13 s. GPU: an assumption, the
-# augmentation of a few processes being what limits it.
-CPU_CORE_MEGAPIXELS = 1.4
+# augmentation with it. CPU: measured on two AVX512-BF16 cores. GPU: an assumption, the augmentation of a few processes
+# being what limits it.
+CPU_CORE_MEGAPIXELS = 1.15
 GPU_MEGAPIXELS = 30.0
 # What evaluation costs of a training step: a forward pass, no augmentation.
 VALIDATION_SHARE = 0.4
 # What a training step holds beside the program, GB a megapixel: inputs, probabilities and loss, and activations by
 # channel at full resolution (bfloat16). Measured, peak resident memory of a step on a CPU with 8, 16 and 32 channels:
-# 0.27, 0.37 and 0.55 GB a megapixel, which the estimate exceeds by a tenth. On a GPU it is an assumption.
-INPUTS_GB, ACTIVATIONS_GB = 0.2, 0.0125
+# 0.33, 0.50 and 0.87 GB a megapixel, which the estimate exceeds by a tenth. On a GPU it is an assumption.
+INPUTS_GB, ACTIVATIONS_GB = 0.15, 0.0255
 # Five float32 numbers a weight: itself, its gradient, two moments of Adam, the running mean.
 WEIGHT_GB = 20e-9
 # The most of the memory that a step may hold; the program and the decoded pictures need the rest.
@@ -53,7 +53,7 @@ class Machine:
 
         Args:
             base_channels: Of the network.
-            cost: Time of a step as a multiple of that of a `UNet` of the same widths.
+            cost: Time of a step as a multiple of that of a `UNetWithHead` of the same widths.
         """
         nominal = GPU_MEGAPIXELS if self.device == "gpu" else CPU_CORE_MEGAPIXELS * min(self.cores, 16)
         return nominal * (16 / base_channels) ** 1.5 / cost

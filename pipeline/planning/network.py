@@ -32,7 +32,7 @@ HEAVIEST = 4.0
 
 @dataclass(frozen=True)
 class NetworkChoice:
-    """A MONAI `UNet`; with deep supervision a `DynUNet` of the same widths.
+    """A MONAI `UNet` with a head; with deep supervision a `DynUNet` of the same widths.
 
     Attributes:
         channels: At each level, with the reason.
@@ -84,10 +84,11 @@ def _widths(base: int, levels: int) -> tuple[int, ...]:
 def unet_parameters(in_channels: int, classes: int, channels: tuple[int, ...]) -> int:
     """Number of parameters of the MONAI network; no tensor is allocated."""
     import torch
-    from monai.networks.nets import UNet
+
+    from pipeline.networks import UNetWithHead
 
     with torch.device("meta"):
-        network = UNet(
+        network = UNetWithHead(
             spatial_dims=2,
             in_channels=in_channels,
             out_channels=classes,

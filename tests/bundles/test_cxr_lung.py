@@ -159,11 +159,11 @@ def test_the_weights_can_be_exported(command: str, extra: list[str], tmp_path: P
 
 
 def test_the_weights_are_a_plain_state_dict_of_the_network() -> None:
-    from monai.networks.nets import UNet
+    from pipeline.networks import UNetWithHead
 
     definition = yaml.safe_load((CONFIGS / "inference.yaml").read_text())["network_def"]
     definition.pop("_target_")
-    network = UNet(**(definition | {"out_channels": 2}))
+    network = UNetWithHead(**(definition | {"out_channels": 2}))
     weights = ROOT / "models" / "model.pt"
     network.load_state_dict(torch.load(weights, weights_only=True))
     assert weights.stat().st_size < 10_000_000

@@ -13,7 +13,7 @@ import yaml
 from ignite.engine import Engine
 from ignite.handlers import EMAHandler
 from monai.bundle import ConfigParser
-from monai.networks.nets import DynUNet, UNet
+from monai.networks.nets import DynUNet
 
 from pipeline.errors import InvalidOption
 from pipeline.fingerprint import Fingerprint
@@ -111,7 +111,7 @@ def test_its_time_and_memory_are_counted(fingerprint: Maker) -> None:
     document = fingerprint(cases=(300, 20, 40))
     plain, deep = (make_plan(Fingerprint(document), spec, PlanOptions()) for spec in (SPEC, ON))
     seen = [plan.schedule.epochs.value * plan.scale.megapixels for plan in (plain, deep)]
-    assert seen[0] > 3 * seen[1]
+    assert seen[0] > 2.5 * seen[1]
     assert deep.schedule.seconds <= 1800
     tight = make_plan(Fingerprint(document), ON, PlanOptions(machine=Machine("cpu", 2, 0.7)))
     assert tight.schedule.step_gb < deep.schedule.step_gb
@@ -186,7 +186,7 @@ def test_without_it_the_network_stays_a_unet(fingerprint: Maker) -> None:
     for spec in (SPEC, OFF):
         assert (
             yaml.safe_load(written(fingerprint(), spec)["configs/train.yaml"])["network_def"]["_target_"]
-            == UNet.__name__
+            == "pipeline.networks.UNetWithHead"
         )
 
 

@@ -43,7 +43,10 @@ def test_the_bundle_holds_all_folds_as_one_network_with_one_file_of_weights(best
         definition = yaml.safe_load(text)["network_def"]
         assert (definition["_target_"], definition["members"]) == ("pipeline.networks.FoldEnsemble", 2)
         assert "# Ensemble of 2 folds." in text
-    assert yaml.safe_load(best.bundle.config("train").read_text())["network_def"]["_target_"] == "UNet"
+    assert (
+        yaml.safe_load(best.bundle.config("train").read_text())["network_def"]["_target_"]
+        == "pipeline.networks.UNetWithHead"
+    )
     assert not list(best.bundle.root.parent.glob(".part-*"))
 
 
@@ -112,7 +115,10 @@ def test_one_network_in_16_bits_is_written_on_request(cross_validation: Any, bes
     assert single.choice.members == (int(np.argmax(scores)),)
     dtypes = [{value.dtype for value in torch.load(b.bundle.weights).values()} for b in (single, best)]
     assert dtypes == [{torch.float16}, {torch.float32}]
-    assert yaml.safe_load(single.bundle.config("inference").read_text())["network_def"]["_target_"] == "UNet"
+    assert (
+        yaml.safe_load(single.bundle.config("inference").read_text())["network_def"]["_target_"]
+        == "pipeline.networks.UNetWithHead"
+    )
     with pytest.raises(OutputExists, match="--overwrite"):
         find_best(cross_validation.folder, tmp_path / "single")
 
