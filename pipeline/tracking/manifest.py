@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["FORMAT", "MANIFEST", "TAG", "Manifest", "params_sha256", "points_sha256"]
+__all__ = ["FORMAT", "MANIFEST", "TAG", "Manifest", "of_model", "params_sha256", "points_sha256"]
 
 MANIFEST = "manifest.json"
 TAG = "planar.manifest_sha256"
@@ -62,6 +62,11 @@ class Manifest:
                 "params": {"count": len(self._params), "sha256": params_sha256(self._params)},
             }
         return json.dumps(content, indent=2) + "\n"
+
+
+def of_model(name: str, path: str) -> str:
+    """Where a file of a model that a run has made stands among the run's files."""
+    return f"models/{name}/{path}"
 
 
 def points_sha256(points: Iterable[tuple[int, float]]) -> str:

@@ -19,7 +19,7 @@ from pipeline.digests import file_sha256
 from pipeline.tracking.datasets import DatasetFacts
 from pipeline.tracking.delivery import Delivery
 from pipeline.tracking.journal import Journal
-from pipeline.tracking.manifest import MANIFEST, TAG, Manifest
+from pipeline.tracking.manifest import MANIFEST, TAG, Manifest, of_model
 from pipeline.tracking.model_delivery import local_model
 from pipeline.tracking.owner import Ownership, this_process
 from pipeline.tracking.privacy import scrubbed_text
@@ -218,9 +218,11 @@ class Record:
             model_type: In MLflow's words.
         Returns: What `metrics`, `model_tags` and `uses_model` take for it.
         """
+        name = re.sub(r"[/:.%\"']", "_", name)
+        self._list_model(name, files)
         number = self._add(
             "model",
-            name=re.sub(r"[/:.%\"']", "_", name),
+            name=name,
             step=int(step),
             tags=_tags(tags or {}),
             params=self._params(params or {}),
@@ -300,6 +302,15 @@ class Record:
             with suppress(OSError):  # the journal says so
                 self._manifest.file(posixpath.join(folder, path.name), file_sha256(path))
         self._add("file", path, folder=folder)
+
+    def _list_model(self, name: str, files: Path) -> None:
+        """The files of a model stand in the manifest where `RunStore` shows them among the artifacts."""
+        if self._manifest is not None:
+            inside = [path for path in files.rglob("*") if path.is_file()] if files.is_dir() else [files]
+            base = files if files.is_dir() else files.parent
+            with suppress(OSError):  # the journal says so
+                for path in inside:
+                    self._manifest.file(of_model(name, path.relative_to(base).as_posix()), file_sha256(path))
 
     def _add(self, op: str, source: Path | None = None, **content: Any) -> int:
         if self._closed:

@@ -65,8 +65,8 @@ def _files(run: RunFacts, listed: Mapping[str, str], left_out: Sequence[str]) ->
         return failed("files", words, [*changed, *(f"{path} (gone)" for path in gone)])
     more = sorted(set(run.files) - set(listed) - {MANIFEST})
     words = f"{len(here)} recorded files have their digests"
-    words += f"; {len(left_out)} left out of the pack" if left_out else ""
-    return passed("files", words + (f"; {len(more)} were added later: {', '.join(more[:3])}" if more else ""))
+    words += f"; not in the pack: {', '.join(left_out)}" if left_out else ""
+    return passed("files", words + (f"; added later by others: {_first(more)}" if more else ""))
 
 
 def _numbers(run: RunFacts, manifest: Mapping[str, Any]) -> Check:
@@ -82,4 +82,8 @@ def _numbers(run: RunFacts, manifest: Mapping[str, Any]) -> Check:
         return failed("numbers", f"{len(wrong)} are not as they were recorded", wrong)
     more = sorted(set(run.metrics) - set(listed))
     words = f"{len(listed)} metrics and {len(run.params)} parameters have their digests"
-    return passed("numbers", words + (f"; {len(more)} metrics were added later: {', '.join(more[:3])}" if more else ""))
+    return passed("numbers", words + (f"; added later by others: {_first(more)}" if more else ""))
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

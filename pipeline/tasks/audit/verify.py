@@ -6,11 +6,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from pipeline.tasks.audit.check import Check, Verdict, skipped
+from pipeline.tasks.audit.check import Check, Outcome, Verdict, skipped
 from pipeline.tasks.audit.material import AuditMaterial
 from pipeline.tasks.audit.of_checkpoint import check_checkpoint
 from pipeline.tasks.audit.of_config import check_config
 from pipeline.tasks.audit.of_data import check_data
+from pipeline.tasks.audit.of_documents import check_documents
 from pipeline.tasks.audit.of_numbers import check_numbers
 from pipeline.tasks.audit.of_record import check_record
 from pipeline.tasks.audit.of_tables import check_tables
@@ -69,6 +70,8 @@ def verify(
         run = found.run
         for check in found.checks:
             note(check)
+        for check in check_documents(found, folder / "documents"):
+            note(check)
         material = AuditMaterial.of(
             run,
             folder,
@@ -79,7 +82,10 @@ def verify(
             left_out=found.left_out,
             related=found.related,
         )
-        for check in _checks(material, allowed, evaluate, progress, handlers):
+        why_not = "" if evaluate else "left out, as it was asked for"
+        if any(check.outcome is Outcome.FAIL for check in found.checks):
+            why_not = "left out: a config is code, and this pack is not as it was written"
+        for check in _checks(material, allowed, why_not, progress, handlers):
             note(check)
     return Verdict(run.run_id, run.name, run.kind, tuple(checks), allowed.words)
 
@@ -87,7 +93,7 @@ def verify(
 def _checks(
     material: AuditMaterial,
     tolerance: AuditTolerance,
-    evaluate: bool,
+    why_not: str,
     progress: Progress,
     handlers: Sequence[object],
 ) -> Iterator[Check]:
@@ -97,10 +103,10 @@ def _checks(
     yield from check_checkpoint(material)
     yield from check_tables(material.run)
     yield from _metadata(material)
-    if evaluate:
-        yield from check_numbers(material, tolerance, handlers)
+    if why_not:
+        yield skipped("scored again", why_not, essential=False)
     else:
-        yield skipped("scored again", "left out, as it was asked for", essential=False)
+        yield from check_numbers(material, tolerance, handlers)
 
 
 def _metadata(material: AuditMaterial) -> Iterator[Check]:
