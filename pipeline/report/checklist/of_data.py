@@ -89,8 +89,8 @@ def disjoint(facts: CardFacts) -> str:
         return f"NOT disjoint: {sides} subjects are in more than one part."
     if "one subject a file" in str(facts.split.get("subjects_from", "one subject a file")):
         return (
-            "By subject as far as subjects were known; an image without one counts as one of its own, so that a patient "
-            "may be in two parts."
+            "By subject as far as subjects were known; an image without one counts as one of its own, so that a "
+            "patient may be in two parts."
         )
     return "By subject: no subject is in two parts (counted in the recorded list of cases)."
 

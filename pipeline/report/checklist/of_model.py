@@ -113,10 +113,12 @@ def engineering(facts: CardFacts) -> str:
 
 def design(facts: CardFacts) -> str:
     """GMLP 6: only a bundle that was planned says why it is as it is."""
-    plan = (facts.main.json("code/bundle.json") or {}).get("configs/plan.json")
+    digests = facts.main.json("code/bundle.json")
+    plan = digests.get("configs/plan.json") if isinstance(digests, Mapping) else None
     if not plan:
         return ""
-    return f"The bundle was planned from its data; the reason of each choice stands in its configs (plan {plan[:12]})."
+    told = "The bundle was planned from a fingerprint of data; the reason of each choice stands in its configs"
+    return f"{told} (plan.json {str(plan)[:12]})."
 
 
 def _network(facts: CardFacts) -> str:

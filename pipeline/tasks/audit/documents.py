@@ -6,7 +6,6 @@ import hashlib
 from pathlib import Path
 
 import pipeline.report
-
 from pipeline.report.card_facts import CardFacts
 from pipeline.report.checklist import checklist
 from pipeline.report.model_card import model_card

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.digests import file_sha256
-from pipeline.errors import PlanarError
 from pipeline.tasks.audit.check import Check, failed, passed, skipped
 from pipeline.tasks.audit.documents import CARD, CHECKLIST, REPORT, documents_of, report_of, wording
 from pipeline.tasks.audit.opening import Opened
@@ -35,8 +34,8 @@ def check_documents(found: Opened, folder: Path) -> Iterator[Check]:
         facts = gather(found, folder)
         expected = documents_of(facts)
         report = report_of(facts)
-    except PlanarError as error:
-        yield failed(ABOUT, f"the record has nothing to write them from: {' '.join(str(error).split())}", [*here])
+    except Exception as error:  # whatever a record that was changed makes of them
+        yield failed(ABOUT, f"they cannot be written from the record: {' '.join(str(error).split())[:200]}", [*here])
         return
     wrong = [
         name for name, text in expected.items() if name in here and here[name].read_bytes() != text.encode("utf-8")

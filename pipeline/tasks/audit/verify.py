@@ -6,7 +6,8 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from pipeline.tasks.audit.check import Check, Outcome, Verdict, skipped
+from pipeline.errors import PlanarError
+from pipeline.tasks.audit.check import Check, Outcome, Verdict, failed, skipped
 from pipeline.tasks.audit.material import AuditMaterial
 from pipeline.tasks.audit.of_checkpoint import check_checkpoint
 from pipeline.tasks.audit.of_config import check_config
@@ -97,16 +98,27 @@ def _checks(
     progress: Progress,
     handlers: Sequence[object],
 ) -> Iterator[Check]:
-    yield from check_record(material)
-    yield from check_config(material)
-    yield from check_data(material, progress)
-    yield from check_checkpoint(material)
-    yield from check_tables(material.run)
-    yield from _metadata(material)
+    yield from _read("record", check_record(material))
+    yield from _read("config", check_config(material))
+    yield from _read("data", check_data(material, progress))
+    yield from _read("checkpoint", check_checkpoint(material))
+    yield from _read("tables", check_tables(material.run))
+    yield from _read("metadata", _metadata(material))
     if why_not:
         yield skipped("scored again", why_not, essential=False)
     else:
         yield from check_numbers(material, tolerance, handlers)
+
+
+def _read(about: str, checks: Iterator[Check]) -> Iterator[Check]:
+    """Checks, where something that was changed is no longer what it should be at all."""
+    try:
+        yield from checks
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        if isinstance(error, PlanarError):
+            raise
+        said = " ".join(str(error).split())[:200]
+        yield failed(about, f"what is recorded of it cannot be understood ({type(error).__name__}: {said})")
 
 
 def _metadata(material: AuditMaterial) -> Iterator[Check]:
