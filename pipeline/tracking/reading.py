@@ -16,7 +16,7 @@ from pipeline.tracking.facts import DatasetUse, ModelUse, Point, RunFacts
 from pipeline.tracking.headline import SELECTING
 from pipeline.tracking.manifest import of_model
 from pipeline.tracking.stale import close_stale
-from pipeline.tracking.store import impatient, reason_of, tracking_uri, without_password
+from pipeline.tracking.store import impatient, reason_of, require_there, store_uri, tracking_uri, without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -40,8 +40,8 @@ class RunStore:
     """
 
     def __init__(self, uri: str | None = None) -> None:
-        self.uri = uri or tracking_uri()
-        _require_file(self.uri)
+        self.uri = store_uri(uri) if uri else tracking_uri()
+        require_there(self.uri)
         # Artifacts are fetched one by one: a bar for each would be all that there is to see.
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         from mlflow import MlflowClient
@@ -274,16 +274,6 @@ def _datasets(run: Run) -> tuple[DatasetUse, ...]:
             )
         )
     return tuple(sorted(uses, key=lambda use: (use.context, use.name)))
-
-
-def _require_file(uri: str) -> None:
-    """Raise TrackingUnreachable for a SQLite store that is not there: MLflow would make an empty one."""
-    found = re.fullmatch(r"sqlite:///(.+)", uri)
-    if found and not Path(found[1]).is_file():
-        raise TrackingUnreachable(
-            f"{uri}: there is no such store. Say where the runs are with --store (sqlite:///FILE or a server's "
-            "address) or MLFLOW_TRACKING_URI, or call it in the folder that mlruns.db is in."
-        )
 
 
 def _quoted(text: str) -> str:

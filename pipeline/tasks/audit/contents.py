@@ -95,7 +95,10 @@ def names_files(run: RunFacts) -> bool:
 
 
 def _recorded(run: RunFacts) -> frozenset[str]:
-    """What the run itself has recorded; of a run without a manifest, such as a killed one, all."""
+    """What Planar has recorded: the manifest's files, and the tables that a cross-validation has given its folds.
+
+    Of a run without a manifest, such as a killed one, all.
+    """
     listed = run.json(MANIFEST)
     files = listed.get("files") if isinstance(listed, dict) else None
-    return frozenset([*files, MANIFEST]) if isinstance(files, dict) else frozenset(run.files)
+    return frozenset([*files, MANIFEST, *run.within("tables")]) if isinstance(files, dict) else frozenset(run.files)

@@ -66,7 +66,7 @@ def _files(run: RunFacts, listed: Mapping[str, str], left_out: Sequence[str]) ->
     more = sorted(set(run.files) - set(listed) - {MANIFEST})
     words = f"{len(here)} recorded files have their digests"
     words += f"; not in the pack: {', '.join(left_out)}" if left_out else ""
-    return passed("files", words + (f"; added later by others: {_first(more)}" if more else ""))
+    return passed("files", words + (f"; added later: {_first(more)}" if more else ""))
 
 
 def _numbers(run: RunFacts, manifest: Mapping[str, Any]) -> Check:
@@ -82,7 +82,7 @@ def _numbers(run: RunFacts, manifest: Mapping[str, Any]) -> Check:
         return failed("numbers", f"{len(wrong)} are not as they were recorded", wrong)
     more = sorted(set(run.metrics) - set(listed))
     words = f"{len(listed)} metrics and {len(run.params)} parameters have their digests"
-    return passed("numbers", words + (f"; added later by others: {_first(more)}" if more else ""))
+    return passed("numbers", words + (f"; added later: {_first(more)}" if more else ""))
 
 
 def _first(names: Sequence[str]) -> str:
