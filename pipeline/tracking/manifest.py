@@ -32,6 +32,30 @@ class Manifest:
         self._params: dict[str, str] = {}
         self._lock = threading.RLock()  # a signal's handler may end the run within a call
 
+    @classmethod
+    def resumed(
+        cls,
+        former: Mapping[str, Any],
+        points: Mapping[str, Iterable[tuple[int, float]]],
+        params: Mapping[str, str],
+    ) -> Manifest | None:
+        """The manifest of a run that is gone on with.
+
+        Args:
+            former: The one that the run was left with.
+            points: The metrics that the store has, by name: step and value.
+            params: That the store has.
+        Returns: None if the store has other numbers than the former manifest lists.
+        """
+        made = cls()
+        made._files, made._params = dict(former["files"]), dict(params)
+        made._points = {
+            name: {(step, _stored(value)) for step, value in points.get(name, ())} for name in former["metrics"]
+        }
+        if any(points_sha256(made._points[name]) != entry["sha256"] for name, entry in former["metrics"].items()):
+            return None
+        return made if params_sha256(params) == former["params"]["sha256"] else None
+
     def file(self, path: str, sha256: str) -> None:
         """A file's place among the artifacts and its digest; the last one of a place counts."""
         with self._lock:

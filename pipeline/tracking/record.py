@@ -50,7 +50,7 @@ class Record:
     """
 
     def __init__(
-        self, client: MlflowClient, uri: str, journal: Journal, owner: Ownership, *, joined: bool = False
+        self, client: MlflowClient, uri: str, journal: Journal, owner: Ownership, manifest: Manifest | None
     ) -> None:
         self.uri = uri
         self.client = client
@@ -59,8 +59,7 @@ class Record:
         self.scrub: Callable[[str], str] = lambda text: text  # names of files, for what stands for them
         self._journal = journal
         self._owner = owner
-        # Of a run that is there others have told before; what this record adds to it is listed nowhere.
-        self._manifest = None if joined else Manifest()
+        self._manifest = manifest
         self._sender = Sender(journal, Delivery(client, self.run_id, self.experiment_id))
         self._sender.start()
         self._closed = False
@@ -92,10 +91,19 @@ class Record:
                 raise unreachable(uri, error) from error
             raise
         journal.describe({"run_id": run.info.run_id})
-        return cls(client, uri, journal, owner)
+        return cls(client, uri, journal, owner, Manifest())
 
     @classmethod
-    def join(cls, client: MlflowClient, uri: str, run_id: str, experiment_id: str, *, owns_run: bool) -> Record:
+    def join(
+        cls,
+        client: MlflowClient,
+        uri: str,
+        run_id: str,
+        experiment_id: str,
+        *,
+        owns_run: bool,
+        manifest: Manifest | None = None,
+    ) -> Record:
         """Record into a run that is there.
 
         Args:
@@ -104,10 +112,11 @@ class Record:
             run_id: The run.
             experiment_id: Its experiment.
             owns_run: Whether the run is over if this process is found gone.
+            manifest: What it was told before; None if that is not known, and what is told now is then listed nowhere.
         """
         journal, owner = _new_journal(uri)
         journal.describe({"experiment_id": experiment_id, "owns_run": owns_run, "run_id": run_id})
-        return cls(client, uri, journal, owner, joined=True)
+        return cls(client, uri, journal, owner, manifest)
 
     @property
     def left(self) -> int:
@@ -254,11 +263,6 @@ class Record:
 
         Returns: `shortfall`.
         """
-        if self._manifest is not None and not self._closed:
-            manifest, self._manifest = self._manifest, None
-            text = self.scrub(manifest.text())
-            self._add_text(text, MANIFEST)
-            self.tags({TAG: hashlib.sha256(text.encode()).hexdigest()})
         return self._leave("end", status, limit_s)
 
     def leave(self, status: str | None = None, limit_s: float = PATIENCE_S) -> str | None:
@@ -271,6 +275,11 @@ class Record:
     def _leave(self, op: str, status: str | None, limit_s: float) -> str | None:
         if self._closed:
             return None
+        if self._manifest is not None:
+            manifest, self._manifest = self._manifest, None
+            text = self.scrub(manifest.text())
+            self._add_text(text, MANIFEST)
+            self.tags({TAG: hashlib.sha256(text.encode()).hexdigest()})
         self._closed = True
         if status is not None:
             self._journal.append(op, status=status, time=_now())
