@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from pipeline.cli.checks import check_lines
 from pipeline.cli.options import store_option
 
 
@@ -27,9 +28,8 @@ def command(run: str | None, bundle: str, store: str | None, check: bool, overwr
 
         verdict = check_card(bundle, store=store)
         for one in verdict.checks:
-            click.echo(f"{one.outcome.value:<8} {one.about:<10} {one.words}")
-            for file in one.files:
-                click.echo(f"{'':19} {file}")
+            for line in check_lines(one):
+                click.echo(line)
         return verdict.status
     if run is None:
         raise click.UsageError("Missing argument 'RUN': whose card is to be written.")

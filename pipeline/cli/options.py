@@ -12,6 +12,6 @@ __all__ = ["json_option", "store_option"]
 store_option: Callable[[Any], Any] = click.option(
     "--store",
     metavar="URI",
-    help="MLflow store: sqlite:///FILE or a server's address.  [MLFLOW_TRACKING_URI, else mlruns.db in this folder]",
+    help="MLflow store: a SQLite file or a server's address.  [MLFLOW_TRACKING_URI, else mlruns.db in this folder]",
 )
 json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

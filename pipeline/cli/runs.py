@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from pipeline.tracking import Synced
 
 
+# Where a row of the table would not be a line, each run has two.
+NARROW = 140
+
+
 @click.group("runs", invoke_without_command=True)
 @store_option
 @click.option("--experiment", metavar="NAME", help="Runs of this experiment alone.")
@@ -51,6 +55,10 @@ def command(
     from rich.console import Console
 
     console = Console(highlight=False, markup=False)
+    if console.is_terminal and console.width < NARROW:
+        for row in rows:
+            click.echo("\n".join(_two_lines(row)))
+        return 0
     console.width = max(console.width, 160)  # only as wide as it must be
     console.print(_table(rows))
     return 0
@@ -92,8 +100,6 @@ def _told(one: Synced) -> str:
 
 
 def _table(rows: list[RunRow]) -> Table:
-    from datetime import datetime
-
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -107,15 +113,31 @@ def _table(rows: list[RunRow]) -> Table:
         run = row.run
         table.add_row(
             run.run_id[:8],
-            run.name if len(run.name) <= 28 else f"{run.name[:27]}…",
+            _short(run.name),
             run.kind or "–",
             run.status,
             row.data or "–",
             _best(row),
-            f"{datetime.fromtimestamp(run.started_ms / 1000):%Y-%m-%d %H:%M}",
+            _since(row),
             _duration(row.seconds),
         )
     return table
+
+
+def _two_lines(row: RunRow) -> list[str]:
+    run = row.run
+    first = f"{run.run_id[:8]}  {run.status:<9} {run.kind or '–':<16}  {_since(row)}  {_duration(row.seconds)}"
+    return [first, f"{'':10}{_short(run.name)}  {row.data or '–'}  {_best(row)}"]
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 28 else f"{name[:27]}…"
+
+
+def _since(row: RunRow) -> str:
+    from datetime import datetime
+
+    return f"{datetime.fromtimestamp(row.run.started_ms / 1000):%Y-%m-%d %H:%M}"
 
 
 def _best(row: RunRow) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.tracking import Headline, RunFacts, RunStore, Synced, headline_of, sync
+from pipeline.tracking.store import store_uri
 
 __all__ = ["RunRow", "list_runs", "sync_runs"]
 
@@ -78,7 +79,7 @@ def sync_runs(store: str | None = None) -> list[Synced]:
     Args:
         store: For this store alone; None for all.
     """
-    return sync(store)
+    return sync(store_uri(store) if store else None)
 
 
 def _data(run: RunFacts) -> str:

@@ -22,6 +22,15 @@ __all__ = ["DatasetFacts", "GivenData", "case_leaf", "merkle_root"]
 DIGEST_LENGTH = 36  # what MLflow's column takes
 # Of a case, what names nobody.
 KEPT = ("label_coding", "fold", "shape", "spacing_mm")
+# How the subjects became known, without the table's name and the pattern, which may name somebody.
+SUBJECTS_FROM = (
+    "one subject a file",
+    "DICOM PatientID where present, else one subject a file",
+    "DICOM PatientID",
+    "column",
+    "pattern",
+    "the joined datalists",
+)
 
 Item = Mapping[str, Any]
 
@@ -124,9 +133,7 @@ class GivenData:
             "format": FORMAT,
             "modality": {"0": content.modality if content is not None else "unknown"},
             "labels": {str(k): label for k, label in enumerate(labels)},
-            "split": {
-                key: value for key, value in (content.split if content else {}).items() if key != "subjects_from"
-            },
+            "split": _split(content.split) if content else {},
             **{part: _items(parts[part], part, names) for part in PARTS},
             "refused": dict(Counter(finding.code for finding in content.refused)) if content else {},
             "warnings": dict(Counter(finding.code for finding in content.warnings)) if content else {},
@@ -177,6 +184,15 @@ def _items(items: Sequence[Item], part: str, names: Pseudonyms) -> list[dict[str
             }
         )
     return found
+
+
+def _split(said: Mapping[str, Any]) -> dict[str, Any]:
+    """How the data were divided, and how the subjects became known; both without the names of tables."""
+    known = next((one for one in SUBJECTS_FROM if str(said.get("subjects_from", "")).startswith(one)), None)
+    told = {key: value for key, value in said.items() if key != "subjects_from"}
+    if str(told.get("method", "")).startswith("column"):
+        told["method"] = "column"
+    return told | ({"subjects_from": known} if known else {})
 
 
 def _with_digests(item: Item, folder: str | None, used: bool) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["FORMAT", "MANIFEST", "TAG", "Manifest", "params_sha256", "points_sha256"]
+__all__ = ["FORMAT", "MANIFEST", "TAG", "Manifest", "of_model", "params_sha256", "points_sha256"]
 
 MANIFEST = "manifest.json"
 TAG = "planar.manifest_sha256"
@@ -31,6 +31,30 @@ class Manifest:
         self._points: dict[str, set[tuple[int, float]]] = {}
         self._params: dict[str, str] = {}
         self._lock = threading.RLock()  # a signal's handler may end the run within a call
+
+    @classmethod
+    def resumed(
+        cls,
+        former: Mapping[str, Any],
+        points: Mapping[str, Iterable[tuple[int, float]]],
+        params: Mapping[str, str],
+    ) -> Manifest | None:
+        """The manifest of a run that is gone on with.
+
+        Args:
+            former: The one that the run was left with.
+            points: The metrics that the store has, by name: step and value.
+            params: That the store has.
+        Returns: None if the store has other numbers than the former manifest lists.
+        """
+        made = cls()
+        made._files, made._params = dict(former["files"]), dict(params)
+        made._points = {
+            name: {(step, _stored(value)) for step, value in points.get(name, ())} for name in former["metrics"]
+        }
+        if any(points_sha256(made._points[name]) != entry["sha256"] for name, entry in former["metrics"].items()):
+            return None
+        return made if params_sha256(params) == former["params"]["sha256"] else None
 
     def file(self, path: str, sha256: str) -> None:
         """A file's place among the artifacts and its digest; the last one of a place counts."""
@@ -62,6 +86,11 @@ class Manifest:
                 "params": {"count": len(self._params), "sha256": params_sha256(self._params)},
             }
         return json.dumps(content, indent=2) + "\n"
+
+
+def of_model(name: str, path: str) -> str:
+    """Where a file of a model that a run has made stands among the run's files."""
+    return f"models/{name}/{path}"
 
 
 def points_sha256(points: Iterable[tuple[int, float]]) -> str:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import TrackingUnreachable
 from pipeline.tracking.case_tables import log_table
+from pipeline.tracking.manifest import MANIFEST, Manifest
+from pipeline.tracking.manifest import TAG as MANIFEST_TAG
 from pipeline.tracking.record import Record
 from pipeline.tracking.recorders import RunRecorder
 from pipeline.tracking.stale import close_stale
 from pipeline.tracking.store import impatient, open_store, reason_of
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import Run
 
 __all__ = ["ParentRun"]
@@ -52,12 +58,15 @@ class ParentRun(RunRecorder):
         try:
             with impatient():
                 run: Run = client.get_run(run_id)
-                if "planar.ended" in run.data.tags:
-                    client.delete_tag(run_id, "planar.ended")
+                manifest = _former_manifest(client, run)
+                # Without a manifest that goes on, the former one would call what is told now a change.
+                gone = {"planar.ended", *([MANIFEST_TAG] if manifest is None else [])}
+                for tag in gone & run.data.tags.keys():
+                    client.delete_tag(run_id, tag)
                 client.update_run(run_id, status="RUNNING")
         except Exception:
             return None  # another store
-        return Record.join(client, self.uri, run_id, run.info.experiment_id, owns_run=True)
+        return Record.join(client, self.uri, run_id, run.info.experiment_id, owns_run=True, manifest=manifest)
 
     def child_tags(self, fold: int) -> dict[str, str]:
         """What makes another run a child of this one."""
@@ -102,3 +111,29 @@ class ParentRun(RunRecorder):
     def pause(self, status: str = "SCHEDULED") -> None:
         """Leave the run to be gone on with later: folds are left to train."""
         super().pause(status)
+
+
+def _former_manifest(client: MlflowClient, run: Run) -> Manifest | None:
+    """The manifest that a run was left with, to be gone on with; None if there is none, or something has changed since.
+
+    After `kill -9` numbers have been told that it does not list: then the run has none any more.
+    """
+    if MANIFEST_TAG not in run.data.tags:
+        return None
+    run_id = run.info.run_id
+    try:
+        with tempfile.TemporaryDirectory(prefix="planar-") as folder:
+            content = Path(client.download_artifacts(run_id, MANIFEST, folder)).read_bytes()
+        if hashlib.sha256(content).hexdigest() != run.data.tags[MANIFEST_TAG]:
+            return None
+        former = json.loads(content)
+        points = {
+            name: [(int(one.step), float(one.value)) for one in client.get_metric_history(run_id, name)]
+            for name in former["metrics"]
+        }
+        return Manifest.resumed(former, points, run.data.params)
+    except Exception as error:  # a run without a manifest is one all the same
+        logging.getLogger(__name__).warning(
+            "The manifest of run %s cannot be gone on with: %s", run_id, reason_of(error)
+        )
+        return None

@@ -14,17 +14,15 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import InvalidOption, TrackingUnreachable
 from pipeline.tracking.facts import DatasetUse, ModelUse, Point, RunFacts
 from pipeline.tracking.headline import SELECTING
+from pipeline.tracking.manifest import of_model
 from pipeline.tracking.stale import close_stale
-from pipeline.tracking.store import impatient, reason_of, tracking_uri, without_password
+from pipeline.tracking.store import impatient, reason_of, require_there, store_uri, tracking_uri, without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-__all__ = ["MODELS", "RunStore"]
-
-# Where the files of the models that a run has made stand among its artifacts.
-MODELS = "models"
+__all__ = ["RunStore"]
 
 A_PAGE = 1000
 # How busy the machine was says nothing of the result, and is most of what a long training has recorded.
@@ -42,8 +40,8 @@ class RunStore:
     """
 
     def __init__(self, uri: str | None = None) -> None:
-        self.uri = uri or tracking_uri()
-        _require_file(self.uri)
+        self.uri = store_uri(uri) if uri else tracking_uri()
+        require_there(self.uri)
         # Artifacts are fetched one by one: a bar for each would be all that there is to see.
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         from mlflow import MlflowClient
@@ -133,7 +131,7 @@ class RunStore:
         except MlflowException as error:
             raise InvalidOption(f"{self.name}: has no run {run_id} ({reason_of(error)}). See: planar runs") from error
 
-        models = tuple(self._models(run))
+        models = tuple(sorted(self._models(run), key=lambda use: (use.name, use.model_id)))
         of_models = self._files_of_models(models)
         fetched: dict[str, Path] = {}
 
@@ -142,7 +140,7 @@ class RunStore:
                 folder.mkdir(parents=True, exist_ok=True)
                 if path in of_models:
                     model_id, inside = of_models[path]
-                    fetched[path] = self._fetch_of_model(model_id, inside, folder / MODELS / model_id)
+                    fetched[path] = self._fetch_of_model(model_id, inside, folder / ".models" / model_id)
                 else:
                     fetched[path] = Path(self.client.download_artifacts(run_id, path, str(folder)))
             return fetched[path]
@@ -197,21 +195,27 @@ class RunStore:
                 return found
 
     def _models(self, run: Run) -> Iterator[ModelUse]:
+        from mlflow.exceptions import MlflowException
+
         made = {one.model_id: int(one.step) for one in (run.outputs.model_outputs if run.outputs else ())}
         applied = {one.model_id: 0 for one in (run.inputs.model_inputs if run.inputs else ())}
         for model_id, step in {**applied, **made}.items():
-            with suppress(Exception):  # one that was deleted since: the run's own tags tell of it
+            try:
                 model = self.client.get_logged_model(model_id)
-                yield ModelUse(
-                    model_id=str(model_id),
-                    name=str(model.name),
-                    made=model_id in made,
-                    step=step,
-                    status=str(getattr(model.status, "value", model.status)),
-                    tags={str(name): str(value) for name, value in (model.tags or {}).items()},
-                    params={str(name): str(value) for name, value in (model.params or {}).items()},
-                    metrics={str(one.key): float(one.value) for one in (model.metrics or ())},
-                )
+            except MlflowException as error:
+                if error.error_code == "RESOURCE_DOES_NOT_EXIST":  # deleted since: its files are missed in the manifest
+                    continue
+                raise
+            yield ModelUse(
+                model_id=str(model_id),
+                name=str(model.name),
+                made=model_id in made,
+                step=step,
+                status=str(getattr(model.status, "value", model.status)),
+                tags={str(name): str(value) for name, value in (model.tags or {}).items()},
+                params={str(name): str(value) for name, value in (model.params or {}).items()},
+                metrics={str(one.key): float(one.value) for one in (model.metrics or ())},
+            )
 
     def _files(self, run_id: str, folder: str | None = None) -> Iterator[str]:
         for entry in self.client.list_artifacts(run_id, folder):
@@ -229,12 +233,11 @@ class RunStore:
                 if entry.is_dir:
                     look(use, entry.path)
                 else:
-                    found.setdefault(f"{MODELS}/{use.name}/{entry.path}", (use.model_id, str(entry.path)))
+                    found.setdefault(of_model(use.name, str(entry.path)), (use.model_id, str(entry.path)))
 
         for use in models:
             if use.made:
-                with suppress(Exception):  # one that has no files
-                    look(use, None)
+                look(use, None)
         return found
 
     def _fetch_of_model(self, model_id: str, path: str, folder: Path) -> Path:
@@ -271,16 +274,6 @@ def _datasets(run: Run) -> tuple[DatasetUse, ...]:
             )
         )
     return tuple(sorted(uses, key=lambda use: (use.context, use.name)))
-
-
-def _require_file(uri: str) -> None:
-    """Raise TrackingUnreachable for a SQLite store that is not there: MLflow would make an empty one."""
-    found = re.fullmatch(r"sqlite:///(.+)", uri)
-    if found and not Path(found[1]).is_file():
-        raise TrackingUnreachable(
-            f"{uri}: there is no such store. Say where the runs are with --store (sqlite:///FILE or a server's "
-            "address) or MLFLOW_TRACKING_URI, or call it in the folder that mlruns.db is in."
-        )
 
 
 def _quoted(text: str) -> str:

@@ -19,7 +19,7 @@ from pipeline.digests import file_sha256
 from pipeline.tracking.datasets import DatasetFacts
 from pipeline.tracking.delivery import Delivery
 from pipeline.tracking.journal import Journal
-from pipeline.tracking.manifest import MANIFEST, TAG, Manifest
+from pipeline.tracking.manifest import MANIFEST, TAG, Manifest, of_model
 from pipeline.tracking.model_delivery import local_model
 from pipeline.tracking.owner import Ownership, this_process
 from pipeline.tracking.privacy import scrubbed_text
@@ -50,7 +50,7 @@ class Record:
     """
 
     def __init__(
-        self, client: MlflowClient, uri: str, journal: Journal, owner: Ownership, *, joined: bool = False
+        self, client: MlflowClient, uri: str, journal: Journal, owner: Ownership, manifest: Manifest | None
     ) -> None:
         self.uri = uri
         self.client = client
@@ -59,8 +59,7 @@ class Record:
         self.scrub: Callable[[str], str] = lambda text: text  # names of files, for what stands for them
         self._journal = journal
         self._owner = owner
-        # Of a run that is there others have told before; what this record adds to it is listed nowhere.
-        self._manifest = None if joined else Manifest()
+        self._manifest = manifest
         self._sender = Sender(journal, Delivery(client, self.run_id, self.experiment_id))
         self._sender.start()
         self._closed = False
@@ -92,10 +91,19 @@ class Record:
                 raise unreachable(uri, error) from error
             raise
         journal.describe({"run_id": run.info.run_id})
-        return cls(client, uri, journal, owner)
+        return cls(client, uri, journal, owner, Manifest())
 
     @classmethod
-    def join(cls, client: MlflowClient, uri: str, run_id: str, experiment_id: str, *, owns_run: bool) -> Record:
+    def join(
+        cls,
+        client: MlflowClient,
+        uri: str,
+        run_id: str,
+        experiment_id: str,
+        *,
+        owns_run: bool,
+        manifest: Manifest | None = None,
+    ) -> Record:
         """Record into a run that is there.
 
         Args:
@@ -104,10 +112,11 @@ class Record:
             run_id: The run.
             experiment_id: Its experiment.
             owns_run: Whether the run is over if this process is found gone.
+            manifest: What it was told before; None if that is not known, and what is told now is then listed nowhere.
         """
         journal, owner = _new_journal(uri)
         journal.describe({"experiment_id": experiment_id, "owns_run": owns_run, "run_id": run_id})
-        return cls(client, uri, journal, owner, joined=True)
+        return cls(client, uri, journal, owner, manifest)
 
     @property
     def left(self) -> int:
@@ -218,9 +227,11 @@ class Record:
             model_type: In MLflow's words.
         Returns: What `metrics`, `model_tags` and `uses_model` take for it.
         """
+        name = re.sub(r"[/:.%\"']", "_", name)
+        self._list_model(name, files)
         number = self._add(
             "model",
-            name=re.sub(r"[/:.%\"']", "_", name),
+            name=name,
             step=int(step),
             tags=_tags(tags or {}),
             params=self._params(params or {}),
@@ -252,11 +263,6 @@ class Record:
 
         Returns: `shortfall`.
         """
-        if self._manifest is not None and not self._closed:
-            manifest, self._manifest = self._manifest, None
-            text = self.scrub(manifest.text())
-            self._add_text(text, MANIFEST)
-            self.tags({TAG: hashlib.sha256(text.encode()).hexdigest()})
         return self._leave("end", status, limit_s)
 
     def leave(self, status: str | None = None, limit_s: float = PATIENCE_S) -> str | None:
@@ -269,6 +275,11 @@ class Record:
     def _leave(self, op: str, status: str | None, limit_s: float) -> str | None:
         if self._closed:
             return None
+        if self._manifest is not None:
+            manifest, self._manifest = self._manifest, None
+            text = self.scrub(manifest.text())
+            self._add_text(text, MANIFEST)
+            self.tags({TAG: hashlib.sha256(text.encode()).hexdigest()})
         self._closed = True
         if status is not None:
             self._journal.append(op, status=status, time=_now())
@@ -300,6 +311,15 @@ class Record:
             with suppress(OSError):  # the journal says so
                 self._manifest.file(posixpath.join(folder, path.name), file_sha256(path))
         self._add("file", path, folder=folder)
+
+    def _list_model(self, name: str, files: Path) -> None:
+        """The files of a model stand in the manifest where `RunStore` shows them among the artifacts."""
+        if self._manifest is not None:
+            inside = [path for path in files.rglob("*") if path.is_file()] if files.is_dir() else [files]
+            base = files if files.is_dir() else files.parent
+            with suppress(OSError):  # the journal says so
+                for path in inside:
+                    self._manifest.file(of_model(name, path.relative_to(base).as_posix()), file_sha256(path))
 
     def _add(self, op: str, source: Path | None = None, **content: Any) -> int:
         if self._closed:

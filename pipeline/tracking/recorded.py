@@ -94,6 +94,7 @@ def scored_part(run: RunFacts) -> str | None:
 
 
 def config_artifact(run: RunFacts) -> str | None:
-    """The artifact that is the executed config."""
+    """The artifact that is the executed config; of a run that is no workflow of MONAI's, its settings."""
     found = [path for path in run.within("config", ".json") if PurePosixPath(path).name.startswith("config")]
+    found = found or list(run.within("config"))
     return found[0] if len(found) == 1 else None

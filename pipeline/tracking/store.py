@@ -16,7 +16,17 @@ from pipeline.errors import TrackingUnreachable
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["impatient", "open_store", "reason_of", "store_name", "tracking_uri", "unreachable", "without_password"]
+__all__ = [
+    "impatient",
+    "open_store",
+    "reason_of",
+    "require_there",
+    "store_name",
+    "store_uri",
+    "tracking_uri",
+    "unreachable",
+    "without_password",
+]
 
 # To tell at once that a server is not there; MLflow would try for four minutes.
 AT_THE_START = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
@@ -27,6 +37,24 @@ WHILE_SENDING = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 def tracking_uri(configured: str | None = None) -> str:
     """Where runs are recorded: `MLFLOW_TRACKING_URI`, else what the bundle says, else SQLite in the working folder."""
     return os.environ.get("MLFLOW_TRACKING_URI") or configured or f"sqlite:///{Path.cwd() / 'mlruns.db'}"
+
+
+def store_uri(text: str) -> str:
+    """A store as a user names it: a URI as it is, and the path of a SQLite file as its URI."""
+    is_file = "://" not in text and (Path(text).is_file() or Path(text).suffix in (".db", ".sqlite", ".sqlite3"))
+    return f"sqlite:///{Path(text).absolute()}" if is_file else text
+
+
+def require_there(uri: str) -> None:
+    """Raise TrackingUnreachable for a SQLite store or folder that is not there: MLflow would make an empty one."""
+    file = re.fullmatch(r"sqlite:///(.+)", uri)
+    # "databricks" and the like are names; "localhost:5000" without "http://" would be a folder.
+    is_path = "://" not in uri and not uri.startswith(("databricks", "uc"))
+    if (file and not Path(file[1]).is_file()) or (is_path and not Path(uri.removeprefix("file:")).is_dir()):
+        raise TrackingUnreachable(
+            f"{uri}: there is no such store. Say where the runs are with --store or MLFLOW_TRACKING_URI: a SQLite file "
+            "(mlruns.db) or a server's address (http://…); or call it in the folder that mlruns.db is in."
+        )
 
 
 def without_password(text: str) -> str:

@@ -59,7 +59,7 @@ def test_the_manifest_has_each_file_and_number_and_its_digest_is_a_tag(store: st
     manifest = json.loads(text)
     for path, digest in manifest["files"].items():
         assert hashlib.sha256(run.fetch(path).read_bytes()).hexdigest() == digest, path
-    assert set(manifest["files"]) == {path for path in run.files if not path.startswith("models/")} - {MANIFEST}
+    assert set(manifest["files"]) == set(run.files) - {MANIFEST}
     for name, points in run.metrics.items():
         assert manifest["metrics"][name]["sha256"] == points_sha256((p.step, p.value) for p in points), name
     assert manifest["params"]["count"] == len(run.params)

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.cli.checks import check_lines, wrapped
 from pipeline.cli.options import json_option, store_option
 
 if TYPE_CHECKING:
     from pipeline.tasks.audit import Check, Verdict
-
-# Of a thousand changed files the first ones are enough on a screen; --json has all.
-MOST_FILES = 20
 
 
 @click.command("verify")
@@ -64,7 +62,7 @@ def command(
 
     def show(check: Check) -> None:
         if not as_json:
-            for line in _lines(check):
+            for line in check_lines(check):
                 click.echo(line)
 
     scoring = EngineProgress("cases")
@@ -88,19 +86,15 @@ def command(
     if as_json:
         click.echo(json.dumps(verdict.document(), indent=2, ensure_ascii=False))
     else:
-        click.echo(_summary(verdict))
+        for line in _summary(verdict):
+            click.echo(line)
     return verdict.status
 
 
-def _lines(check: Check) -> list[str]:
-    lines = [f"{check.outcome.value:<8} {check.about:<16} {check.words}"]
-    lines += [f"{'':25} {file}" for file in check.files[:MOST_FILES]]
-    more = len(check.files) - MOST_FILES
-    return lines + ([f"{'':25} … and {more} more (--json lists all)"] if more > 0 else [])
-
-
-def _summary(verdict: Verdict) -> str:
-    unseen = f" Not looked at: {', '.join(dict.fromkeys(verdict.unseen))}." if verdict.unseen else ""
-    what = f"{verdict.kind or 'run'} {verdict.run_id} ({verdict.name})"
-    rule = f" Numbers count as the same with {verdict.tolerance}." if verdict.tolerance else ""
-    return f"{verdict.outcome.value}: {what}.{unseen}{rule}"
+def _summary(verdict: Verdict) -> list[str]:
+    lines = [f"{verdict.outcome.value}: {verdict.kind or 'run'} {verdict.run_id} ({verdict.name})"]
+    if verdict.unseen:
+        lines.append(f"Not looked at: {', '.join(dict.fromkeys(verdict.unseen))}.")
+    if verdict.tolerance:
+        lines.append(f"Numbers count as the same with {verdict.tolerance}.")
+    return ["", *(part for line in lines for part in wrapped(line))]

@@ -17,6 +17,7 @@ from pipeline.split import PARTS
 from pipeline.tasks.audit.case_lists import differences, paired
 from pipeline.tasks.audit.check import Check, failed, passed, skipped
 from pipeline.tasks.audit.material import AuditMaterial
+from pipeline.tasks.audit.of_inference import KIND, check_inference
 from pipeline.tracking import RunFacts
 from pipeline.tracking.datasets import case_leaf, merkle_root
 from pipeline.tracking.recorded import RecordedCase, merkle_roots, recorded_cases, scored_part
@@ -51,11 +52,16 @@ class HereCase:
 def check_data(material: AuditMaterial, progress: Progress) -> Iterator[Check]:
     """The datalist, the pixels of each image and mask, one Merkle root a part, and subjects on one side.
 
+    Of an inference, which has no datalist, what it says of its sources.
+
     Args:
         material: The run and the datalist that is here.
         progress: Told the number of cases to decode; what it returns is called after each.
     """
     run = material.run
+    if run.kind == KIND:
+        yield from check_inference(run)
+        return
     recorded = recorded_cases(run)
     if recorded is None:
         yield skipped("datalist", "the run has recorded no datalist")

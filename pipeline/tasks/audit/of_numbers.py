@@ -70,7 +70,7 @@ def _weights(material: AuditMaterial) -> Path | None:
 
 def _why_not(run: RunFacts) -> str:
     if run.kind == "cross-validation":
-        return "verify the runs of its folds, and this one's tables by them"
+        return "the scores are those of its folds: verify their runs"
     return f"a run of the kind '{run.kind or 'unknown'}' has no scores that could be computed again"
 
 

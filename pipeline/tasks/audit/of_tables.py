@@ -13,6 +13,7 @@ from pipeline.history import read_history
 from pipeline.metrics import METRICS, summarise
 from pipeline.tasks.audit.case_tables import CASES, SUMMARY, expected_metrics, read_cases, read_summary
 from pipeline.tasks.audit.check import Check, failed, passed, skipped
+from pipeline.tasks.audit.of_inference import KIND
 from pipeline.tracking import RunFacts
 from pipeline.tracking.record import allowed
 
@@ -29,6 +30,8 @@ NOT_LOGGED = ("epoch", "seconds")
 
 def check_tables(run: RunFacts) -> Iterator[Check]:
     """The table of cases with its summary and the metrics; the history of a training with the metrics."""
+    if run.kind == KIND:  # its table is another one
+        return
     if CASES in run.files:
         yield _cases(run)
     elif run.kind == "evaluation":

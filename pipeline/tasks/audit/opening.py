@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -27,6 +27,8 @@ class Opened:
         left_out: Artifacts that the pack leaves out.
         weights: The weights, where they are in a pack and no artifact.
         scored: Evaluations of weights by their SHA-256.
+        documents: Of a pack: what is written for people, by name.
+        wording: Of a pack: by which code they were written.
     """
 
     run: RunFacts
@@ -36,6 +38,8 @@ class Opened:
     left_out: tuple[str, ...] = ()
     weights: Path | None = None
     scored: Callable[[str], list[RunFacts]] = lambda sha256: []
+    documents: Mapping[str, Path] = field(default_factory=dict)
+    wording: str = ""
 
     def evaluations(self) -> list[RunFacts]:
         """The evaluations of the run's weights that came to their end, the latest first."""
@@ -80,6 +84,8 @@ def open_run(text: str, folder: Path, *, store: str | None = None, key: Path | N
             left_out=left_out,
             weights=pack.weights,
             scored=scored,
+            documents=pack.documents,
+            wording=pack.wording,
         )
     if key is not None:
         raise InvalidOption("--key is for packs: a run in an MLflow store is not signed.")

@@ -6,6 +6,8 @@ README.txt        what all this is
 report.html, model_card.md, checklist.md
 weights/model.pt  where the record itself holds no weights
 runs/<id>/run.json, runs/<id>/artifacts/…   the run, and those that belong to it
+
+What is written into it is chosen in `contents`.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from pipeline.tasks.audit.check import Check, failed, passed
 from pipeline.tasks.audit.signing import check_signature, signature_of
 from pipeline.tracking import RunFacts
 
-__all__ = ["FORMAT", "Pack", "is_pack", "open_pack", "write_pack"]
+__all__ = ["FORMAT", "WEIGHTS", "Pack", "is_name", "is_pack", "open_pack", "write_pack"]
 
 FORMAT = "planar-pack/1"
 LIST, SIGNATURE = "pack.json", "signature.json"
@@ -45,6 +47,8 @@ class Pack:
         main: The id of the run that it is about.
         left_out: Artifacts of each run that are not in it.
         weights: The weights, where no run's own artifacts have them.
+        documents: What is written for people, by name: "model_card.md".
+        wording: By which code they were written; empty if it does not say.
         checks: Whether its files are those of its list, and its signature.
     """
 
@@ -52,12 +56,21 @@ class Pack:
     main: str
     left_out: Mapping[str, tuple[str, ...]]
     weights: Path | None
+    documents: Mapping[str, Path]
+    wording: str
     checks: tuple[Check, ...]
 
 
 def is_pack(text: str) -> bool:
     """Whether what a user gives for a run is the path of a pack."""
     return text.lower().endswith(".zip")
+
+
+def is_name(name: str) -> bool:
+    """Whether a file of a pack may be called so: it lies in the folder that the pack is opened in, on every system."""
+    path = PurePosixPath(name)
+    plain = name == path.as_posix() and not path.is_absolute() and not set(name) & set("\\:\0")
+    return plain and bool(path.parts) and ".." not in path.parts
 
 
 def write_pack(
@@ -89,7 +102,7 @@ def write_pack(
     with written_aside(path) as aside, zipfile.ZipFile(aside, "w") as archive:
         for name, content in [*first.items(), *sorted(files.items())]:
             info = zipfile.ZipInfo(name, EPOCH)
-            info.external_attr = 0o644 << 16
+            info.create_system, info.external_attr = 3, 0o644 << 16  # on every system as on Unix
             info.compress_type = zipfile.ZIP_STORED if name.endswith(STORED) else zipfile.ZIP_DEFLATED
             if isinstance(content, bytes):
                 archive.writestr(info, content)
@@ -129,16 +142,19 @@ def open_pack(path: Path, folder: Path, key: Path | None = None) -> Pack:
     whole = passed("pack", f"{len(listed['files'])} files have the digests of the pack's list")
     changed = failed("pack", f"{len(wrong)} of {len(listed['files'])} files are not those of its list", wrong)
     runs: dict[str, RunFacts] = {}
-    for name in listed["files"]:
+    names = [name for name in listed["files"] if is_name(name)]
+    for name in names:
         parts = PurePosixPath(name).parts
         if len(parts) == 3 and parts[0] == "runs" and parts[2] == "run.json":
-            found = _run(folder, parts[1], listed["files"])
+            found = _run(folder, parts[1], names)
             runs |= {} if found is None else {parts[1]: found}
     return Pack(
         runs=runs,
         main=str(listed["run"]),
         left_out={run: tuple(paths) for run, paths in listed.get("left_out", {}).items()},
         weights=folder / WEIGHTS if (folder / WEIGHTS).is_file() else None,
+        documents={name: folder / name for name in names if "/" not in name},
+        wording=str(listed.get("wording", "")),
         checks=(changed if wrong else whole, check_signature(content, signature, key)),
     )
 
@@ -160,15 +176,14 @@ def _list_of(archive: zipfile.ZipFile, path: Path) -> tuple[bytes, dict[str, Any
 
 def _take_out(archive: zipfile.ZipFile, name: str, entry: Any, folder: Path) -> Sequence[str]:
     """Write one file of a pack to the disk; what is wrong with it."""
-    parts = PurePosixPath(name).parts
-    if not parts or ".." in parts or PurePosixPath(name).is_absolute() or "\\" in name or ":" in name:
+    if not is_name(name):
         return [f"{name!r} (no name for a file of a pack)"]
     expected = entry if isinstance(entry, dict) else {}
     try:
         if archive.getinfo(name).file_size != expected.get("bytes"):  # before it fills the disk
             return [f"{name} (another size)"]
         digest = hashlib.sha256()
-        target = folder.joinpath(*parts)
+        target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         with archive.open(name) as source, target.open("wb") as file:
             while block := source.read(1 << 20):
@@ -183,10 +198,10 @@ def _take_out(archive: zipfile.ZipFile, name: str, entry: Any, folder: Path) -> 
     return [] if digest.hexdigest() == expected.get("sha256") else [name]
 
 
-def _run(folder: Path, run_id: str, listed: Mapping[str, Any]) -> RunFacts | None:
+def _run(folder: Path, run_id: str, names: Sequence[str]) -> RunFacts | None:
     start = f"runs/{run_id}/artifacts/"
     files = tuple(
-        name.removeprefix(start) for name in listed if name.startswith(start) and folder.joinpath(name).is_file()
+        name.removeprefix(start) for name in names if name.startswith(start) and folder.joinpath(name).is_file()
     )
     try:
         content = json.loads((folder / "runs" / run_id / "run.json").read_text(encoding="utf-8"))

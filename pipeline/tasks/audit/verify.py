@@ -6,11 +6,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from pipeline.tasks.audit.check import Check, Verdict, skipped
+from pipeline.errors import PlanarError
+from pipeline.tasks.audit.check import Check, Outcome, Verdict, failed, skipped
 from pipeline.tasks.audit.material import AuditMaterial
 from pipeline.tasks.audit.of_checkpoint import check_checkpoint
 from pipeline.tasks.audit.of_config import check_config
 from pipeline.tasks.audit.of_data import check_data
+from pipeline.tasks.audit.of_documents import check_documents
 from pipeline.tasks.audit.of_numbers import check_numbers
 from pipeline.tasks.audit.of_record import check_record
 from pipeline.tasks.audit.of_tables import check_tables
@@ -69,6 +71,8 @@ def verify(
         run = found.run
         for check in found.checks:
             note(check)
+        for check in check_documents(found, folder / "documents"):
+            note(check)
         material = AuditMaterial.of(
             run,
             folder,
@@ -79,7 +83,10 @@ def verify(
             left_out=found.left_out,
             related=found.related,
         )
-        for check in _checks(material, allowed, evaluate, progress, handlers):
+        why_not = "" if evaluate else "left out, as it was asked for"
+        if any(check.outcome is Outcome.FAIL for check in found.checks):
+            why_not = "left out: a config is code, and this pack is not as it was written"
+        for check in _checks(material, allowed, why_not, progress, handlers):
             note(check)
     return Verdict(run.run_id, run.name, run.kind, tuple(checks), allowed.words)
 
@@ -87,20 +94,31 @@ def verify(
 def _checks(
     material: AuditMaterial,
     tolerance: AuditTolerance,
-    evaluate: bool,
+    why_not: str,
     progress: Progress,
     handlers: Sequence[object],
 ) -> Iterator[Check]:
-    yield from check_record(material)
-    yield from check_config(material)
-    yield from check_data(material, progress)
-    yield from check_checkpoint(material)
-    yield from check_tables(material.run)
-    yield from _metadata(material)
-    if evaluate:
-        yield from check_numbers(material, tolerance, handlers)
+    yield from _read("record", check_record(material))
+    yield from _read("config", check_config(material))
+    yield from _read("data", check_data(material, progress))
+    yield from _read("checkpoint", check_checkpoint(material))
+    yield from _read("tables", check_tables(material.run))
+    yield from _read("metadata", _metadata(material))
+    if why_not:
+        yield skipped("scored again", why_not, essential=False)
     else:
-        yield skipped("scored again", "left out, as it was asked for", essential=False)
+        yield from check_numbers(material, tolerance, handlers)
+
+
+def _read(about: str, checks: Iterator[Check]) -> Iterator[Check]:
+    """Checks, where something that was changed is no longer what it should be at all."""
+    try:
+        yield from checks
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        if isinstance(error, PlanarError):
+            raise
+        said = " ".join(str(error).split())[:200]
+        yield failed(about, f"what is recorded of it cannot be understood ({type(error).__name__}: {said})")
 
 
 def _metadata(material: AuditMaterial) -> Iterator[Check]:

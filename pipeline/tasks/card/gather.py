@@ -14,6 +14,9 @@ from pipeline.tracking import RunFacts
 
 __all__ = ["gather"]
 
+# In the model that can be served.
+METADATA = "models/best/bundle/configs/metadata.json"
+
 
 def gather(found: Opened, folder: Path, metadata: Mapping[str, Any] | None = None) -> CardFacts:
     """The facts of a card.
@@ -21,7 +24,7 @@ def gather(found: Opened, folder: Path, metadata: Mapping[str, Any] | None = Non
     Args:
         found: A training or an evaluation.
         folder: For the tables of the evaluations.
-        metadata: Of the bundle.
+        metadata: Of the bundle; by default what the training has recorded of its bundle's.
     Raises: InvalidOption: if the run is of another kind, or an evaluation whose tables were not recorded.
     """
     run = found.run
@@ -43,6 +46,8 @@ def gather(found: Opened, folder: Path, metadata: Mapping[str, Any] | None = Non
     order = sorted(
         evaluations.values(), key=lambda one: (one.view.data != own, one.view.split != "test", one.view.data)
     )
+    if metadata is None and training is not None:
+        metadata = training.json(METADATA)
     return CardFacts(training, tuple(order), dict(metadata or {}))
 
 

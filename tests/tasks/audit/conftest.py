@@ -54,3 +54,9 @@ def changing() -> Iterator[Callable[..., None]]:
     yield keep
     for path, content in kept.items():
         path.write_bytes(content)
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow puts the artifacts of a SQLite store into the working folder."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("working"))

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from audited_runs import Story
 from mlflow import MlflowClient
 from PIL import Image
 
+from pipeline.errors import TrackingUnreachable
 from pipeline.tasks.audit import Outcome, Verdict
 from pipeline.tasks.audit.verify import verify
 from pipeline.tracking.record import Record
@@ -351,3 +353,73 @@ def test_a_place_that_was_noted_and_is_gone_does_not_fail_what_the_store_holds(s
         assert verdict.unseen == ("bundle",)
     finally:
         note_places(story.training, {"bundle": str(story.bundle)})
+
+
+# --- runs of other kinds
+
+
+@pytest.fixture(scope="module")
+def inference(story: Story, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The trained bundle applied to some films, one of them unreadable."""
+    from pipeline.tasks.infer import infer
+
+    folder = tmp_path_factory.mktemp("applied")
+    for item in items(story, "test"):
+        name = Path(str(item["image"])).name
+        (folder / name).write_bytes((story.folder / str(item["image"])).read_bytes())
+    (folder / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", story.store)
+        patch.setattr(torch, "set_num_threads", lambda number: None)
+        patch.chdir(folder)
+        run_id = infer(str(story.bundle), [str(folder)], folder / "masks", tracking=True).run_id
+    assert run_id
+    return run_id
+
+
+def test_an_inference_passes_by_what_it_has_recorded(story: Story, inference: str) -> None:
+    verdict = audit(story, inference)
+    assert (verdict.outcome, verdict.kind, failures(verdict)) == (Outcome.PASS, "inference", {})
+    assert set(verdict.unseen) == {"images", "scored again"}
+    words = {check.about: check.words for check in verdict.checks}
+    assert words["sources"].startswith("3 sources and their masks") and "1 were refused" in words["sources"]
+    assert story.training[:8] in words["training"]
+
+
+def test_a_mask_exchanged_in_the_table_of_an_inference_is_told(story: Story, inference: str, changing: Keep) -> None:
+    table = story.artifact(inference, "tables/cases.csv")
+    changing(table)
+    first, second = (line.split(",") for line in table.read_text().splitlines()[1:3])
+    table.write_text(table.read_text().replace(first[3], second[3]))
+    found = failures(audit(story, inference))
+    assert found["files"] == "tables/cases.csv"
+    assert "results" in found["sources"]
+
+
+def test_a_cross_validation_and_its_folds_pass(cross_validation: Any) -> None:
+    result = cross_validation.result
+    assert result is not None and result.run_id
+    verdict = verify(result.run_id, store=cross_validation.store)
+    assert failures(verdict) == {}
+    assert (verdict.outcome, verdict.kind) == (Outcome.PASS, "cross-validation")
+    assert {"tables", "images", "masks", "datalist"} <= {c.about for c in verdict.checks if c.outcome is Outcome.PASS}
+    fold = verify(str(result.states[0].run_id), store=cross_validation.store)
+    assert failures(fold) == {}
+    assert fold.outcome is Outcome.PASS
+
+
+# --- words that are not what they should be
+
+
+@pytest.mark.parametrize("text", ["none.db", "localhost:5000", "sqlite:///none.db"])
+def test_a_store_that_is_not_there_is_told_and_not_made(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TrackingUnreachable, match="there is no such store"):
+        verify("x", store=text)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_may_be_named_by_its_file(story: Story) -> None:
+    assert verify(story.training, store=str(story.database), evaluate=False).run_id == story.training
