@@ -9,30 +9,72 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+__all__ = ["MlflowServer", "free_port"]
+
+# Of this shell, what would lead the server to another store, or let it ask for a password.
+FOREIGN = ("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nothing listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 class MlflowServer:
-    """Serves a SQLite store and its artifacts; all processes that it starts are in a group of its own."""
+    """Serves a store and, over HTTP, its artifacts; all processes that it starts are in a group of its own.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: Of its log and artifacts.
+        backend: URI of the store, which may hold a password; SQLite in the folder by default.
+        options: Of `mlflow server`, next to those that are always given.
+        settings: Environment variables of the server.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        backend: str | None = None,
+        options: Sequence[str] = (),
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
+        self.options = [*options]
+        # In the environment and not among the arguments, which every user of the machine sees.
+        self.settings = {"MLFLOW_BACKEND_STORE_URI": backend or f"sqlite:///{folder / 'server.db'}", **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def artifacts(self) -> Path:
+        """Where the artifacts lie."""
+        return self.folder / "artifacts"
+
+    @property
+    def log(self) -> Path:
+        """What it says."""
+        return self.folder / "server.log"
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{self.folder / 'server.db'}"]
-        command += ["--artifacts-destination", str(self.folder / "artifacts")]
-        environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        environment.pop("MLFLOW_TRACKING_URI", None)
-        with (self.folder / "server.log").open("ab") as log:
+        command += ["--workers", "1", "--serve-artifacts", "--artifacts-destination", str(self.artifacts)]
+        environment = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+        environment |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **self.settings}
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, cwd=self.folder, stdout=log, stderr=log, start_new_session=True, env=environment
+                [*command, *self.options],
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=environment,
             )
         until = time.monotonic() + 600
         while time.monotonic() < until and self._process.poll() is None:
@@ -41,7 +83,8 @@ class MlflowServer:
                     return
             except OSError:
                 time.sleep(0.5)
-        raise RuntimeError((self.folder / "server.log").read_text()[-2000:])
+        self.stop()
+        raise RuntimeError(self.log.read_text()[-2000:])
 
     def stop(self) -> None:
         """End it as a crash would."""
