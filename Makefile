@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 SERVICES := $(VENV)/.installed-services
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-services bench-nnunet bench-tracking check format clean
+.PHONY: help demo test test-fast test-services bench-nnunet bench-tracking screenshots check format clean
 
 help:  ## Show this page
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ bench-nnunet: $(STAMP)  ## Planar and nnU-Net v2 2D on DATA (TASK, OUT) for MINU
 OVERHEAD ?= overhead
 bench-tracking: $(STAMP)  ## What the MLflow record of a training costs, on DATA
 	$(BIN)/python -m benchmarks.tracking --data $(DATA) --out $(OVERHEAD)
+
+screenshots: $(STAMP)  ## The pictures in docs/images, of a short training on DATA (needs chromium)
+	$(BIN)/python tests/services/screenshots.py --data $(DATA)
 
 check: $(STAMP)  ## Format, lint, types, and the direction of imports
 	$(BIN)/ruff format --check .
