@@ -257,7 +257,8 @@ class RunRecorder(OpenRun):
         else:
             self.record.uses_model(self.model.model_id)
             self.record.tags({"planar.model_id": self.model.model_id})
-            self.record.tags({"planar.model_version": self.model.version} if self.model.version else {})
+            # The registry's own name for it, of which a word may be a folder's too.
+            self.record.tags({"planar.model_version": self.model.version} if self.model.version else {}, clean=True)
 
     def _describe(self) -> None:
         """Tell what the run is, and so far came to, as its description."""
@@ -272,7 +273,7 @@ class RunRecorder(OpenRun):
             values=self._values,
             resumes=self.training.resumes,
         )
-        self.record.tags({NOTE: text})
+        self.record.tags({NOTE: text}, clean=True)
 
     def _log_data(self) -> None:
         """The datalist with pseudonyms, and each part that is used as a dataset of MLflow's."""

@@ -110,13 +110,13 @@ class Postgres:
             self._remove()
 
     def uri(self, database: str) -> str:
-        """A database as MLflow and psycopg2 take it, with the password."""
+        """A database as psycopg2 takes it, with the password."""
         return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
 
     def create(self, database: str) -> str:
         """Make an empty database.
 
-        Returns: Its `uri`.
+        Returns: Its URI as MLflow takes it. SQLAlchemy 2.1 takes `postgresql://` alone for the driver psycopg 3.
         """
         import psycopg2
 
@@ -127,7 +127,7 @@ class Postgres:
                 cursor.execute(f'CREATE DATABASE "{database}"')
         finally:
             connection.close()
-        return self.uri(database)
+        return self.uri(database).replace("://", "+psycopg2://", 1)
 
     def rows(self, database: str, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """What a query finds."""
