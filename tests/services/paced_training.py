@@ -1,4 +1,7 @@
-"""A training whose epochs take a given time at least: python paced_training.py DATALIST FOLDER SECONDS KEY=VALUE..."""
+"""A training whose epochs take a second at least, and which ends when a file of the name `enough` is there.
+
+python paced_training.py DATALIST FOLDER KEY=VALUE...
+"""
 
 import sys
 import time
@@ -9,12 +12,14 @@ from ignite.engine import Events
 
 from pipeline.tasks.train import train
 
+EPOCH_S = 1.0
+
 
 class Pace:
-    """Waits at the end of each epoch until the time is over."""
+    """Waits at the end of each epoch until its time is over."""
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self, enough: Path) -> None:
+        self.enough = enough
         self.began = 0.0
 
     def attach(self, engine: Any) -> None:
@@ -25,11 +30,12 @@ class Pace:
         self.began = time.monotonic()
 
     def wait(self, engine: Any) -> None:
-        time.sleep(max(0.0, self.began + self.seconds - time.monotonic()))
+        time.sleep(max(0.0, self.began + EPOCH_S - time.monotonic()))
+        if self.enough.exists():
+            engine.terminate()
 
 
 if __name__ == "__main__":
-    datalist, folder, seconds, *settings = sys.argv[1:]
-    pace = Pace(float(seconds))
-    result = train("cxr_lung_segmentation", Path(datalist), Path(folder), settings, handlers=[pace])
+    datalist, folder, *settings = sys.argv[1:]
+    result = train("cxr_lung_segmentation", Path(datalist), Path(folder), settings, handlers=[Pace(Path("enough"))])
     print(*result.notes, f"MLflow: run {result.run_id}", sep="\n")
