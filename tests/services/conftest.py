@@ -66,6 +66,8 @@ def guarded(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Ite
         f"database_uri = {postgres.create(USERS)}\n"
         "admin_username = admin\n"
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+        # Else each of a command's hundreds of requests hashes the password anew, on purpose slowly.
+        "auth_cache_ttl_seconds = 60\n"
     )
     config.chmod(0o600)
     admin_password, password = secrets.token_hex(12), f"pw-{secrets.token_hex(12)}"

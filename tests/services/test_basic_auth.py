@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -43,9 +44,20 @@ def with_address(guarded: Guarded, folder: Path) -> Shell:
     return Shell(folder, address)
 
 
-@pytest.mark.parametrize("give", [with_variables, with_address])
+@pytest.mark.parametrize(
+    ("give", "further"),
+    [
+        (with_variables, [["evaluate", "lungs", "--data", "DATALIST", "-o", "scores"], ["runs"], ["runs", "sync"]]),
+        (with_address, [["audit", "verify", "RUN", "--no-evaluate"]]),
+    ],
+)
 def test_with_the_right_password_all_is_recorded_and_it_stands_nowhere(
-    give, guarded: Guarded, postgres: Postgres, tmp_path: Path, phantom_datalist: Path
+    give: Callable[[Guarded, Path], Shell],
+    further: Sequence[Sequence[str]],
+    guarded: Guarded,
+    postgres: Postgres,
+    tmp_path: Path,
+    phantom_datalist: Path,
 ) -> None:
     shell = give(guarded, tmp_path)
     done = shell.planar(*training(phantom_datalist))
@@ -53,13 +65,9 @@ def test_with_the_right_password_all_is_recorded_and_it_stands_nowhere(
     assert status_of(postgres, GUARDED_RUNS, run_id) == "FINISHED"
     require_epochs_once(postgres, GUARDED_RUNS, run_id, tmp_path / "lungs" / "models" / "history.csv")
     said = done.stdout + done.stderr
-    for command in (
-        ("runs",),
-        ("runs", "sync"),
-        ("evaluate", "lungs", "--data", phantom_datalist, "-o", "scores"),
-        ("audit", "verify", run_id, "--no-evaluate"),
-    ):
-        one = shell.planar(*command, status=None)
+    for command in further:
+        words = {"DATALIST": str(phantom_datalist), "RUN": run_id}
+        one = shell.planar(*(words.get(word, word) for word in command), status=None)
         said += one.stdout + one.stderr
         assert "Error" not in one.stderr
     assert "FAIL" not in said
