@@ -27,10 +27,12 @@ __all__ = [
     "without_password",
 ]
 
+# MLflow prints the run's address when it is ended, with the password if the URI holds one.
+QUIET = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
 # To tell at once that a server is not there; MLflow would try for four minutes.
-AT_THE_START = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
+AT_THE_START = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15", **QUIET}
 # To notice soon that a server is back: the sender tries again by itself.
-WHILE_SENDING = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+WHILE_SENDING = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", **QUIET}
 # What a server with users answers, by the HTTP status.
 REFUSALS = {
     401: "It needs a user and a password that it knows: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.",
