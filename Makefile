@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Rewritten when what is to be installed changes.
 STAMP := $(VENV)/.installed
+SERVICES := $(VENV)/.installed-services
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast bench-nnunet check format clean
+.PHONY: help demo test test-fast test-services bench-nnunet bench-tracking screenshots check format clean
 
 help:  ## Show this page
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -31,7 +32,14 @@ test: $(STAMP)  ## All tests
 	$(BIN)/python -m pytest
 
 test-fast: $(STAMP)  ## Tests without those that take long
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not services"
+
+# Where PostgreSQL or its driver cannot be had, the tests are skipped and say why.
+test-services: $(STAMP)  ## Tests with mlflow server on PostgreSQL (installed on Debian where root or sudo can)
+	@test -e $(SERVICES) || ($(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,services]' \
+		&& touch $(SERVICES)) || echo "The packages of planar[services] cannot be installed here."
+	@sh tests/services/install_postgresql.sh
+	$(BIN)/python -m pytest -m services
 
 # nnU-Net needs an environment of its own; DATA, TASK and OUT say what is compared.
 NNUNET ?= .nnunet-env
@@ -39,6 +47,13 @@ MINUTES ?= 10
 bench-nnunet: $(STAMP)  ## Planar and nnU-Net v2 2D on DATA (TASK, OUT) for MINUTES each
 	test -x $(NNUNET)/bin/nnUNetv2_train || ($(PYTHON) -m venv $(NNUNET) && $(NNUNET)/bin/pip install torch==2.13.0 nnunetv2)
 	$(BIN)/python -m benchmarks.nnunet --data $(DATA) --task $(TASK) --minutes $(MINUTES) --out $(OUT) --nnunet-python $(NNUNET)/bin/python
+
+OVERHEAD ?= overhead
+bench-tracking: $(STAMP)  ## What the MLflow record of a training costs, on DATA
+	$(BIN)/python -m benchmarks.tracking --data $(DATA) --out $(OVERHEAD)
+
+screenshots: $(STAMP)  ## The pictures in docs/images, of a short training on DATA (needs chromium)
+	$(BIN)/python tests/services/screenshots.py --data $(DATA)
 
 check: $(STAMP)  ## Format, lint, types, and the direction of imports
 	$(BIN)/ruff format --check .

@@ -1,6 +1,7 @@
 """Planar beside other tools: same pictures, same split, same time, same scores.
 
     python -m benchmarks.nnunet --data datalist.json --minutes 10 --out DIR    nnU-Net v2 2D, from its own package
+    python -m benchmarks.tracking --data datalist.json --out DIR               what the record of a training costs
 
 Nothing of this is part of the installed package, and `pipeline` imports nothing of it. What every comparison shares:
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.tracking.journal import Journal, Operation
 from pipeline.tracking.model_delivery import MODEL_OPERATIONS, ModelDelivery
-from pipeline.tracking.store import reason_of
+from pipeline.tracking.store import is_refusal_of_user, reason_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -99,6 +99,8 @@ class Delivery:
         """Whether sending it again cannot help."""
         if _is_refusal(error) or isinstance(error, FileNotFoundError):
             return True
+        if operation["op"] == "register" and is_refusal_of_user(error):
+            return True  # another user's model: files must not wait for that
         if operation["op"] in WITH_FILES or not self._store_answers():
             return False
         number = int(operation["n"])

@@ -42,6 +42,19 @@ class TrainingFacts:
         self._resumes: str | None = None
         self._written_epoch: int | None = None
 
+    @property
+    def best(self) -> tuple[int, float] | None:
+        """Epoch and score of the best validation; None before there is one."""
+        kept = self.checkpoints
+        return (kept.best_epoch, kept.best_metric) if kept is not None and kept.best_epoch > 0 else None
+
+    @property
+    def resumes(self) -> str | None:
+        """What is resumed, in words; None if nothing is."""
+        if self.checkpoints is None or not self.resume:
+            return None
+        return f"run {self._resumes}" if self._resumes else "a training without a record"
+
     def tags(self) -> dict[str, str]:
         """Of a run that begins: which training it resumes."""
         self._began, self._scores = time.time(), {}

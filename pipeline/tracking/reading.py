@@ -16,7 +16,15 @@ from pipeline.tracking.facts import DatasetUse, ModelUse, Point, RunFacts
 from pipeline.tracking.headline import SELECTING
 from pipeline.tracking.manifest import of_model
 from pipeline.tracking.stale import close_stale
-from pipeline.tracking.store import impatient, reason_of, require_there, store_uri, tracking_uri, without_password
+from pipeline.tracking.store import (
+    impatient,
+    is_refusal_of_user,
+    reason_of,
+    require_there,
+    store_uri,
+    tracking_uri,
+    without_password,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -53,9 +61,9 @@ class RunStore:
                     str(one.experiment_id): str(one.name) for one in _pages(self.client.search_experiments)
                 }
         except Exception as error:
+            where = " Start the server, or say where the runs are with --store or MLFLOW_TRACKING_URI."
             raise TrackingUnreachable(
-                f"MLflow at {self.name} cannot be read: {reason_of(error)} Start the server, or say where the runs are "
-                "with --store or MLFLOW_TRACKING_URI."
+                f"MLflow at {self.name} cannot be read: {reason_of(error)}{'' if is_refusal_of_user(error) else where}"
             ) from error
         close_stale(self.uri, self.client)
 

@@ -177,10 +177,16 @@ class Record:
                 dataset=None if dataset is None else [dataset.name, dataset.digest],
             )
 
-    def tags(self, values: Mapping[str, str]) -> None:
-        """Set tags; the last value of a name counts."""
+    def tags(self, values: Mapping[str, str], *, clean: bool = False) -> None:
+        """Set tags; the last value of a name counts.
+
+        Args:
+            values: By name.
+            clean: Whether they are known to hold no names, such as that of a model; others are scrubbed.
+        """
         if values:
-            self._add("tags", values=_tags({name: self.scrub(value) for name, value in values.items()}))
+            said = values if clean else {name: self.scrub(value) for name, value in values.items()}
+            self._add("tags", values=_tags(said))
 
     def text(self, text: str, path: str) -> None:
         """Log a text as an artifact, such as `code/diff.patch`."""

@@ -22,6 +22,7 @@ from pipeline.digests import file_sha256
 from pipeline.tracking.case_tables import log_table
 from pipeline.tracking.datasets import DatasetFacts, GivenData
 from pipeline.tracking.models import FoundModel, Registration, find_model
+from pipeline.tracking.note import NOTE, note_of
 from pipeline.tracking.of_training import TrainingFacts
 from pipeline.tracking.open_run import OpenRun
 from pipeline.tracking.privacy import Pseudonyms, scrubbed_text
@@ -108,6 +109,7 @@ class RunRecorder(OpenRun):
         self.at_end = [*at_end]
         self._monitor: Any = None
         self._told_not_finite = False
+        self._values: dict[str, float] = {}  # the last one of each metric
         self.ended_well = False
         self._told_bundle = False
 
@@ -130,7 +132,7 @@ class RunRecorder(OpenRun):
         """
         if idist.get_rank() != 0:
             return
-        self.ended_well = False
+        self.ended_well, self._values = False, {}
         came = Provenance.now(self.record_user)
         self.know_data()
         config = scrubbed_text(self.config, self.names.scrub) if self.config and self.config.is_file() else None
@@ -139,6 +141,7 @@ class RunRecorder(OpenRun):
         if config is not None and self.config is not None:
             self.record.text(config, f"config/{self.config.name}")
         self._log_data()
+        self._describe()
         came.log(self.record)
         self._note_places()
         self._note_model()
@@ -176,6 +179,7 @@ class RunRecorder(OpenRun):
             for folder, path in self.results.items():
                 if path:
                     log_table(self.record, Path(path), self.names, folder.split("/")[0])
+            self._describe()
         self.ended_well = True
         self.close("FINISHED")
 
@@ -213,6 +217,7 @@ class RunRecorder(OpenRun):
         if not self.is_open:
             return
         self.record.metrics(values, step, **how)
+        self._values |= values
         wrong = [f"{allowed(name)} was {v} at step {step}" for name, v in values.items() if not math.isfinite(v)]
         if wrong and not self._told_not_finite:
             self._told_not_finite = True
@@ -252,7 +257,23 @@ class RunRecorder(OpenRun):
         else:
             self.record.uses_model(self.model.model_id)
             self.record.tags({"planar.model_id": self.model.model_id})
-            self.record.tags({"planar.model_version": self.model.version} if self.model.version else {})
+            # The registry's own name for it, of which a word may be a folder's too.
+            self.record.tags({"planar.model_version": self.model.version} if self.model.version else {}, clean=True)
+
+    def _describe(self) -> None:
+        """Tell what the run is, and so far came to, as its description."""
+        given = self.given if self.given is not None and self.given.used else None
+        text = note_of(
+            self.tags.get("planar.kind", ""),
+            self.experiment,
+            self.record.run_id,
+            data=given.name if given else None,
+            cases={part: len(given.parts[part]) for part in given.used} if given else None,
+            best=self.training.best,
+            values=self._values,
+            resumes=self.training.resumes,
+        )
+        self.record.tags({NOTE: text}, clean=True)
 
     def _log_data(self) -> None:
         """The datalist with pseudonyms, and each part that is used as a dataset of MLflow's."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "impatient",
+    "is_refusal_of_user",
     "open_store",
     "reason_of",
     "require_there",
@@ -28,10 +29,17 @@ __all__ = [
     "without_password",
 ]
 
+# MLflow prints the run's address when it is ended, with the password if the URI holds one.
+QUIET = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
 # To tell at once that a server is not there; MLflow would try for four minutes.
-AT_THE_START = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
+AT_THE_START = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15", **QUIET}
 # To notice soon that a server is back: the sender tries again by itself.
-WHILE_SENDING = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+WHILE_SENDING = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", **QUIET}
+# What a server with users answers, by the HTTP status.
+REFUSALS = {
+    401: "It needs a user and a password that it knows: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.",
+    403: "The user has no right to do this there: ask for it, or choose another experiment (experiment_name=NAME).",
+}
 
 
 def tracking_uri(configured: str | None = None) -> str:
@@ -99,20 +107,42 @@ def open_store(uri: str, experiment: str) -> tuple[MlflowClient, str]:
 
 def unreachable(uri: str, error: BaseException) -> TrackingUnreachable:
     """The line for a store that cannot be used."""
-    return TrackingUnreachable(
-        f"MLflow at {without_password(uri)} cannot be used: {reason_of(error)} Start the server, or set "
-        "MLFLOW_TRACKING_URI, or run with --no-tracking."
-    )
+    advice = "Start the server, or set MLFLOW_TRACKING_URI, or run with --no-tracking."
+    what_to_do = "" if is_refusal_of_user(error) else f" {advice}"
+    return TrackingUnreachable(f"MLflow at {without_password(uri)} cannot be used: {reason_of(error)}{what_to_do}")
+
+
+def is_refusal_of_user(error: BaseException) -> bool:
+    """Whether the server is there and wants another user, or one with more rights."""
+    return _refusal_in(error) is not None
 
 
 def reason_of(error: BaseException) -> str:
     """What the operating system said at the bottom of it ("Connection refused."), else the error's first line."""
-    deepest = error
-    while (inner := deepest.__cause__ or deepest.__context__) is not None:
-        deepest = inner
+    if (refusal := _refusal_in(error)) is not None:
+        return refusal
+    deepest = _chain(error)[-1]
     said = getattr(deepest, "strerror", None)
     lines = f"{said}." if said else str(error).strip() or type(error).__name__
     return without_password(lines.splitlines()[0])
+
+
+def _refusal_in(error: BaseException) -> str | None:
+    """What to say of an answer 401 or 403: MLflow's own errors have a code for it, those of artifacts the answer."""
+    codes = {"UNAUTHENTICATED": 401, "CUSTOMER_UNAUTHORIZED": 401, "PERMISSION_DENIED": 403}
+    for one in _chain(error):
+        status = getattr(getattr(one, "response", None), "status_code", None)
+        if (said := REFUSALS.get(codes.get(str(getattr(one, "error_code", None)), status or 0))) is not None:
+            return said
+    return None
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An error and what it comes from, the deepest last."""
+    found = [error]
+    while (inner := found[-1].__cause__ or found[-1].__context__) is not None:
+        found.append(inner)
+    return found
 
 
 _held: list[dict[str, str]] = []

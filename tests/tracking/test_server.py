@@ -48,7 +48,7 @@ def steps_of(server: MlflowServer, record: Record) -> list[int]:
 
 
 def test_a_server_that_goes_and_comes_back_in_the_middle_has_everything_once(
-    server: MlflowServer, state: Path, tmp_path: Path
+    server: MlflowServer, state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record = Record.begin(server.uri, "down", tags={})
     tell(record, range(3), tmp_path)
@@ -66,6 +66,7 @@ def test_a_server_that_goes_and_comes_back_in_the_middle_has_everything_once(
         f"tables/epoch{step}.csv" for step in range(10)
     }
     assert not list((state / "records").iterdir())
+    assert capsys.readouterr().out == ""  # MLflow's line with the run's address would tell a password in it
 
 
 def test_a_server_that_hangs_holds_up_neither_training_nor_its_end(
