@@ -6,7 +6,7 @@ import copy
 import uuid
 from typing import Any
 
-__all__ = ["copy_identity", "result_uid", "series_number"]
+__all__ = ["copy_identity", "instance_number", "result_uid", "series_number"]
 
 # Modules Patient, Clinical Trial Subject, General Study, Patient Study, Clinical Trial Study (PS3.3, C.7.1 and C.7.2).
 PATIENT_AND_STUDY = (
@@ -141,8 +141,17 @@ def series_number(source: Any, offset: int) -> int:
         source: An image of the series.
         offset: 1 to 99, for each kind of result another.
     """
+    return 100 * min(_whole(source, "SeriesNumber"), MOST_SERIES) + offset
+
+
+def instance_number(source: Any) -> int:
+    """The number of a result in its series: the source's, so that the results of a series have different ones."""
+    return max(1, _whole(source, "InstanceNumber"))
+
+
+def _whole(source: Any, keyword: str) -> int:
+    """A number of a header, or 0 if it is none."""
     try:
-        number = int(source.get("SeriesNumber") or 0)
+        return max(0, int(source.get(keyword) or 0))
     except (TypeError, ValueError):
-        number = 0
-    return 100 * min(max(number, 0), MOST_SERIES) + offset
+        return 0

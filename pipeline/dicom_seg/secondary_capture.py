@@ -15,7 +15,7 @@ from pydicom.uid import RLELossless
 
 from pipeline.atomic import written_aside
 from pipeline.dicom_seg.algorithm import LONG_STRING, Algorithm
-from pipeline.dicom_seg.identity import copy_identity, result_uid, series_number
+from pipeline.dicom_seg.identity import copy_identity, instance_number, result_uid, series_number
 from pipeline.dicom_seg.source import SourceImages
 from pipeline.errors import PlanarError, UnsupportedImage
 from pipeline.readers.quiet import quiet_libraries
@@ -101,7 +101,7 @@ def _built(images: SourceImages, number: int, rows: npt.NDArray[np.uint8], algor
         series_instance_uid=result_uid("series of sc", source.SeriesInstanceUID, algorithm.digest),
         series_number=series_number(source, SERIES_OFFSET),
         sop_instance_uid=instance,
-        instance_number=number + 1,
+        instance_number=instance_number(source) if images.grid.depth == 1 else number + 1,
         manufacturer="Planar",
         manufacturer_model_name=algorithm.name,
         software_versions=algorithm.software,

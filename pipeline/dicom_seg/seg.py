@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from pipeline.atomic import written_aside
 from pipeline.dicom_seg.algorithm import LONG_STRING, Algorithm
-from pipeline.dicom_seg.identity import copy_identity, result_uid, series_number
+from pipeline.dicom_seg.identity import copy_identity, instance_number, result_uid, series_number
 from pipeline.dicom_seg.segment_descriptions import segment_descriptions
 from pipeline.dicom_seg.source import SourceImages
 from pipeline.dicom_seg.stand_ins import restore_references, stand_ins, unplace
@@ -119,7 +119,7 @@ def _built(
         series_instance_uid=result_uid("series of seg", first.SeriesInstanceUID, algorithm.digest),
         series_number=series_number(first, SERIES_OFFSET),
         sop_instance_uid=instance,
-        instance_number=_instance_number(first),
+        instance_number=instance_number(first),
         manufacturer="Planar",
         manufacturer_model_name=algorithm.name,
         software_versions=algorithm.software,
@@ -138,7 +138,7 @@ def _built(
 
 
 def _pixels(images: SourceImages, array: npt.NDArray[Any], kind: str) -> npt.NDArray[Any]:
-    """What highdicom takes, (D, rows, columns[, S]): a frame a slice, or one for every frame of a multi-frame source."""
+    """What highdicom takes, (D, rows, columns[, S]): a frame a slice, or every frame of a multi-frame source."""
     if kind == "fractional":
         classes = [images.stored(one) for one in array[1:]]
         stored = np.clip(np.stack(classes, axis=-1), 0, 1).astype(np.float32, copy=False)
@@ -149,11 +149,3 @@ def _pixels(images: SourceImages, array: npt.NDArray[Any], kind: str) -> npt.NDA
     every = np.zeros((int(images.first.get("NumberOfFrames") or 1), *stored.shape[1:]), stored.dtype)
     every[[frame for _, frame in images.frames]] = stored
     return every
-
-
-def _instance_number(header: Any) -> int:
-    """The source's, so that the results of a series have different ones."""
-    try:
-        return max(1, int(header.get("InstanceNumber") or 1))
-    except (TypeError, ValueError):
-        return 1
