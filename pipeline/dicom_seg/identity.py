@@ -78,8 +78,6 @@ PATIENT_AND_STUDY = (
     "ClinicalTrialTimePointDescription",
     "ConsentForClinicalTrialUseSequence",
 )
-# Of the body part, which viewers sort by.
-BODY_PART = ("BodyPartExamined", "Laterality")
 # Empty is allowed, absent is not (type 2).
 NEVER_ABSENT = (
     "PatientName",
@@ -93,7 +91,6 @@ NEVER_ABSENT = (
     "AccessionNumber",
 )
 SEXES = ("M", "F", "O")
-SIDES = ("L", "R")
 _NAMESPACE = uuid.UUID("0b1c7c1e-5d34-4d0b-9a5e-706c616e6172")
 MOST_SERIES = 2**31 // 100 - 1
 
@@ -106,7 +103,7 @@ def copy_identity(target: Any, source: Any, texts: tuple[str, ...] = ()) -> None
         source: An image of the study, without pixels.
         texts: The result's own words, which the character set must be able to write too.
     """
-    for keyword in (*PATIENT_AND_STUDY, *BODY_PART):
+    for keyword in (*PATIENT_AND_STUDY, "BodyPartExamined"):
         if keyword in target:
             del target[keyword]
         if keyword in source:
@@ -117,8 +114,6 @@ def copy_identity(target: Any, source: Any, texts: tuple[str, ...] = ()) -> None
     # Coded by the standard, and without use where they hold anything else.
     if target.PatientSex and str(target.PatientSex) not in SEXES:
         target.PatientSex = ""
-    if "Laterality" in target and str(target.Laterality) not in SIDES:
-        del target.Laterality
     own = source.get("SpecificCharacterSet")
     plain = all(text.isascii() for text in texts)
     target.SpecificCharacterSet = copy.deepcopy(own) if own and plain else ("ISO_IR 100" if plain else "ISO_IR 192")

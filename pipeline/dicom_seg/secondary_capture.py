@@ -26,6 +26,7 @@ SERIES_OFFSET = 52
 # Toward which side of the patient an axis runs, by world axis (RAS) and sign.
 LETTERS = (("R", "L"), ("A", "P"), ("H", "F"))
 OPPOSITE = {"L": "R", "R": "L", "A": "P", "P": "A", "H": "F", "F": "H"}
+SIDES = ("L", "R")
 # Below this a direction's part along a world axis is none.
 SLIGHT = 1e-4
 
@@ -118,6 +119,13 @@ def _built(images: SourceImages, number: int, rows: npt.NDArray[np.uint8], algor
         if source.get(keyword):
             sc.add(copy.deepcopy(source[keyword]))
     copy_identity(sc, source, (algorithm.title,))
+    # A paired body part needs its side and an unpaired one must have none (type 2C): both, or neither.
+    laterality = str(source.get("Laterality") or "")
+    if laterality in SIDES:
+        sc.Laterality = laterality
+    else:
+        sc.pop("BodyPartExamined", None)
+        sc.Laterality = ""
     return sc
 
 

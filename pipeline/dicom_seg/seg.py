@@ -132,6 +132,8 @@ def _built(
     )
     if images.multi_frame and not images.placed:
         unplace(seg)
+    if not images.placed:  # frames of films have no orientation in space, but the sides that their image has
+        seg.PatientOrientation = first.get("PatientOrientation") or ""
     restore_references(seg, images)
     copy_identity(seg, first, (labels, algorithm.title))
     return seg

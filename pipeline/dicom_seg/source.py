@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.dicom_seg.identity import result_uid
 from pipeline.errors import UnsupportedImage
 from pipeline.fragments import split_fragment
 from pipeline.geometry import SourceGrid
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["SourceImages", "source_images"]
 
-# Without these an object cannot be referred to.
-NEEDED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
+# Without these an object cannot be referred to; the file's own header repeats them.
+OF_THE_OBJECT = {"SOPClassUID": "MediaStorageSOPClassUID", "SOPInstanceUID": "MediaStorageSOPInstanceUID"}
+# Without these there is a place in no archive, which some anonymised sets do not have.
+OF_THE_ARCHIVE = ("StudyInstanceUID", "SeriesInstanceUID")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,7 @@ class SourceImages:
         frames: For each slice of the mask, in display order: the number of its header, and of the frame in it, from 0.
         grid: Of the mask.
         placed: Whether each frame has a place in the patient; else the images are films.
+        warnings: What a user should know, one line each.
     """
 
     path: str
@@ -42,6 +46,7 @@ class SourceImages:
     frames: tuple[tuple[int, int], ...]
     grid: SourceGrid
     placed: bool
+    warnings: tuple[str, ...] = ()
 
     @property
     def first(self) -> Any:
@@ -104,11 +109,13 @@ def source_images(source: str | DicomSeries) -> SourceImages:
 
 def _of_series(path: str, files: tuple[str, ...], grid: SourceGrid) -> SourceImages:
     headers = tuple(_header(file) for file in files)
-    return SourceImages(path, headers, tuple((number, 0) for number in range(len(files))), grid, placed=True)
+    told = _complete(headers)
+    return SourceImages(path, headers, tuple((number, 0) for number in range(len(files))), grid, True, told)
 
 
 def _of_file(path: str, file: str, number: int | None) -> SourceImages:
     header = _header(file)
+    told = _complete((header,))
     with library_errors(file, "DICOM"):
         grid, order = grid_of(header)
         count = grid.depth
@@ -118,17 +125,38 @@ def _of_file(path: str, file: str, number: int | None) -> SourceImages:
     # One film has a place as soon as its header says so; the frames of a loop all have the same, which places none.
     placed = orientation_of(header) is not None and positions is not None and (count == 1 or order is not None)
     if number is not None and count > 1:
-        return SourceImages(path, (header,), (frames[number],), grid.cut(number), placed)
-    return SourceImages(path, (header,), tuple(frames), grid, placed)
+        return SourceImages(path, (header,), (frames[number],), grid.cut(number), placed, told)
+    return SourceImages(path, (header,), tuple(frames), grid, placed, told)
 
 
 def _header(file: str) -> Any:
     with library_errors(file, "DICOM"):
         header = read_header(file)
-        missing = [name for name in NEEDED if not str(header.get(name) or "").strip()]
-    if missing:
-        raise UnsupportedImage(
-            f"{file}: the image has no {missing[0]}, so nothing can refer to it and no archive can file it. "
-            "Export it again, or give --format png or nifti."
-        )
+        for keyword, in_meta in OF_THE_OBJECT.items():
+            if not _said(header, keyword):
+                repeated = _said(getattr(header, "file_meta", {}), in_meta)
+                if not repeated:
+                    raise UnsupportedImage(
+                        f"{file}: the image has no {keyword}, so that no mask can refer to it. Export it again, "
+                        "or give --format png or nifti."
+                    )
+                setattr(header, keyword, repeated)
     return header
+
+
+def _complete(headers: tuple[Any, ...]) -> tuple[str, ...]:
+    """Give images without a study or series one of our own, the same for all of them, and say so."""
+    first = headers[0]
+    missing = [keyword for keyword in OF_THE_ARCHIVE if not all(_said(header, keyword) for header in headers)]
+    origin = _said(first, "FrameOfReferenceUID") or _said(first, "SOPInstanceUID")
+    for keyword in missing:
+        own = result_uid(keyword, origin)
+        for header in headers:
+            setattr(header, keyword, own)
+    if not missing:
+        return ()
+    return (f"There is no {' and no '.join(missing)}: the DICOM result gets one of its own, and is filed apart.",)
+
+
+def _said(header: Any, keyword: str) -> str:
+    return str(header.get(keyword) or "").strip()

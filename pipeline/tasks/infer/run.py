@@ -169,7 +169,8 @@ def infer(
                 told.add(source, picture, mask, written, whole)
                 if whole is not None:
                     judged.append(Judged(str(source.path), whole))
-                warnings += [f"{source.path}: {line}" for line in picture.warnings]
+                told_of = (*picture.warnings, *(images.warnings if images is not None else ()))
+                warnings += [f"{source.path}: {line}" for line in told_of]
                 finished += len(source.slices)
                 segmented += 1
             except Exception as error:
