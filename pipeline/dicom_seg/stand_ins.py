@@ -66,7 +66,7 @@ def restore_references(result: Any, images: SourceImages) -> None:
 
 
 def unplace(result: Any) -> None:
-    """Take the places of its frames from a SEG, and index them by their number in the stack instead."""
+    """Take the places of its frames from a SEG, and index them by their order in time instead."""
     for keyword in ("FrameOfReferenceUID", "PositionReferenceIndicator", "DimensionOrganizationType"):
         if keyword in result:
             del result[keyword]
@@ -78,12 +78,20 @@ def unplace(result: Any) -> None:
             index.DimensionIndexPointer = IN_STACK_POSITION_NUMBER
             index.FunctionalGroupPointer = FRAME_CONTENT_SEQUENCE
             index.DimensionDescriptionLabel = "In-Stack Position Number"
-    for group in result.PerFrameFunctionalGroupsSequence:
+    groups = result.PerFrameFunctionalGroupsSequence
+    shown = sorted({_frame_number(group) for group in groups})
+    for group in groups:
         del group.PlanePositionSequence
         content = group.FrameContentSequence[0]
         content.StackID = "1"
-        source = group.DerivationImageSequence[0].SourceImageSequence[0]
-        content.InStackPositionNumber = int(source.ReferencedFrameNumber)
+        content.InStackPositionNumber = shown.index(_frame_number(group)) + 1
+        before = content.DimensionIndexValues
+        segment = [before[0]] if hasattr(before, "__len__") and len(before) > 1 else []
+        content.DimensionIndexValues = [*segment, content.InStackPositionNumber]
+
+
+def _frame_number(group: Any) -> int:
+    return int(group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber)
 
 
 def _multi_frame(images: SourceImages) -> Any:
@@ -104,7 +112,8 @@ def _multi_frame(images: SourceImages) -> Any:
     groups = []
     for frame in range(frames):
         group, position = Dataset(), Dataset()
-        place = _position(header, frame) if images.placed else (0, 0, frame)
+        # Downwards: highdicom takes the frames in the order of that.
+        place = _position(header, frame) if images.placed else (0, 0, -frame)
         position.ImagePositionPatient = _decimals(place)
         group.PlanePositionSequence = [position]
         groups.append(group)

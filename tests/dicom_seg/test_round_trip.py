@@ -118,10 +118,11 @@ def test_frames_of_a_loop_keep_their_numbers_and_get_no_place(kind: str, film: R
     for (_, number, segment), plane in read_frames(tmp_path / "seg.dcm").items():
         np.testing.assert_array_equal(plane.astype(bool), shown(source)[number - 1] // 80 == segment)
     assert "FrameOfReferenceUID" not in seg
-    for group in seg.PerFrameFunctionalGroupsSequence:
-        number = group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber
-        assert group.FrameContentSequence[0].InStackPositionNumber == number
-        assert "PlanePositionSequence" not in group
+    groups = seg.PerFrameFunctionalGroupsSequence
+    numbers = [group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber for group in groups]
+    assert numbers == [1, 2, 3, 4] * (len(groups) // 4)
+    assert [group.FrameContentSequence[0].InStackPositionNumber for group in groups] == numbers
+    assert not any("PlanePositionSequence" in group for group in groups)
 
 
 @pytest.mark.parametrize("name", ["ct#slice=2", "enhanced.dcm#slice=2"])
