@@ -99,8 +99,8 @@ def read_terms(labels: Mapping[int, str], own: Iterable[Path] = ()) -> dict[int,
     """
     entries: dict[str, _Entry] = {}
     for table in (*own, *_shipped_tables()):
-        for name, entry in _read_table(table).items():
-            entries.setdefault(name, entry)
+        for name, found in _read_table(table).items():
+            entries.setdefault(name, found)
     terms: dict[int, Term] = {}
     taken: list[Colour] = []
     for index, label in sorted(labels.items()):
