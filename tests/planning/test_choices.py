@@ -248,7 +248,7 @@ def test_a_step_fits_into_the_memory(fingerprint: Maker) -> None:
 
 
 def test_the_estimate_of_a_steps_memory_is_above_what_was_measured_and_not_far() -> None:
-    # Peak resident memory of three steps less that after a small one, GB a megapixel: 8 pictures of 512², CPU, bfloat16.
+    # Peak resident memory of three steps less that after a small one, GB a megapixel (8 times 512², CPU, bfloat16).
     for base, measured in ((8, 0.326), (16, 0.496), (32, 0.874)):
         assert measured < step_gb(1.0, base, 0) < 1.3 * measured
 
