@@ -10,12 +10,13 @@ T.800, A (JPEG 2000).
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.readers.functional_groups import number_of_frames
 
-__all__ = ["FrameHeader", "check_frames", "fragments_of", "frame_header", "frames_begun"]
+__all__ = ["FrameHeader", "check_frames", "fragments_of", "frame_header", "frames_begun", "with_whole_scans"]
 
 RLE_LOSSLESS = "1.2.840.10008.1.2.5"
 # JPEG processes and JPEG-LS; JPEG 2000 ends with the same marker, but its decoder notices a missing end.
@@ -27,6 +28,7 @@ ITEM_TAG = (0xFFFE, 0xE000)
 START_OF_IMAGE, END_OF_IMAGE, START_OF_SCAN = 0xD8, b"\xff\xd9", 0xDA
 # Start of frame, whatever the process; C4, C8 and CC in between are tables, F7 is JPEG-LS.
 STARTS_OF_FRAME = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
+SEQUENTIAL_FRAMES = frozenset({0xC0, 0xC1})
 WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
 J2K_START = b"\xff\x4f\xff\x51"
 J2K_SIZE = struct.Struct(">HH8IHB")
@@ -47,7 +49,7 @@ class FrameHeader:
     bits: int
 
 
-def fragments_of(data: bytes) -> list[memoryview]:
+def fragments_of(data: bytes | bytearray) -> list[memoryview]:
     """The fragments of encapsulated pixel data, without the offset table.
 
     Raises: ValueError: if the last one is cut short.
@@ -81,22 +83,48 @@ def frame_header(stream: memoryview) -> FrameHeader | None:
     return FrameHeader(right - left, bottom - top, samples, (bits & 0x7F) + 1)
 
 
+def with_whole_scans(data: bytes) -> bytes | None:
+    """Encapsulated sequential JPEG whose scans claim to hold no more than the mean of each block, mended.
+
+    Some old writers left the end of the spectral selection at 0 where a sequential scan has 63. Decoders that ignore
+    the field read such streams, libjpeg refuses them.
+
+    Returns: The same pixel data with these bytes corrected, or None if there is nothing to correct.
+    """
+    mended = bytearray(data)
+    for fragment in fragments_of(mended):
+        sequential = False
+        for marker, at in _jpeg_segments(fragment):
+            sequential |= marker in SEQUENTIAL_FRAMES
+            if marker == START_OF_SCAN and sequential:
+                spectral = at + 5 + 2 * fragment[at + 4]
+                if bytes(fragment[spectral : spectral + 2]) == b"\0\0":
+                    fragment[spectral + 1] = 63
+    return bytes(mended) if mended != data else None
+
+
 def _jpeg_header(stream: memoryview) -> FrameHeader | None:
+    for marker, at in _jpeg_segments(stream):
+        if marker in STARTS_OF_FRAME:
+            bits, rows, columns, samples = struct.unpack_from(">BHHB", stream, at + 4)
+            return FrameHeader(columns, rows, samples, bits)
+    return None
+
+
+def _jpeg_segments(stream: memoryview) -> Iterator[tuple[int, int]]:
+    """Marker and place of each segment of a JPEG stream, up to its first scan."""
     at = 2
-    while at + 9 < len(stream) and stream[at] == 0xFF:
+    while at + 10 <= len(stream) and stream[at] == 0xFF:
         marker = stream[at + 1]
         if marker == 0xFF:  # fill byte
             at += 1
         elif marker in WITHOUT_LENGTH:
             at += 2
-        elif marker in STARTS_OF_FRAME:
-            bits, rows, columns, samples = struct.unpack_from(">BHHB", stream, at + 4)
-            return FrameHeader(columns, rows, samples, bits)
-        elif marker == START_OF_SCAN:
-            return None
         else:
+            yield marker, at
+            if marker == START_OF_SCAN:
+                return
             at += 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
-    return None
 
 
 def check_frames(ds: Any, syntax: str) -> None:

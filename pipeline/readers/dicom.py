@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from io import BytesIO
 from typing import Any
 
@@ -30,6 +31,9 @@ NO_PICTURES = {
 # SEG and label map.
 SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 DIRECTORY = "1.2.840.10008.1.3.10"
+# SOP classes of the standard: whatever else stands there may be anything, a patient's name included.
+KNOWN = re.compile(r"1\.2\.840\.10008\.[0-9.]{1,40}")
+RETIRED_COLOURS = ("PALETTE COLOR", "HSV", "ARGB", "CMYK", "YBR_PARTIAL_422", "YBR_PARTIAL_420")
 GREY = ("MONOCHROME1", "MONOCHROME2")
 COLOURED = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 
@@ -133,8 +137,8 @@ def _check_is_picture(path: str, ds: Any) -> None:
         return
     if "DirectoryRecordSequence" in ds or sop_class == DIRECTORY:
         raise UnsupportedImage(f"{path}: a DICOMDIR, which lists images and holds none. Give it as the input itself.")
-    name = UID(sop_class).name
-    if not sop_class or "Image Storage" in name:
+    name = UID(sop_class).name if KNOWN.fullmatch(sop_class) else ""
+    if not name or "Image Storage" in name:
         raise cut_short(path)
     raise UnsupportedImage(f"{path}: the DICOM object ({name}) holds no pixels. Give image objects.")
 
@@ -142,6 +146,7 @@ def _check_is_picture(path: str, ds: Any) -> None:
 def _check_colours(path: str, photometric: str, colour: bool) -> None:
     if photometric not in (COLOURED if colour else (*GREY, "PALETTE COLOR")):
         samples = "3 samples" if colour else "1 sample"
+        named = photometric if photometric in (*COLOURED, *GREY, *RETIRED_COLOURS) else "not known"
         raise UnsupportedImage(
-            f"{path}: photometric interpretation {photometric} with {samples} a pixel. Export it as grey or RGB."
+            f"{path}: photometric interpretation {named}, with {samples} a pixel. Export it as grey or RGB."
         )

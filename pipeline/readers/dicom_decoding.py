@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pydicom
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from pipeline.errors import UnreadableImage, UnsupportedImage
-from pipeline.readers.codestreams import RLE_LOSSLESS, check_frames, fragments_of, frames_begun
+from pipeline.readers.codestreams import RLE_LOSSLESS, check_frames, fragments_of, frames_begun, with_whole_scans
 from pipeline.readers.functional_groups import number_of_frames
 
 __all__ = ["PIXEL_KEYWORDS", "cut_short", "stored_pixels"]
@@ -61,7 +62,11 @@ def stored_pixels(path: str, ds: Any) -> tuple[npt.NDArray[Any], list[str]]:
     except Exception as error:
         if not _has_decoder(RETIRED.get(syntax, syntax)):
             raise _no_decoder(path, syntax) from error
-        raise
+        mended = with_whole_scans(ds.PixelData) if syntax in LOSSY_JPEG else None
+        if mended is None:
+            raise
+        ds.PixelData = mended
+        array = _decoded(ds, syntax)
     if frames == 1 and array.ndim == 3 + (int(ds.SamplesPerPixel) > 1):
         array = array[0]
     array, line = _used_bits(array[:frames] if frames > 1 else array, ds, syntax)
@@ -108,10 +113,14 @@ def _decoded(ds: Any, syntax: str) -> npt.NDArray[Any]:
     if ds.file_meta.TransferSyntaxUID != syntax:
         ds.file_meta.TransferSyntaxUID = UID(syntax)
     if not hasattr(pydicom, "pixels"):  # pydicom 2
+        if syntax == RLE_LOSSLESS:
+            ds.convert_pixel_data("rle")
         array: npt.NDArray[Any] = ds.pixel_array
         return array
     decoder = pydicom.pixels.get_decoder(syntax)
     options: dict[str, Any] = {"allow_excess_frames": False}
+    if syntax == RLE_LOSSLESS:
+        options["decoding_plugin"] = "pydicom"  # pylibjpeg-rle ends the process on damaged data
     if syntax not in pydicom.uid.JPEG2000TransferSyntaxes + pydicom.uid.JPEGLSTransferSyntaxes:
         # pydicom takes BitsStored - 1 for HighBit, and lets what JPEG overshoots wrap round.
         options["correct_unused_bits"] = False
@@ -156,7 +165,7 @@ def _used_bits(array: npt.NDArray[Any], ds: Any, syntax: str) -> tuple[npt.NDArr
 
 
 def _no_decoder(path: str, syntax: str) -> UnsupportedImage:
-    name = UID(syntax).name
+    name = UID(syntax).name if re.fullmatch(r"[0-9.]{5,64}", syntax) else "what it names"
     what = "a video, not a picture" if syntax in VIDEO else "a transfer syntax without a decoder here"
     return UnsupportedImage(f"{path}: {name} is {what}. Export it uncompressed or as JPEG 2000.")
 

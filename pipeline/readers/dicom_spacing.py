@@ -14,6 +14,7 @@ __all__ = ["film_remark", "spacing_of_film"]
 # A point source magnifies; beyond this the header is wrong.
 MAGNIFICATIONS = (1.0, 10.0)
 LARGEST_PIXEL_MM = 100.0
+DIRECTIONS = frozenset("LRAPHF")
 
 
 def spacing_of_film(ds: Any) -> tuple[tuple[float, float] | None, str, str]:
@@ -36,13 +37,17 @@ def spacing_of_film(ds: Any) -> tuple[tuple[float, float] | None, str, str]:
             continue
         found = numbers(item, keyword, 2)
         if found is None or min(found) <= 0 or max(found) > LARGEST_PIXEL_MM:
-            told = told or f"{keyword} {item.get(keyword)!s:.40} is no size"
+            told = told or f"{keyword} {'is' if found is None else _listed(found)} no size"
             continue
         row, column = found
         if keyword != "ImagerPixelSpacing":
             return (column, row), keyword, ""
         return _at_the_patient(ds, (column, row))
     return None, "unknown", f"{told or 'There is no PixelSpacing'}: sizes are known in pixels only.{_aspect_remark(ds)}"
+
+
+def _listed(values: tuple[float, ...]) -> str:
+    return "\\".join(f"{value:g}" for value in values) + " is"
 
 
 def _at_the_patient(ds: Any, spacing_mm: tuple[float, float]) -> tuple[tuple[float, float], str, str]:
@@ -73,6 +78,8 @@ def film_remark(ds: Any) -> str:
     if value is None or isinstance(value, str) or len(value) != 2 or not all(value):
         return ""
     row, column = (str(direction)[0] for direction in value)
+    if not all(set(str(direction)) <= DIRECTIONS for direction in value):
+        return ""
     if row in "FH" and column in "LRAP":
         what = "it lies on its side"
     elif column == "H" and row in "LRAP":
