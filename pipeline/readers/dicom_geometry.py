@@ -13,7 +13,7 @@ from pipeline.readers.dicom_spacing import film_remark, spacing_of_film
 from pipeline.readers.functional_groups import functional_group, number_of_frames, numbers
 from pipeline.readers.slice_places import passes_of, remarks_on_places
 
-__all__ = ["Layout", "frame_positions", "layout_of", "orientation_of", "plane_affine"]
+__all__ = ["Layout", "frame_positions", "grid_of", "layout_of", "orientation_of", "plane_affine"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +29,12 @@ class Layout:
     grid: SourceGrid
     order: npt.NDArray[np.intp] | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def frames_shown(self) -> list[int]:
+        """For each slice in display order the number of its frame in the object, from 0."""
+        numbered = np.arange(self.grid.shape[2]) if self.order is None else self.order
+        return [int(k) for k in (numbered[::-1] if self.grid.flips[2] else numbered)]
 
 
 def orientation_of(ds: Any, frame: int = 0) -> tuple[float, ...] | None:
@@ -103,6 +109,12 @@ def layout_of(ds: Any) -> Layout:
         affine = plane_affine(cosines, first, None, spacing_mm or (1.0, 1.0), thickness_mm)
         return Layout(SourceGrid.oriented(shape, affine, slice_axis=2))
     return _layout_of_frames(ds, shape, cosines, spacing_mm)
+
+
+def grid_of(ds: Any) -> tuple[SourceGrid, npt.NDArray[np.intp] | None]:
+    """The grid of one DICOM object, and the order of its frames along the normal (None: as stored)."""
+    layout = layout_of(ds)
+    return layout.grid, layout.order
 
 
 def _layout_of_frames(

@@ -17,10 +17,10 @@ from pipeline.readers.dicom import dataset_of
 from pipeline.readers.dicom_decoding import stored_pixels
 from pipeline.readers.dicom_geometry import plane_affine
 from pipeline.readers.picture import Picture
-from pipeline.readers.segmentation_header import Segmentation, described
+from pipeline.readers.segmentation_header import Segmentation, described, segmentation_of
 from pipeline.readers.slice_places import PLACE_MM, remarks_on_places
 
-__all__ = ["mask_of_instance", "segmentation_picture"]
+__all__ = ["mask_of_instance", "places_of_planes", "segmentation_picture"]
 
 # A fractional segment is taken where it is at least this part of its largest value.
 HALF = 0.5
@@ -39,12 +39,22 @@ def mask_of_instance(path: str, uid: str, frame: int = 0) -> Picture:
     """
     seg, pixels = _decoded(path, time_of_change(path))
     chosen = seg.frames_of(uid, frame)
-    known = {(uid, frame), (uid, 0), *([(uid, 1)] if frame == 0 else [])}
-    if not chosen and known.isdisjoint(seg.referenced):
+    if not seg.refers_to(uid, frame):
         raise UnsupportedImage(f"{path}: the segmentation does not refer to the image it is to be the mask of.")
     mask, overlap = _painted(seg, pixels, chosen)
     grid, placed = _grid_of_plane(seg, chosen)
     return _picture(path, seg, mask, grid, overlap, placed=placed)
+
+
+def places_of_planes(path: str) -> list[tuple[float, ...] | None]:
+    """ImagePositionPatient of each plane of `read_picture(path, labels=True)`, in its order; None where it has none.
+
+    Raises: UnsupportedImage: if the file is no DICOM segmentation.
+    """
+    seg = segmentation_of(path)
+    planes = _planes(seg)
+    places = [seg.positions[chosen[0]] for chosen in planes]
+    return places[::-1] if len(planes) > 1 and _grid_of_planes(seg, planes)[0].flips[2] else places
 
 
 def segmentation_picture(path: str, ds: Any) -> Picture:

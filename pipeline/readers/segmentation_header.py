@@ -9,6 +9,7 @@ References: DICOM PS3.3, A.51 (Segmentation IOD), C.8.20 (Segmentation Image and
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pipeline.errors import UnsupportedImage
@@ -39,6 +40,8 @@ class Segmentation:
         spacing_source: Where the spacing was found.
         thickness_mm: Of a plane; 1 where it is unknown.
         frame_of_reference: FrameOfReferenceUID, or "".
+        series: SeriesInstanceUID of the images.
+        made: Date and time of the content, to tell the newest of several.
         subject_id: PatientID, or "".
     """
 
@@ -53,6 +56,8 @@ class Segmentation:
     spacing_source: str
     thickness_mm: float
     frame_of_reference: str
+    series: tuple[str, ...]
+    made: str
     subject_id: str = field(repr=False)
 
     @property
@@ -60,10 +65,32 @@ class Segmentation:
         """Whether each frame says of exactly one image that it belongs to."""
         return all(len(sources) == 1 for _, sources in self.frames)
 
+    def refers_to(self, uid: str, frame: int) -> bool:
+        """Whether the segmentation names an image, with or without a frame for it."""
+        return not self.known_images.isdisjoint(_spellings(uid, frame))
+
+    @cached_property
+    def known_images(self) -> frozenset[Instance]:
+        """Every image that the segmentation names."""
+        return frozenset({*self.referenced, *self._frames_by_image})
+
+    @cached_property
+    def _frames_by_image(self) -> dict[Instance, list[int]]:
+        found: dict[Instance, list[int]] = {}
+        for k, (_, sources) in enumerate(self.frames):
+            for source in sources:
+                found.setdefault(source, []).append(k)
+        return found
+
     def frames_of(self, uid: str, frame: int) -> list[int]:
         """The frames that belong to an image; `frame` is 0 for the whole image, which has one."""
-        wanted = {(uid, frame), (uid, frame or 1)} | ({(uid, 0)} if frame == 1 else set())
-        return [k for k, (_, sources) in enumerate(self.frames) if not wanted.isdisjoint(sources)]
+        found = {k for spelling in _spellings(uid, frame) for k in self._frames_by_image.get(spelling, ())}
+        return sorted(found)
+
+
+def _spellings(uid: str, frame: int) -> set[Instance]:
+    """How a segmentation may name a frame: an image of one frame with its number or without."""
+    return {(uid, frame), (uid, 1)} if frame == 0 else {(uid, frame), (uid, 0)} if frame == 1 else {(uid, frame)}
 
 
 def segmentation_of(path: str) -> Segmentation:
@@ -109,6 +136,8 @@ def described(path: str, ds: Any) -> Segmentation:
         *spacing_of_film(ds)[:2],
         _thickness(ds),
         str(ds.get("FrameOfReferenceUID") or ""),
+        tuple(str(item.get("SeriesInstanceUID") or "") for item in ds.get("ReferencedSeriesSequence") or ()),
+        f"{ds.get('ContentDate') or ds.get('SeriesDate') or ''}{ds.get('ContentTime') or ds.get('SeriesTime') or ''}",
         str(ds.get("PatientID") or ""),
     )
 
