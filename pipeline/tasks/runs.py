@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.split import PARTS
 from pipeline.tracking import Headline, RunFacts, RunStore, Synced, headline_of, sync
 from pipeline.tracking.store import store_uri
 
@@ -89,5 +90,6 @@ def _data(run: RunFacts) -> str:
     if not sizes:
         known = {"training": "train_cases", "validation": "validation_cases", run.params.get("split", ""): "cases"}
         sizes = {part: run.params[param] for part, param in known.items() if param in run.params}
-    told = ", ".join(f"{number} {part}".strip() for part, number in sizes.items() if number is not None)
+    parts = sorted(sizes, key=lambda part: PARTS.index(part) if part in PARTS else len(PARTS))
+    told = ", ".join(f"{sizes[part]} {part}".strip() for part in parts if sizes[part] is not None)
     return ": ".join(part for part in (", ".join(names), told) if part)

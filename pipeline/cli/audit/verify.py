@@ -49,7 +49,8 @@ def command(
 
     \b
     Status 0: PASS.  1: FAIL, and each file that changed is named.
-    Status 3: nothing failed, but something that matters could not be looked at (SKIPPED is no pass).
+    Status 3: INCOMPLETE: nothing failed, but something that matters was not looked at.
+    Status 1 and a line "Error: …": nothing was checked, for there is no such run, store or pack.
 
     Scoring runs the recorded config, and a config is code: only do so with runs and packs that you trust
     (--no-evaluate runs nothing).
@@ -65,7 +66,7 @@ def command(
             for line in check_lines(check):
                 click.echo(line)
 
-    scoring = EngineProgress("cases")
+    scoring = EngineProgress("steps")
     with progress_in_turn("cases", "Decoding") as decoding:
         try:
             verdict = verify(
@@ -92,9 +93,12 @@ def command(
 
 
 def _summary(verdict: Verdict) -> list[str]:
-    lines = [f"{verdict.outcome.value}: {verdict.kind or 'run'} {verdict.run_id} ({verdict.name})"]
-    if verdict.unseen:
-        lines.append(f"Not looked at: {', '.join(dict.fromkeys(verdict.unseen))}.")
-    if verdict.tolerance:
+    lines = [f"{verdict.word}: {verdict.kind or 'run'} {verdict.run_id} ({verdict.name})"]
+    unseen = ", ".join(dict.fromkeys(verdict.unseen))
+    if verdict.word == "INCOMPLETE":
+        lines.append(f"Nothing failed, but this is no pass. Not looked at: {unseen}.")
+    elif unseen:
+        lines.append(f"Not looked at: {unseen}.")
+    if verdict.scored:
         lines.append(f"Numbers count as the same with {verdict.tolerance}.")
     return ["", *(part for line in lines for part in wrapped(line))]

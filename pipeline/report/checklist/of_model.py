@@ -66,7 +66,7 @@ def training(facts: CardFacts) -> str:
     train = facts.config.get("train")
     augmentation = transform_names(train.get("random_transforms")) if isinstance(train, Mapping) else []
     told += [f"augmentation {', '.join(augmentation)}"] if augmentation else []
-    return f"{'; '.join(told)}; all else in the recorded config. One model was trained." if told else ""
+    return f"{'; '.join(told)}; all else in the recorded config." if told else ""
 
 
 def selection(facts: CardFacts) -> str:

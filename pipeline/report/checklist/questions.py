@@ -36,7 +36,9 @@ CLAIM: Sequence[Question] = (
     Question("22", "The model in detail", of_model.model),
     Question("23", "Software and versions", of_model.software),
     Question("24", "Initialisation of the parameters", of_model.initialisation),
-    Question("25", "Training: augmentation, hyperparameters, number of models", of_model.training),
+    Question(
+        "25", "Training: augmentation, hyperparameters, number of models", of_model.training, "how many were tried"
+    ),
     Question("26", "How the final model was selected", of_model.selection),
     Question("27", "Ensembling", of_model.ensemble),
     Question("28", "Metrics of performance", of_scores.measured),

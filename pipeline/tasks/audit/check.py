@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-__all__ = ["Check", "Outcome", "Verdict", "failed", "passed", "skipped"]
+__all__ = ["SCORED", "Check", "Outcome", "Verdict", "failed", "passed", "skipped"]
+
+# The check that computes numbers again.
+SCORED = "scored again"
 
 
 class Outcome(Enum):
@@ -90,6 +93,16 @@ class Verdict:
         return Outcome.PASS
 
     @property
+    def word(self) -> str:
+        """PASS, FAIL, or INCOMPLETE: nothing failed, but what matters was not all looked at."""
+        return "INCOMPLETE" if self.outcome is Outcome.SKIPPED else self.outcome.value
+
+    @property
+    def scored(self) -> bool:
+        """Whether numbers were computed again."""
+        return any(check.about == SCORED and check.outcome is not Outcome.SKIPPED for check in self.checks)
+
+    @property
     def status(self) -> int:
         """The exit status: 0 for PASS, 1 for FAIL, 3 where something essential could not be looked at."""
         return {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.SKIPPED: 3}[self.outcome]
@@ -105,7 +118,7 @@ class Verdict:
             "run_id": self.run_id,
             "name": self.name,
             "kind": self.kind,
-            "outcome": self.outcome.value,
+            "outcome": self.word,
             "tolerance": self.tolerance,
             "checks": [check.document() for check in self.checks],
         }

@@ -26,8 +26,9 @@ No MLflow server and no network is needed.
 By hand: pack.json has the SHA-256 of each file. If there is a signature.json, it signs the bytes of pack.json (ed25519,
 hexadecimal) with the key whose public half stands beside it; whose key that is must be known from elsewhere.
 
-There are no images and no names in it. A case is called by the beginning of the SHA-256 over its pixels, which whoever
-has the image can compute again. Without a signature the digests tell damage; they do not tell forgery.
+The images themselves are not in it, and no names of files or patients; small pictures of some cases are: look at them
+for names burnt into the pixels before you give it away. A case is called by the beginning of the SHA-256 over its
+pixels, which whoever has the image can compute again. Without a signature the digests tell damage, but not forgery.
 """
 TOLD = {
     REPORT: "the scores with pictures, for a browser; opens without a network",

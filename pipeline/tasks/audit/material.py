@@ -24,7 +24,7 @@ class AuditMaterial:
         bundle: The bundle; None likewise.
         checkpoint: The weights; None if there are none here but those of the record.
         folder: For what is made while checking.
-        packed: Whether the record is a pack, in which there are no images.
+        packed: Whether the record is a pack, in which there are no image files.
         left_out: Artifacts that a pack leaves out.
         related: Another run of the same record by its id; None if it is not there.
     """

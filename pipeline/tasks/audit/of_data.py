@@ -92,7 +92,9 @@ def check_data(material: AuditMaterial, progress: Progress) -> Iterator[Check]:
 
 def _no_datalist(material: AuditMaterial) -> Check:
     if material.packed:
-        return skipped("images", "a pack holds no images; give --data to check them as well", essential=False)
+        return skipped(
+            "images", "the image files are no part of a pack; give --data to check them as well", essential=False
+        )
     where = f"{material.datalist} is not there" if material.datalist else "it is not known here where they are"
     return skipped("images", f"{where}: name the datalist with --data")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import user_error_within
 from pipeline.history import read_history
 from pipeline.tasks.audit.case_tables import CASES, compare_tables, expected_metrics, read_cases
-from pipeline.tasks.audit.check import Check, Outcome, failed, passed, skipped
+from pipeline.tasks.audit.check import SCORED, Check, Outcome, failed, passed, skipped
 from pipeline.tasks.audit.material import AuditMaterial
 from pipeline.tasks.audit.of_checkpoint import load_weights, weights_in_record
 from pipeline.tasks.audit.of_tables import HISTORY
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["check_numbers"]
 
-ABOUT = "scored again"
-
 
 def check_numbers(
     material: AuditMaterial, tolerance: AuditTolerance, handlers: Sequence[object] = ()
@@ -38,27 +36,27 @@ def check_numbers(
         loaded = load_weights(weights)
         yield loaded
         if loaded.outcome is not Outcome.PASS:
-            yield skipped(ABOUT, "the checkpoint cannot be loaded")
+            yield skipped(SCORED, "the checkpoint cannot be loaded")
             return
     if run.kind not in ("evaluation", "training"):
-        yield skipped(ABOUT, _why_not(run), essential=False)
+        yield skipped(SCORED, _why_not(run), essential=False)
         return
     if run.status != "FINISHED":
-        yield skipped(ABOUT, f"the run was {run.status}", essential=False)
+        yield skipped(SCORED, f"the run was {run.status}", essential=False)
         return
     for missing, words in ((weights, "there are no weights"), (config, "the executed config was not recorded")):
         if missing is None:
-            yield skipped(ABOUT, words)
+            yield skipped(SCORED, words)
             return
     if material.datalist is None or not material.datalist.is_file():
-        yield skipped(ABOUT, "the images are not here; name the datalist with --data", essential=not material.packed)
+        yield skipped(SCORED, "the images are not here; name the datalist with --data", essential=not material.packed)
         return
     try:
         check = _evaluation if run.kind == "evaluation" else _training
         yield check(material, Path(str(weights)), run.fetch(str(config)), tolerance, handlers)
     except Exception as error:
         cause = user_error_within(error) or error
-        yield failed(ABOUT, f"it ended with an error: {' '.join(str(cause).split())[:300]}")
+        yield failed(SCORED, f"it ended with an error: {' '.join(str(cause).split())[:300]}")
 
 
 def _weights(material: AuditMaterial) -> Path | None:
@@ -80,7 +78,7 @@ def _evaluation(
     run = material.run
     split = scored_part(run)
     if CASES not in run.files or split is None or material.datalist is None:
-        return skipped(ABOUT, f"the run has recorded no {CASES}, or not which part it scored")
+        return skipped(SCORED, f"the run has recorded no {CASES}, or not which part it scored")
     recorded = read_cases(run.fetch(CASES))
     again = _evaluate_again(material, weights, config, split, handlers)
     found = compare_tables(recorded, again, tolerance)
@@ -92,8 +90,8 @@ def _evaluation(
             wrong.append(f"metric {name}: {was:.6f} → {value:.6f}")
     most = f"{found.greatest:.6f}{f' ({found.where})' if found.where else ''}"
     if wrong:
-        return failed(ABOUT, f"{len(wrong)} of {found.compared} numbers differ; greatest difference {most}", wrong)
-    return passed(ABOUT, f"{found.compared} numbers of {found.cases} cases; greatest difference of a share {most}")
+        return failed(SCORED, f"{len(wrong)} of {found.compared} numbers differ; greatest difference {most}", wrong)
+    return passed(SCORED, f"{found.compared} numbers of {found.cases} cases; greatest difference of a share {most}")
 
 
 def _evaluate_again(
@@ -119,7 +117,7 @@ def _training(
 
     step, recorded = best_validation(material.run)
     if not recorded:
-        return skipped(ABOUT, "the run has recorded no validation of its best weights")
+        return skipped(SCORED, "the run has recorded no validation of its best weights")
     again = validate_again(
         config,
         material.folder / "again",
@@ -135,12 +133,12 @@ def _training(
         if not tolerance.allows(recorded[name], again[name], distance=False)
     ]
     if not common:
-        return skipped(ABOUT, "the validation has other metrics than the record")
+        return skipped(SCORED, "the validation has other metrics than the record")
     if wrong:
-        return failed(ABOUT, f"{len(wrong)} of {len(common)} numbers of the validation differ", wrong)
+        return failed(SCORED, f"{len(wrong)} of {len(common)} numbers of the validation differ", wrong)
     greatest = max((abs(recorded[name] - again[name]) for name in common), default=0.0)
     return passed(
-        ABOUT,
+        SCORED,
         f"{len(common)} numbers of the validation of epoch {step}, {SELECTING} {again.get(SELECTING, math.nan):.4f}; "
         f"greatest difference {greatest:.6f}",
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.errors import PlanarError
-from pipeline.tasks.audit.check import Check, Outcome, Verdict, failed, skipped
+from pipeline.tasks.audit.check import SCORED, Check, Outcome, Verdict, failed, skipped
 from pipeline.tasks.audit.material import AuditMaterial
 from pipeline.tasks.audit.of_checkpoint import check_checkpoint
 from pipeline.tasks.audit.of_config import check_config
@@ -105,7 +105,7 @@ def _checks(
     yield from _read("tables", check_tables(material.run))
     yield from _read("metadata", _metadata(material))
     if why_not:
-        yield skipped("scored again", why_not, essential=False)
+        yield skipped(SCORED, why_not, essential=False)
     else:
         yield from check_numbers(material, tolerance, handlers)
 
