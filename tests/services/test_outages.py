@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.services, pytest.mark.timeout(1800)]
 
 AWAY_S = 60.0
 # Epochs before the outage, within it, and behind it.
-BEFORE, WITHIN, BEHIND = 5, 5, 3
+BEFORE, WITHIN, BEHIND = 5, 2, 3
 
 
 def hang(server: MlflowServer, postgres: Postgres) -> None:
