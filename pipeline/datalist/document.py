@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.archives import exists
 from pipeline.atomic import written_aside
 from pipeline.errors import InvalidDatalist, MissingFile, OutputExists
 from pipeline.fragments import split_fragment
@@ -203,7 +204,7 @@ def load_cases(path: str | os.PathLike[str], split: str = "training", *, labelle
         )
     folder = os.path.realpath(Path(path).parent)
     resolved = [_with_absolute_paths(item, folder) for item in items]
-    gone = [file for item in resolved for file in _files_of(item) if not os.path.exists(split_fragment(file)[0])]  # noqa: PTH110
+    gone = [file for item in resolved for file in _files_of(item) if not exists(split_fragment(file)[0])]
     if gone:
         raise InvalidDatalist(
             f"{path} names {len(gone)} file{'s' * (len(gone) > 1)} in '{split}' that are not there, first {gone[0]}. "

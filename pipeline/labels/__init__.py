@@ -2,11 +2,13 @@
 
 from pipeline.labels.coding import LabelCoding, nearest_colour, parse_colour, rgb_of
 from pipeline.labels.guess import MaskHistogram, colour_clusters, colour_name, guess_coding
+from pipeline.labels.segments import classes_of_segments, segments_coding
 from pipeline.labels.sides import has_sides, label_words
 
 __all__ = [
     "LabelCoding",
     "MaskHistogram",
+    "classes_of_segments",
     "colour_clusters",
     "colour_name",
     "guess_coding",
@@ -15,4 +17,5 @@ __all__ = [
     "nearest_colour",
     "parse_colour",
     "rgb_of",
+    "segments_coding",
 ]

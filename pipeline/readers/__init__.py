@@ -17,25 +17,34 @@ from pipeline.readers.picture import Picture
 from pipeline.readers.read import read_grid, read_picture, slices_in
 
 if TYPE_CHECKING:
+    from pipeline.readers.identity import DicomIdentity, dicom_identity, header_value
     from pipeline.readers.monai_reader import PlanarReader
     from pipeline.readers.monai_writer import SourceGridWriter, SourceLayout
+    from pipeline.readers.segmentation import places_of_planes
+    from pipeline.readers.segmentation_header import Segmentation, segmentation_of
     from pipeline.readers.series import DicomSeries, group_series, read_series
     from pipeline.readers.writers import write_mask, write_probabilities
 
 __all__ = [
     "SUFFIXES",
+    "DicomIdentity",
     "DicomSeries",
     "Picture",
     "PlanarReader",
+    "Segmentation",
     "SourceGridWriter",
     "SourceLayout",
+    "dicom_identity",
     "find_pictures",
     "group_series",
+    "header_value",
     "natural_order",
+    "places_of_planes",
     "read_grid",
     "read_mask",
     "read_picture",
     "read_series",
+    "segmentation_of",
     "slices_in",
     "split_fragment",
     "stem_of",
@@ -46,12 +55,18 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
+        "DicomIdentity": "identity",
         "DicomSeries": "series",
         "PlanarReader": "monai_reader",
+        "Segmentation": "segmentation_header",
         "SourceGridWriter": "monai_writer",
         "SourceLayout": "monai_writer",
+        "dicom_identity": "identity",
         "group_series": "series",
+        "header_value": "identity",
+        "places_of_planes": "segmentation",
         "read_series": "series",
+        "segmentation_of": "segmentation_header",
         "write_mask": "writers",
         "write_probabilities": "writers",
     },

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from pathlib import Path
 
+from pipeline.archives import time_of_change
 from pipeline.readers.picture import Picture
 
 __all__ = ["VolumeCache"]
@@ -55,5 +55,4 @@ class VolumeCache:
 
 
 def _identity(path: str) -> Key:
-    status = Path(path).stat()
-    return path, status.st_mtime_ns, status.st_size
+    return path, *time_of_change(path)

@@ -7,7 +7,8 @@ import os
 import zlib
 from pathlib import Path
 
-from pipeline.errors import MissingFile, UnreadableImage, UnsupportedImage
+from pipeline.archives import is_folder, open_binary
+from pipeline.errors import MissingFile, PlanarError, UnreadableImage, UnsupportedImage
 from pipeline.fragments import split_fragment
 
 __all__ = ["SUFFIXES", "container_of", "is_dicom", "stem_of", "suffix_of"]
@@ -63,17 +64,17 @@ def stem_of(path: str | os.PathLike[str]) -> str:
 
 
 def container_of(path: str) -> str:
-    """The container of a file or folder: a value of `SUFFIXES`, or "series" for a folder.
+    """The container of a file or folder: a value of `SUFFIXES`, or "series" for a folder or archive.
 
     Raises:
         MissingFile: if nothing is there.
         UnreadableImage: if it is empty, or its content is not what its suffix says.
         UnsupportedImage: if neither content nor suffix are known.
     """
-    if Path(path).is_dir():
+    if is_folder(path):
         return "series"
     try:
-        with Path(path).open("rb") as file:
+        with open_binary(path) as file:
             start = file.read(HEADER_BYTES)
     except FileNotFoundError:
         raise MissingFile(f"{path}: no such file.") from None
@@ -102,10 +103,9 @@ def is_dicom(path: str) -> bool:
     if suffix_of(path) in NO_PICTURES:
         return False
     try:
-        with Path(path).open("rb") as file:
-            file.seek(DICOM_MAGIC_AT)
-            return file.read(4) == b"DICM"
-    except OSError:
+        with open_binary(path) as file:
+            return file.read(DICOM_MAGIC_AT + 4)[DICOM_MAGIC_AT:] == b"DICM"
+    except (OSError, PlanarError):
         return False
 
 
@@ -118,7 +118,7 @@ def _by_magic(path: str, start: bytes) -> str | None:
             return container
     if start.startswith(b"\x1f\x8b"):
         try:
-            with gzip.open(path) as file:
+            with open_binary(path) as packed, gzip.open(packed) as file:
                 start = file.read(HEADER_BYTES)
         except (OSError, EOFError, zlib.error):
             raise UnreadableImage(f"{path}: the gzip file is damaged or cut short. Copy it again.") from None

@@ -1,76 +1,40 @@
-"""Where a DICOM picture lies in the patient, and how large its pixels are."""
+"""Where a DICOM picture lies in the patient."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.geometry import SourceGrid, lps_to_ras
+from pipeline.readers.dicom_spacing import film_remark, spacing_of_film
+from pipeline.readers.functional_groups import functional_group, number_of_frames, numbers
+from pipeline.readers.slice_places import passes_of, remarks_on_places
 
-__all__ = [
-    "frame_positions",
-    "functional_group",
-    "grid_of",
-    "numbers",
-    "orientation_of",
-    "plane_affine",
-    "spacing_of_film",
-]
+__all__ = ["Layout", "frame_positions", "grid_of", "layout_of", "orientation_of", "plane_affine"]
 
 
-def functional_group(ds: Any, frame: int, sequence: str) -> Any | None:
-    """The item of an enhanced multi-frame object that holds for one frame, or None."""
-    per_frame = ds.get("PerFrameFunctionalGroupsSequence") or []
-    shared = ds.get("SharedFunctionalGroupsSequence") or []
-    for group in (*per_frame[frame : frame + 1], *shared[:1]):
-        if group.get(sequence):
-            return group[sequence].value[0]
-    return None
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """How the frames of one DICOM object lie.
 
-
-def numbers(ds: Any, keyword: str, count: int) -> tuple[float, ...] | None:
-    """The values of an element, or None unless it holds exactly `count` finite numbers."""
-    try:
-        value = ds.get(keyword)
-        values = (value,) if isinstance(value, (int, float)) else tuple(value or ())
-        found = tuple(float(v) for v in values)
-    except (TypeError, ValueError):
-        return None
-    return found if len(found) == count and np.isfinite(found).all() else None
-
-
-def spacing_of_film(ds: Any) -> tuple[tuple[float, float] | None, str, str]:
-    """Pixel size of a DICOM picture.
-
-    PixelSpacing; without it ImagerPixelSpacing, which is measured at the detector and divided by the magnification
-    where that is known; without both NominalScannedPixelSpacing of a digitised film. Zero is no size.
-
-    Returns: Size (x, y) in mm or None, the name of its source, and what a user should know, or "".
-    References: DICOM PS3.3, 10.7.1.3 (Pixel Spacing Value Order and Calibration).
+    Attributes:
+        grid: Grid of the object, stored as (column, row, frame).
+        order: Order of its frames along the normal; None: as stored.
+        warnings: What a user should know, one line each.
     """
-    measures = functional_group(ds, 0, "PixelMeasuresSequence")
-    told = ""
-    for item, keyword in (
-        (measures, "PixelSpacing"),
-        (ds, "PixelSpacing"),
-        (ds, "ImagerPixelSpacing"),
-        (ds, "NominalScannedPixelSpacing"),
-    ):
-        if item is None or item.get(keyword) in (None, ""):
-            continue
-        found = numbers(item, keyword, 2)
-        if found is None or min(found) <= 0:
-            told = told or f"{keyword} {item.get(keyword)!s:.40} is no size"
-            continue
-        row, column = found
-        magnification = numbers(ds, "EstimatedRadiographicMagnificationFactor", 1) or (0.0,)
-        if keyword == "ImagerPixelSpacing" and magnification[0] > 0:
-            source = "ImagerPixelSpacing / EstimatedRadiographicMagnificationFactor"
-            return (column / magnification[0], row / magnification[0]), source, ""
-        return (column, row), keyword, ""
-    return None, "unknown", f"{told or 'There is no PixelSpacing'}: sizes are known in pixels only."
+
+    grid: SourceGrid
+    order: npt.NDArray[np.intp] | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def frames_shown(self) -> list[int]:
+        """For each slice in display order the number of its frame in the object, from 0."""
+        numbered = np.arange(self.grid.shape[2]) if self.order is None else self.order
+        return [int(k) for k in (numbered[::-1] if self.grid.flips[2] else numbered)]
 
 
 def orientation_of(ds: Any, frame: int = 0) -> tuple[float, ...] | None:
@@ -122,28 +86,63 @@ def plane_affine(
     return lps_to_ras(affine)
 
 
-def grid_of(ds: Any) -> tuple[SourceGrid, npt.NDArray[np.intp] | None]:
-    """The grid of one DICOM object, and the order of its frames along the normal (None: as stored)."""
-    frames = int(ds.get("NumberOfFrames") or 1)
+def layout_of(ds: Any) -> Layout:
+    """The grid of one DICOM object and the order of its frames.
+
+    Frames that are no regular volume (a cine loop, several phases or orientations) stay in their order as pictures of
+    their own, without a place; where a header suggests otherwise, a warning says so.
+    """
+    frames = number_of_frames(ds)
     shape = (int(ds.Columns), int(ds.Rows), frames)
     spacing_mm = spacing_of_film(ds)[0]
     cosines = orientation_of(ds)
-    if cosines is None or any(orientation_of(ds, frame) != cosines for frame in range(1, frames)):
-        return SourceGrid.of_picture(shape if frames > 1 else shape[:2], spacing_mm), None
-    positions = frame_positions(ds, frames)
+    if cosines is None:
+        remark = film_remark(ds)
+        grid = SourceGrid.of_picture(shape if frames > 1 else shape[:2], spacing_mm)
+        return Layout(grid, warnings=(remark,) if remark else ())
     if frames == 1:
+        positions = frame_positions(ds, 1)
         first = positions[0] if positions is not None else np.zeros(3)
         measures = functional_group(ds, 0, "PixelMeasuresSequence")
         thickness = numbers(ds if measures is None else measures, "SliceThickness", 1)
         thickness_mm = thickness[0] if thickness and thickness[0] > 0 else 1.0
         affine = plane_affine(cosines, first, None, spacing_mm or (1.0, 1.0), thickness_mm)
-        return SourceGrid.oriented(shape, affine, slice_axis=2), None
+        return Layout(SourceGrid.oriented(shape, affine, slice_axis=2))
+    return _layout_of_frames(ds, shape, cosines, spacing_mm)
+
+
+def grid_of(ds: Any) -> tuple[SourceGrid, npt.NDArray[np.intp] | None]:
+    """The grid of one DICOM object, and the order of its frames along the normal (None: as stored)."""
+    layout = layout_of(ds)
+    return layout.grid, layout.order
+
+
+def _layout_of_frames(
+    ds: Any, shape: tuple[int, int, int], cosines: tuple[float, ...], spacing_mm: tuple[float, float] | None
+) -> Layout:
+    frames = shape[2]
+    pictures = SourceGrid.of_picture(shape, spacing_mm)
+    others = (orientation_of(ds, frame) for frame in range(1, frames))
+    if any(other is None or not np.allclose(other, cosines, atol=1e-3) for other in others):
+        return Layout(pictures, warnings=("Frames lie in several orientations: each is read as a picture of its own.",))
+    if any(functional_group(ds, frame, "PixelMeasuresSequence") for frame in range(1, frames)):
+        sizes = {numbers(functional_group(ds, k, "PixelMeasuresSequence"), "PixelSpacing", 2) for k in range(frames)}
+        if len(sizes) > 1:
+            return Layout(pictures, warnings=("Frames differ in pixel size: that of the first is taken for all.",))
+    positions = frame_positions(ds, frames)
     if positions is None:
-        return SourceGrid.of_picture(shape, spacing_mm), None
+        return Layout(pictures)
     heights = positions @ np.cross(cosines[:3], cosines[3:])
     if np.ptp(heights) < 1e-3:  # a cine loop at one place
-        return SourceGrid.of_picture(shape, spacing_mm), None
+        return Layout(pictures)
+    passes = int(passes_of(heights).max()) + 1
+    if passes > 1:
+        told = f"Up to {passes} frames lie at one place (phases?): each is read as a picture of its own."
+        return Layout(pictures, warnings=(told,))
     order = np.argsort(heights, kind="stable")
     step = (positions[order[-1]] - positions[order[0]]) / (frames - 1)
     affine = plane_affine(cosines, positions[order[0]], step, spacing_mm or (1.0, 1.0))
-    return SourceGrid.oriented(shape, affine, slice_axis=2), order
+    # Turned by its plane, as each slice is on its own: the steps of a tilted gantry may point to another side.
+    upright = plane_affine(cosines, positions[order[0]], None, spacing_mm or (1.0, 1.0))
+    grid = replace(SourceGrid.oriented(shape, upright, slice_axis=2), stored_affine=affine)
+    return Layout(grid, order, tuple(remarks_on_places(positions[order], cosines)))

@@ -13,7 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 
-from pipeline.readers.dicom_geometry import functional_group, numbers
+from pipeline.readers.dicom_voi import DISPLAY_WHITE, apply_voi
+from pipeline.readers.functional_groups import functional_group, numbers
+from pipeline.readers.lookup import is_big_endian, look_up, table_white
+from pipeline.readers.padding import padding_of, padding_remark
 from pipeline.readers.picture import exact_dtype
 
 try:  # pydicom 3
@@ -23,38 +26,54 @@ except ImportError:  # pydicom 2
 
 __all__ = ["colour_values", "grey_values", "palette_of"]
 
-# A viewer's grey: what the VOI LUT gives, whatever bits it was made for.
-DISPLAY_WHITE = 255.0
-
 # pydicom 3 gives YBR_FULL as RGB, pydicom 2 as stored.
 DECODER_TURNS_YBR = hasattr(pydicom, "pixels")
 
 
-def grey_values(ds: Any, pixels: npt.NDArray[Any], *, voi: bool) -> npt.NDArray[Any]:
+def grey_values(ds: Any, pixels: npt.NDArray[Any], *, voi: bool) -> tuple[npt.NDArray[Any], list[str]]:
     """Modality values (HU in CT) of a monochrome picture, MONOCHROME1 turned round so that background is dark.
 
     MONOCHROME1 is mirrored about the range that BitsStored allows, taken through the modality LUT: not about the values
-    that happen to occur, so that two films of one detector keep one scale.
+    that happen to occur, so that two films of one detector keep one scale. PresentationLUTShape INVERSE means the same;
+    where both are given, as the standard demands, the picture is turned once.
+
+    Padding keeps its value; under a VOI LUT or window it is black.
 
     Args:
         ds: The data set.
         pixels: Stored values, frames last.
         voi: Apply the VOI LUT or window; the result is float32 from 0 to 255.
+    Returns: The values, and what a user should know of them, one line each.
     """
+    padding = padding_of(ds, pixels)
     bits = int(ds.get("BitsStored") or 8 * pixels.itemsize)
     signed = int(ds.get("PixelRepresentation") or 0) == 1
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     if ds.get("ModalityLUTSequence"):
         item = ds.ModalityLUTSequence[0]
-        pixels = _look_up(item, pixels)
-        low, high = 0, 2 ** int(item.LUTDescriptor[2]) - 1
+        pixels = look_up(item, pixels, ds)
+        low, high = 0, table_white(item)
     else:
         pixels, (low, high) = _rescale(ds, pixels, (low, high))
     if voi:
-        pixels, (low, high) = _apply_voi(ds, pixels), (0, DISPLAY_WHITE)
-    if ds.get("PhotometricInterpretation") == "MONOCHROME1":
+        pixels, (low, high) = apply_voi(ds, pixels, padding), (0, DISPLAY_WHITE)
+    turned, told = _is_turned(ds)
+    if turned:
         pixels = _mirror(pixels, low + high)
-    return exact_dtype(pixels)
+    if padding is not None and voi:
+        pixels[padding] = 0
+    remark = padding_remark(pixels, padding)
+    return exact_dtype(pixels), [line for line in (told, remark) if line]
+
+
+def _is_turned(ds: Any) -> tuple[bool, str]:
+    """Whether the picture's white is its background, and what contradicts itself there."""
+    photometric, shape = str(ds.get("PhotometricInterpretation")), str(ds.get("PresentationLUTShape") or "")
+    if photometric == "MONOCHROME1" and shape == "IDENTITY":
+        return True, "PresentationLUTShape IDENTITY contradicts MONOCHROME1: the film was turned round."
+    if photometric == "MONOCHROME2" and shape == "INVERSE":
+        return True, "PresentationLUTShape INVERSE on MONOCHROME2: the film was turned round."
+    return photometric == "MONOCHROME1", ""
 
 
 def colour_values(ds: Any, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -62,8 +81,9 @@ def colour_values(ds: Any, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     photometric = str(ds.get("PhotometricInterpretation"))
     if photometric == "PALETTE COLOR":
         pixels = apply_color_lut(pixels, ds)[..., :3]
-        if pixels.dtype == np.uint16 and pixels.max() > 255:  # tables of 16 bits
-            pixels = (pixels >> 8).astype(np.uint8)
+        if pixels.dtype == np.uint16:  # tables of 16 bits, which may hold 8
+            pixels = pixels.byteswap() if is_big_endian(ds) else pixels
+            pixels = (pixels >> 8 if pixels.max() > 255 else pixels).astype(np.uint8)
         return exact_dtype(pixels)
     if not DECODER_TURNS_YBR and photometric in ("YBR_FULL", "YBR_FULL_422"):
         pixels = convert_color_space(pixels, photometric, "RGB")
@@ -71,9 +91,10 @@ def colour_values(ds: Any, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def palette_of(ds: Any) -> npt.NDArray[np.uint8]:
-    """The colours (n, 3) of a PALETTE COLOR object."""
-    count = int(ds.RedPaletteColorLookupTableDescriptor[0]) or 65536
-    return colour_values(ds, np.arange(count, dtype=np.uint16 if count > 256 else np.uint8)).astype(np.uint8)
+    """The colours (n, 3) of a PALETTE COLOR object, by stored value from 0."""
+    count, first = (int(value) for value in ds.RedPaletteColorLookupTableDescriptor[:2])
+    stored = np.arange(max(first, 0) + (count or 65536))
+    return colour_values(ds, stored.astype(np.uint16 if len(stored) > 256 else np.uint8)).astype(np.uint8)
 
 
 def _rescale(
@@ -113,48 +134,3 @@ def _mirror(values: npt.NDArray[Any], total: float) -> npt.NDArray[Any]:
     if values.dtype.kind == "u" and values.size and int(values.max()) <= total <= np.iinfo(values.dtype).max:
         return values.dtype.type(total) - values
     return exact_dtype(total - values.astype(np.int32))
-
-
-def _apply_voi(ds: Any, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Grey from 0 to 255 by the first VOI LUT or window, or by the whole range of values where there is none."""
-    if ds.get("VOILUTSequence") and values.dtype.kind in "iu":
-        item = ds.VOILUTSequence[0]
-        white = 2 ** int(item.LUTDescriptor[2]) - 1
-        return _look_up(item, values).astype(np.float32) * np.float32(DISPLAY_WHITE / white)
-    group = functional_group(ds, 0, "FrameVOILUTSequence")
-    item = ds if group is None else group
-    centre, width = _first_number(item, "WindowCenter"), _first_number(item, "WindowWidth")
-    function = str(item.get("VOILUTFunction") or "LINEAR")
-    grey = values.astype(np.float32)
-    if centre is None or width is None or width <= 0:
-        low, high = float(grey.min()), float(grey.max())
-        return (grey - low) / np.float32(high - low if high > low else 1.0) * np.float32(DISPLAY_WHITE)
-    if function == "SIGMOID":
-        return np.float32(DISPLAY_WHITE) / (1 + np.exp(-4 * (grey - np.float32(centre)) / np.float32(width)))
-    if function == "LINEAR_EXACT":
-        fraction = (grey - np.float32(centre)) / np.float32(width) + np.float32(0.5)
-    else:
-        fraction = (grey - np.float32(centre - 0.5)) / np.float32(max(width - 1, 1e-3)) + np.float32(0.5)
-    return np.clip(fraction, 0, 1) * np.float32(DISPLAY_WHITE)
-
-
-def _first_number(item: Any, keyword: str) -> float | None:
-    value = item.get(keyword)
-    try:
-        return float(value if isinstance(value, (int, float, str)) else value[0])
-    except (TypeError, ValueError, IndexError):
-        return None
-
-
-def _look_up(item: Any, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Values through the table of a modality or VOI LUT item."""
-    count, first, bits = (int(v) for v in item.LUTDescriptor)
-    data = item.LUTData
-    if isinstance(data, bytes):
-        table = np.frombuffer(data, dtype=np.uint8 if bits <= 8 and len(data) <= (count or 65536) + 1 else "<u2")
-    else:
-        table = np.array(data, dtype=np.uint16)
-    if values.dtype.kind == "i" and first > 32767:
-        first -= 65536  # the descriptor is unsigned where a guess of its VR went wrong
-    index = np.clip(values.astype(np.int32) - first, 0, min(count or 65536, len(table)) - 1)
-    return table[index]

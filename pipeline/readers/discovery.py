@@ -8,22 +8,26 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from pipeline.archives import exists, is_archive, is_folder, members_below, split_archive
 from pipeline.errors import MissingFile
 from pipeline.fragments import split_fragment
 from pipeline.readers.container import SUFFIXES, is_dicom, suffix_of
 
 __all__ = ["find_pictures", "natural_order"]
 
+DICOMDIR = "DICOMDIR"
+
 
 def find_pictures(inputs: Iterable[str | os.PathLike[str]], *, recursive: bool = True) -> list[str]:
     """The picture files among what a user named.
 
-    In folders and globs a picture is known by its suffix, and a file without a known suffix by the DICOM magic number.
-    Hidden files and folders and DICOMDIR are left out. A file named outright is taken whatever it is, so that reading
-    it says what is wrong with it.
+    In folders, zip archives and globs a picture is known by its suffix, and a file without a known suffix by the DICOM
+    magic number. Hidden files and folders are left out. A DICOMDIR that is named stands for the files that it lists,
+    those that are missing included; in a folder it is passed over, for the files lie there too. A file named outright
+    is taken whatever it is, so that reading it says what is wrong with it.
 
     Args:
-        inputs: Files (a fragment `#slice=K` stays on), folders, and globs (`**` for any depth).
+        inputs: Files (a fragment `#slice=K` stays on), folders, zip archives, DICOMDIRs, globs (`**` for any depth).
         recursive: Look into folders within folders.
     Returns: Paths, each once; the inputs in their order, what each stands for in natural order (2 before 10).
     Raises: MissingFile: if an input is not there or holds no picture.
@@ -35,7 +39,14 @@ def find_pictures(inputs: Iterable[str | os.PathLike[str]], *, recursive: bool =
         if path.is_dir() and number is None:
             files = _in_folder(path, recursive)
             missing = f"{entry}: no pictures in this folder."
-        elif path.exists():
+        elif split_archive(entry) is not None and is_folder(entry):
+            files = [file for file in members_below(entry) if _is_seen(file, entry) and _is_picture(Path(file))]
+            missing = f"{entry}: no pictures in this archive."
+        elif path.name == DICOMDIR and path.is_file():
+            from pipeline.readers.dicomdir import files_listed
+
+            files, missing = files_listed(entry), f"{entry}: the DICOMDIR lists no images."
+        elif exists(path):
             files, missing = [entry], ""
         elif glob.has_magic(entry):
             matches = (Path(match) for match in glob.glob(entry, recursive=True))  # noqa: PTH207  (absolute patterns)
@@ -44,7 +55,7 @@ def find_pictures(inputs: Iterable[str | os.PathLike[str]], *, recursive: bool =
         else:
             files, missing = [], f"{entry}: no such file or folder."
         if not files:
-            raise MissingFile(missing)
+            raise MissingFile(missing + (_archives_in(path) if path.is_dir() else ""))
         for file in sorted(files, key=natural_order):
             # Under one key whichever way it is written: a.png, ./a.png and its absolute path are one picture.
             found.setdefault(os.path.abspath(file), file)  # noqa: PTH100
@@ -64,12 +75,23 @@ def _in_folder(folder: Path, recursive: bool) -> list[str]:
     return files
 
 
+def _is_seen(member: str, archive: str) -> bool:
+    """Whether no folder of an archive's member is hidden."""
+    folders = member[len(archive) :].split("/")[:-1]
+    return not any(name.startswith((".", "__MACOSX")) for name in folders)
+
+
+def _archives_in(folder: Path) -> str:
+    count = sum(is_archive(path) for path in folder.rglob("*.zip"))
+    return f" Name its {count} zip archive{'s' * (count > 1)} to read what is in them." if count else ""
+
+
 def _unreadable_folder(error: OSError) -> None:
     # Without this, os.walk passes over a folder that it may not open, and nobody learns of its pictures.
     raise error
 
 
 def _is_picture(path: Path) -> bool:
-    if path.name.startswith(".") or path.name == "DICOMDIR":
+    if path.name.startswith(".") or path.name == DICOMDIR:
         return False
     return suffix_of(path) in SUFFIXES or is_dicom(str(path))

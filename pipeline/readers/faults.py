@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from textwrap import shorten
@@ -10,6 +11,23 @@ from pipeline.errors import GeometryMismatch, PlanarError, UnreadableImage, Unsu
 from pipeline.readers.quiet import quiet_libraries
 
 __all__ = ["library_errors"]
+
+# What pydicom quotes of its own words; whatever else it quotes was in the file, and may be a patient's name.
+ELEMENTS = frozenset(
+    {
+        "Bits Allocated",
+        "Bits Stored",
+        "Columns",
+        "Number of Frames",
+        "Photometric Interpretation",
+        "Pixel Data",
+        "Pixel Representation",
+        "Planar Configuration",
+        "Rows",
+        "Samples per Pixel",
+    }
+)
+QUOTED = re.compile(r"(['\"])(.*?)\1", re.DOTALL)
 
 
 @contextmanager
@@ -39,7 +57,15 @@ def library_errors(file: str, container: str) -> Iterator[None]:
 
 def _unreadable(file: str, container: str, error: Exception) -> UnreadableImage:
     said = str(error).replace(file, "it")
+    if container in ("DICOM", "DICOMDIR", "series"):
+        said = _without_values(said)
     if "ERROR:" in said:  # ITK: where in its source, then what
         said = said.rpartition("ERROR:")[2].strip().splitlines()[-1]
     said = shorten(said, 120, placeholder=" …").rstrip(". ") or type(error).__name__
     return UnreadableImage(f"{file}: the {container} file is damaged or cut short ({said}). Copy or export it again.")
+
+
+def _without_values(said: str) -> str:
+    """A library's words without what it quotes of the file."""
+    said = QUOTED.sub(lambda found: found[0] if found[2] in ELEMENTS else "'…'", said)
+    return "".join(letter if letter.isprintable() else " " for letter in said)

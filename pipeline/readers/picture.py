@@ -30,6 +30,7 @@ class Picture:
         subject_id: Raw PatientID, or "". Hash it before it goes anywhere: it must not reach a log or a report.
         warnings: What a user should know of this file, one line each, without its name.
         palette: Colours (n, 3) of a palette image read as labels, uint8.
+        segments: Number and label of each segment, for a DICOM segmentation read as labels.
         header: Raw NIfTI header, from which a mask takes qform, sform and units; b"" for other formats.
     """
 
@@ -45,6 +46,7 @@ class Picture:
     subject_id: str = ""
     warnings: tuple[str, ...] = ()
     palette: npt.NDArray[np.uint8] | None = None
+    segments: tuple[tuple[int, str], ...] = ()
     header: bytes = b""
 
     @property

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 
-from pipeline.errors import UnsupportedImage
-from pipeline.fragments import FRAGMENT, split_fragment
+from pipeline.archives import on_disk
+from pipeline.errors import PlanarError, UnsupportedImage
+from pipeline.fragments import FRAGMENT, split_fragment, split_instance
 from pipeline.geometry import SourceGrid
 from pipeline.readers.cache import VolumeCache
 from pipeline.readers.container import container_of
@@ -24,8 +27,9 @@ def read_picture(path: str | os.PathLike[str], *, voi: bool = False, labels: boo
     """Decode one picture or volume.
 
     Args:
-        path: A file, or a folder that holds one DICOM series. It may end in `#slice=K`, the K-th slice from 0 in
-            display order, which is then read as a picture.
+        path: A file, a folder or zip archive that holds one DICOM series, or a file in a zip archive. It may end in
+            `#slice=K`, the K-th slice from 0 in display order, which is then read as a picture; with `labels` in
+            `#instance=UID[:FRAME]`, what a DICOM segmentation says of one image.
         voi: Apply the DICOM VOI LUT or window: float32 grey values from 0 to 255.
         labels: The file is a mask: palette indices stay indices, 1-bit pixels are 0/1, and DICOM values are as stored.
     Returns: The picture in display orientation, with the way back to its file.
@@ -36,6 +40,9 @@ def read_picture(path: str | os.PathLike[str], *, voi: bool = False, labels: boo
         UnsupportedImage: if it is no picture (a DICOM segmentation, a time series) or has no slice K.
     """
     file, number = split_fragment(path)
+    instance = split_instance(path)[1] if labels else None
+    if instance is not None:
+        return _mask_of_instance(file, instance, os.fspath(path))
     if number is None:
         return _decode(file, voi, labels)
     if container_of(file) == "series":
@@ -79,50 +86,74 @@ def _decode(file: str, voi: bool, labels: bool) -> Picture:
 
 
 def _decoded(file: str, container: str, voi: bool, labels: bool) -> Picture:
-    with library_errors(file, container):
-        if container in ("PNG", "JPEG", "BMP", "TIFF"):
-            from pipeline.readers.raster import read_raster
-
-            return read_raster(file, container, labels=labels)
-        if container == "DICOM":
+    if container == "DICOM":
+        with library_errors(file, container):
             from pipeline.readers.dicom import read_dicom
 
             return read_dicom(file, voi=voi, labels=labels)
-        if container == "NIfTI":
-            from pipeline.readers.nifti import read_nifti
-
-            return read_nifti(file)
-        if container == "series":
+    if container == "series":
+        with library_errors(file, container):
             from pipeline.readers.series import read_series, series_in
 
             return read_series(series_in(file), voi=voi, labels=labels)
-        from pipeline.readers.itk import read_itk
+    with _on_disk(file) as path, library_errors(path, container):
+        return replace(_from_disk(path, container, labels), path=file)
 
-        return read_itk(file, container)
+
+def _from_disk(path: str, container: str, labels: bool) -> Picture:
+    if container in ("PNG", "JPEG", "BMP", "TIFF"):
+        from pipeline.readers.raster import read_raster
+
+        return read_raster(path, container, labels=labels)
+    if container == "NIfTI":
+        from pipeline.readers.nifti import read_nifti
+
+        return read_nifti(path)
+    from pipeline.readers.itk import read_itk
+
+    return read_itk(path, container)
 
 
 def _guarded_grid(file: str) -> SourceGrid:
     container = container_of(file)
-    with library_errors(file, container):
-        if container in ("PNG", "JPEG", "BMP", "TIFF"):
-            from pipeline.readers.raster import raster_grid
-
-            return raster_grid(file, container)
-        if container == "DICOM":
+    if container == "DICOM":
+        with library_errors(file, container):
             from pipeline.readers.dicom import dicom_grid
 
             return dicom_grid(file)
-        if container == "NIfTI":
-            from pipeline.readers.nifti import nifti_grid
-
-            return nifti_grid(file)
-        if container == "series":
+    if container == "series":
+        with library_errors(file, container):
             from pipeline.readers.series import series_in
 
             return series_in(file).grid
-        from pipeline.readers.itk import itk_grid
+    with _on_disk(file) as path, library_errors(path, container):
+        return _grid_from_disk(path, container)
 
-        return itk_grid(file, container)
+
+def _grid_from_disk(path: str, container: str) -> SourceGrid:
+    if container in ("PNG", "JPEG", "BMP", "TIFF"):
+        from pipeline.readers.raster import raster_grid
+
+        return raster_grid(path, container)
+    if container == "NIfTI":
+        from pipeline.readers.nifti import nifti_grid
+
+        return nifti_grid(path)
+    from pipeline.readers.itk import itk_grid
+
+    return itk_grid(path, container)
+
+
+@contextmanager
+def _on_disk(file: str) -> Iterator[str]:
+    """A path that libraries can open; errors name the file that the user named."""
+    with on_disk(file) as path:
+        try:
+            yield path
+        except PlanarError as error:
+            if path == file:
+                raise
+            raise type(error)(str(error).replace(path, file)) from error
 
 
 def _slice_of_series(folder: str, number: int, voi: bool, labels: bool) -> Picture:
@@ -134,6 +165,15 @@ def _slice_of_series(folder: str, number: int, voi: bool, labels: bool) -> Pictu
     _check_slice(folder, number, series.grid.depth)
     picture = _decode(series.files[number], voi, labels)
     return replace(picture, path=f"{folder}{FRAGMENT}{number}", grid=series.grid.cut(number))
+
+
+def _mask_of_instance(file: str, instance: tuple[str, int], path: str) -> Picture:
+    from pipeline.readers.segmentation import mask_of_instance
+
+    if container_of(file) != "DICOM":
+        raise UnsupportedImage(f"{path}: only a DICOM segmentation knows the images that it belongs to.")
+    with library_errors(file, "DICOM"):
+        return replace(mask_of_instance(file, *instance), path=path)
 
 
 def _check_slice(file: str, number: int, depth: int) -> None:

@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pydicom
 
-from pipeline.errors import PlanarError, UnsupportedImage
+from pipeline.archives import members_below, split_archive, time_of_change
+from pipeline.errors import UnsupportedImage
 from pipeline.geometry import SourceGrid
 from pipeline.readers.container import is_dicom
 from pipeline.readers.dicom import read_dicom
-from pipeline.readers.dicom_geometry import frame_positions, orientation_of, plane_affine, spacing_of_film
+from pipeline.readers.dicom_geometry import plane_affine
 from pipeline.readers.faults import library_errors
 from pipeline.readers.picture import Picture, exact_dtype
+from pipeline.readers.slice_header import SliceHeader, read_slice_header
+from pipeline.readers.slice_places import passes_of, remarks_on_places
 
 __all__ = ["DicomSeries", "group_series", "read_series", "series_in"]
 
-HEADER_TAGS = [
-    "SOPClassUID",
-    "PatientID",
-    "SeriesInstanceUID",
-    "InstanceNumber",
-    "NumberOfFrames",
-    "Rows",
-    "Columns",
-    "PixelSpacing",
-    "ImagerPixelSpacing",
-    "EstimatedRadiographicMagnificationFactor",
-    "NominalScannedPixelSpacing",
-    "ImageOrientationPatient",
-    "ImagePositionPatient",
-]
-
-# Steps between slices that differ by more than this part of their median are uneven: a slice may be missing.
-UNEVEN = 0.1
+# Slices of one volume agree in orientation within COSINES, in pixel size within SPACING of it.
+COSINES, SPACING = 1e-3, 1e-3
+NAMED_IN_WARNING = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,62 +47,76 @@ class DicomSeries:
         return str(Path(self.files[0]).parent)
 
 
-@dataclass(frozen=True, eq=False)
-class _Slice:
-    file: str
-    series: str
-    shape: tuple[int, int]
-    cosines: tuple[float, ...]
-    position: npt.NDArray[np.float64]
-    spacing_mm: tuple[float, float] | None
-    number: int
+class _Group:
+    """Slices of one series that share size, pixel spacing and orientation."""
 
-    def belongs_with(self, other: _Slice) -> bool:
-        """Whether two slices of one series can lie in one volume."""
-        return (
-            self.shape == other.shape
-            and np.allclose(self.cosines, other.cosines, atol=1e-3)
-            and np.allclose(self.spacing_mm or 0.0, other.spacing_mm or 0.0, rtol=1e-3)
-        )
+    def __init__(self) -> None:
+        self.slices: list[SliceHeader] = []
+        self.copies: list[str] = []
+        self.instances: set[str] = set()
 
-    @property
-    def height(self) -> float:
-        """Place along the normal of the slices, mm."""
-        return float(self.position @ np.cross(self.cosines[:3], self.cosines[3:]))
+    def add(self, found: SliceHeader) -> None:
+        if found.instance and found.instance in self.instances:
+            self.copies.append(found.file)
+            return
+        self.instances.add(found.instance)
+        self.slices.append(found)
+
+
+class _Series:
+    """The groups of one series, found by the plane of a slice without asking each group in turn."""
+
+    def __init__(self) -> None:
+        self.groups: list[_Group] = []
+        self.planes = np.empty((4, 10))
+
+    def group_of(self, found: SliceHeader) -> tuple[_Group, bool]:
+        """The slice's group, and whether it is a new one."""
+        plane, known = found.plane, self.planes[: len(self.groups)]
+        apart = np.abs(known - plane)
+        alike = (apart[:, :2] == 0).all(1) & (apart[:, 4:] <= COSINES).all(1)
+        alike &= (apart[:, 2:4] <= SPACING * np.abs(plane[2:4])).all(1)
+        if alike.any():
+            return self.groups[int(alike.argmax())], False
+        if len(self.groups) == len(self.planes):
+            self.planes = np.concatenate([self.planes, np.empty_like(self.planes)])
+        self.planes[len(self.groups)] = plane
+        self.groups.append(_Group())
+        return self.groups[-1], True
 
 
 def group_series(files: Iterable[str]) -> list[DicomSeries | str]:
     """Files with the slices of each DICOM volume put together.
 
     Slices belong together that share patient, SeriesInstanceUID, size, pixel spacing and orientation. Films,
-    multi-frame objects, other formats, and what cannot be read stay as they are, in their place.
+    multi-frame objects, other formats, and what cannot be read stay as they are, in their place. A second copy of a
+    slice (the same SOPInstanceUID) is left out with a warning.
 
     Args:
         files: Picture files, as `find_pictures` gives them.
     Returns: Series where their first file stood, and the other files.
     """
-    groups: dict[str, list[list[_Slice]]] = {}
-    order: list[list[_Slice] | str] = []
+    by_uid: dict[str, _Series] = {}
+    order: list[tuple[_Series, _Group] | str] = []
     for file in files:
-        found = _slice_header(file) if is_dicom(file) else None
+        found = read_slice_header(file) if is_dicom(file) else None
         if found is None:
             order.append(file)
             continue
-        parts = groups.setdefault(found.series, [])
-        group = next((group for group in parts if group[0].belongs_with(found)), None)
-        if group is None:
-            group = []
-            parts.append(group)
-            order.append(group)
-        group.append(found)
+        series = by_uid.setdefault(found.series, _Series())
+        group, is_new = series.group_of(found)
+        if is_new:
+            order.append((series, group))
+        group.add(found)
     result: list[DicomSeries | str] = []
     for entry in order:
         if isinstance(entry, str):
             result.append(entry)
             continue
-        for volume in _one_slice_a_place(entry):
-            split = len(groups[entry[0].series]) > 1 or len(volume) < len(entry)
-            result.append(volume[0].file if len(volume) == 1 else _series_of(volume, split))
+        series, group = entry
+        volumes = _one_slice_a_place(group.slices)
+        remarks = _remarks_on_group(series, group, volumes)
+        result += [volume[0].file if len(volume) == 1 else _series_of(volume, remarks) for volume in volumes]
     return result
 
 
@@ -126,7 +125,7 @@ def series_in(folder: str) -> DicomSeries:
 
     Raises: UnsupportedImage: if it holds none, or several.
     """
-    return _series_in(folder, Path(folder).stat().st_mtime_ns)
+    return _series_in(folder, time_of_change(folder))
 
 
 def read_series(series: DicomSeries, *, voi: bool = False, labels: bool = False) -> Picture:
@@ -143,54 +142,69 @@ def read_series(series: DicomSeries, *, voi: bool = False, labels: bool = False)
         with library_errors(file, "DICOM"):
             slices.append(read_dicom(file, voi=voi, labels=labels))
     array = exact_dtype(np.stack([picture.array for picture in slices], axis=2))
-    told = tuple(dict.fromkeys(line for picture in slices[:1] for line in picture.warnings))
+    # What is said of several slices is said once.
+    told = tuple(dict.fromkeys(line for picture in slices for line in picture.warnings))
     return replace(slices[0], path=series.folder, array=array, grid=series.grid, warnings=series.warnings + told)
 
 
 @lru_cache(maxsize=16)
-def _series_in(folder: str, _changed: int) -> DicomSeries:
-    files = sorted(str(file) for file in Path(folder).iterdir() if file.is_file() and not file.name.startswith("."))
-    found = [entry for entry in group_series(files) if isinstance(entry, DicomSeries)]
+def _series_in(folder: str, _changed: tuple[int, int]) -> DicomSeries:
+    entries = group_series(sorted(_files_in(folder)))
+    found = [entry for entry in entries if isinstance(entry, DicomSeries)]
     if len(found) == 1:
-        return found[0]
+        others = [entry for entry in entries if isinstance(entry, str) and is_dicom(entry)]
+        others = [entry for entry in others if Path(entry).name != "DICOMDIR"]
+        told = (f"Beside the volume the folder holds {_named(others)}, left out.",) if others else ()
+        return replace(found[0], warnings=found[0].warnings + told)
     if not found:
         raise UnsupportedImage(f"{folder}: the folder holds no DICOM series of several slices. Name a file.")
     sizes = ", ".join(f"{len(series.files)} slices from {Path(series.files[0]).name}" for series in found)
     raise UnsupportedImage(f"{folder}: the folder holds {len(found)} DICOM volumes ({sizes}). Put one in a folder.")
 
 
-def _slice_header(file: str) -> _Slice | None:
-    """What places a file in a volume, or None if it is no single slice with a place in the patient."""
-    try:
-        with library_errors(file, "DICOM"):
-            ds: Any = pydicom.dcmread(file, force=True, stop_before_pixels=True, specific_tags=HEADER_TAGS)
-            cosines, positions = orientation_of(ds), frame_positions(ds, 1)
-            if cosines is None or positions is None or int(ds.get("NumberOfFrames") or 1) > 1:
-                return None
-            shape = (int(ds.Columns), int(ds.Rows))
-            # The patient too: some anonymised sets have one SeriesInstanceUID for all.
-            series = f"{ds.get('PatientID')}\n{ds.get('SeriesInstanceUID') or Path(file).parent}"
-            number = int(ds.get("InstanceNumber") or 0)
-            return _Slice(file, series, shape, cosines, positions[0], spacing_of_film(ds)[0], number)
-    except PlanarError:
-        return None  # reading the file says what is wrong with it
+def _files_in(folder: str) -> list[str]:
+    if split_archive(folder) is not None:
+        below = [Path(file) for file in members_below(folder)]
+    else:
+        below = [file for file in Path(folder).iterdir() if file.is_file()]
+    return [str(file) for file in below if file.parent == Path(folder) and not file.name.startswith(".")]
 
 
-def _one_slice_a_place(slices: list[_Slice]) -> list[list[_Slice]]:
+def _one_slice_a_place(slices: Sequence[SliceHeader]) -> list[list[SliceHeader]]:
     """Slices as volumes with one slice at each place: a second pass over the same places is a volume of its own."""
-    volumes: list[list[_Slice]] = []
-    passes: dict[float, int] = {}
-    for found in sorted(slices, key=lambda s: s.number):
-        place = round(found.height, 2)
-        number = passes.get(place, 0)
-        passes[place] = number + 1
-        if number == len(volumes):
-            volumes.append([])
+    ordered = sorted(slices, key=lambda s: s.turn)
+    passes = passes_of(np.array([s.height for s in ordered]))
+    volumes: list[list[SliceHeader]] = [[] for _ in range(int(passes.max()) + 1)]
+    for found, number in zip(ordered, passes, strict=True):
         volumes[number].append(found)
     return volumes
 
 
-def _series_of(slices: list[_Slice], split: bool) -> DicomSeries:
+def _remarks_on_group(series: _Series, group: _Group, volumes: Sequence[Sequence[SliceHeader]]) -> list[str]:
+    """What a user should know of how the series was taken apart."""
+    told = []
+    if len(series.groups) > 1 or len(volumes) > 1:
+        others = sum(len(other.slices) for other in series.groups if other is not group)
+        parts = [f"{others} slices of other orientations or sizes (localisers?)"] * bool(others)
+        again = sum(len(volume) for volume in volumes[1:])
+        parts += [f"{again} slices in second or later passes over the same places"] * (len(volumes) > 1)
+        told.append(
+            f"The series holds several orientations, sizes or passes: {' and '.join(parts)} stand beside "
+            "these slices and are no part of this volume."
+        )
+    if len({s.frame_of_reference for s in group.slices}) > 1:
+        told.append("The slices name several frames of reference: they may not belong into one volume.")
+    if group.copies:
+        told.append(f"Left out as copies of a slice (the same SOPInstanceUID): {_named(group.copies)}.")
+    return told
+
+
+def _named(files: Sequence[str]) -> str:
+    names = ", ".join(Path(file).name for file in files[:NAMED_IN_WARNING])
+    return f"{len(files)} files ({names}{', …' * (len(files) > NAMED_IN_WARNING)})" if len(files) > 1 else names
+
+
+def _series_of(slices: Sequence[SliceHeader], remarks: Sequence[str]) -> DicomSeries:
     ordered = sorted(slices, key=lambda s: s.height)
     first, last = ordered[0], ordered[-1]
     step = (last.position - first.position) / (len(ordered) - 1)
@@ -200,12 +214,5 @@ def _series_of(slices: list[_Slice], split: bool) -> DicomSeries:
     upright = plane_affine(first.cosines, first.position, None, spacing_mm)
     grid = replace(SourceGrid.oriented((*first.shape, len(ordered)), upright, slice_axis=2), stored_affine=affine)
     files = tuple(s.file for s in (reversed(ordered) if grid.flips[2] else ordered))
-    told = []
-    steps = np.diff([s.height for s in ordered])
-    if np.ptp(steps) > UNEVEN * np.median(steps):
-        told.append(f"Slices lie {steps.min():.2f} to {steps.max():.2f} mm apart, the mean is taken: is one missing?")
-    if split:
-        told.append(
-            f"The series holds several orientations, sizes or passes: these {len(files)} slices are one volume."
-        )
-    return DicomSeries(files, grid, tuple(told))
+    told = remarks_on_places(np.array([s.position for s in ordered]), first.cosines)
+    return DicomSeries(files, grid, (*told, *remarks))

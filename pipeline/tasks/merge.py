@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.archives import exists
 from pipeline.datalist import Datalist, Finding, read_datalist, relative_to, subject_of, write_datalist
 from pipeline.errors import InvalidDatalist, InvalidOption, InvalidSplit, OutputExists
 from pipeline.fragments import split_fragment
@@ -139,7 +140,7 @@ def _gather(paths: Sequence[Path], lists: Sequence[Datalist], folder: Path) -> t
         for part in PARTS:
             for item in content.part(part):
                 file = os.path.normpath(os.path.join(here, _first(item["image"])))  # noqa: PTH118
-                if not Path(split_fragment(file)[0]).exists():
+                if not exists(split_fragment(file)[0]):
                     raise InvalidDatalist(f"{path}: {file} is not there. Move it back, or index again.")
                 moved = {
                     key: _moved(value, here, folder) if key in ("image", "label") else value

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.archives import open_binary
 from pipeline.datalist import Datalist, Finding, load_cases, read_datalist, write_datalist
 from pipeline.errors import PlanarError
-from pipeline.fragments import FRAGMENT, split_fragment
+from pipeline.fragments import fragment_of, split_fragment
 from pipeline.readers import stem_of
 from pipeline.tasks.report import write_report
 
@@ -126,13 +127,18 @@ def _link_cases(datalist: Path, split: str, folder: Path, names: Pseudonyms) -> 
 
 
 def _link(path: str, folder: Path, name: str) -> str:
-    """A link to a file, or to the folder of a series, under another name; a slice keeps its number."""
-    file, number = split_fragment(path)
-    whole = Path(file)
+    """A link to a file, or to the folder of a series, under another name; a slice keeps its number.
+
+    What lies in an archive is copied: its name there may say whose it is.
+    """
+    whole = Path(split_fragment(path)[0])
     link = folder / f"{name}{whole.name[len(stem_of(whole)) :]}"
-    if not os.path.lexists(link):
+    if not os.path.lexists(link) and not whole.exists():
+        with open_binary(whole) as member, link.open("wb") as copy:
+            shutil.copyfileobj(member, copy)
+    elif not os.path.lexists(link):
         link.symlink_to(whole.absolute())
-    return link.name if number is None else f"{link.name}{FRAGMENT}{number}"
+    return f"{link.name}{fragment_of(path)}"
 
 
 def _case_of(image: str) -> str:

@@ -15,7 +15,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from pipeline.fragments import split_fragment
+from pipeline.fragments import INSTANCE, split_fragment
 from pipeline.readers import stem_of
 
 __all__ = ["Pseudonyms", "is_keyed", "scrubbed_text"]
@@ -32,6 +32,7 @@ COMMON = frozenset(WORDS.split())
 SHORTEST = 4
 # A folder that holds more than this share of the cases is a collection's, and not a patient's.
 FOLDER_SHARE = 0.25
+INSTANCES = re.compile(rf"{INSTANCE}[0-9.]+(?::\d+)?")
 TEXTS = (".csv", ".html", ".json", ".log", ".md", ".patch", ".txt", ".yaml", ".yml")
 
 
@@ -111,6 +112,7 @@ class Pseudonyms:
 
     def scrub(self, text: str) -> str:
         """A text in which everything known here is replaced by what stands for it."""
+        text = INSTANCES.sub(INSTANCE, text)  # an identifier of the archive
         for path in sorted(self._places, key=len, reverse=True):
             if path in text:
                 text = re.sub(rf"{re.escape(path)}(?![\w.-])", self._places[path], text)

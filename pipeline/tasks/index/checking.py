@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datalist import Finding, pixel_digest
 from pipeline.errors import UnknownLabel
-from pipeline.labels import LabelCoding, MaskHistogram, nearest_colour, rgb_of
-from pipeline.readers import Picture, read_picture
+from pipeline.labels import LabelCoding, MaskHistogram, nearest_colour, rgb_of, segments_coding
+from pipeline.readers import Picture, header_value, read_picture
 from pipeline.split import unit_hash
 from pipeline.tasks.index.duplicates import thumbnail
 from pipeline.tasks.index.pairing import Pair
@@ -31,6 +30,8 @@ class CheckPlan:
     Args:
         coding: Label coding; with several mask folders, with the class of each.
         n_classes: Number of classes with the background.
+        segments_of: Class names, background first, that the segments of DICOM segmentations are matched with; None to
+            take their numbers as any other values.
         subject_tag: DICOM keyword that names the subject.
         refuse_empty: Refuse cases whose mask is empty.
         keep_empty_slices: Share of a volume's slices without label that is kept.
@@ -41,6 +42,7 @@ class CheckPlan:
     subject_tag: str = "PatientID"
     refuse_empty: bool = False
     keep_empty_slices: float = 0.0
+    segments_of: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,9 @@ def check_pair(pair: Pair, plan: CheckPlan) -> Checked:
         for file, mask in zip(files, masks, strict=True):
             _check_grid(pair.image, image, file, mask, checked)
         checked.warnings += [Finding(pair.image, "reader", line) for line in image.warnings]
+        checked.warnings += [Finding(m.path, "reader", line) for m in masks if m.segments for line in m.warnings]
         subject = _tagged_subject(image, plan.subject_tag)
-        coding = _coding_of(plan.coding, pair, masks[0])
+        coding = _coding_of(plan, pair, masks[0], checked)
         if image.depth == 1:
             classes = _decode(masks, files, coding, plan, checked)
             checked.cases.append(_check_slice(pair, image, masks, files, classes, coding, subject, plan, checked))
@@ -143,8 +146,18 @@ def _check_grid(image_file: str, image: Picture, file: str, mask: Picture, check
             checked.warnings.append(Finding(file, "geometry_differs", reason))
 
 
-def _coding_of(coding: LabelCoding, pair: Pair, mask: Picture) -> LabelCoding:
-    """The set's coding for this pair: without the files that it lacks, and in the indices of its palette."""
+def _coding_of(plan: CheckPlan, pair: Pair, mask: Picture, checked: Checked) -> LabelCoding:
+    """The set's coding for this pair: without the files that it lacks, in the indices of its palette or segments."""
+    coding = plan.coding
+    if plan.segments_of is not None and mask.segments:
+        try:
+            coding, others = segments_coding(mask.segments, plan.segments_of)
+        except UnknownLabel as error:
+            raise _RefusedError(mask.path, "unknown_label", str(error)) from None
+        if others:
+            reason = f"its segments {', '.join(others)} are no class of the set and count as background"
+            checked.warnings.append(Finding(mask.path, "other_segments", reason))
+        return coding
     if coding.files:
         present = tuple(n for n, file in zip(coding.files, pair.masks, strict=True) if file is not None)
         return replace(coding, files=present)
@@ -266,11 +279,4 @@ def _decode_one(mask: Picture, file: str, coding: LabelCoding, n_classes: int) -
 def _tagged_subject(image: Picture, tag: str) -> str:
     if image.source_format != "DICOM" or tag == "PatientID":
         return image.subject_id
-    from pathlib import Path
-
-    import pydicom
-
-    path = Path(image.path)
-    file = next(entry for entry in sorted(path.iterdir()) if entry.is_file()) if path.is_dir() else path
-    header: Any = pydicom.dcmread(file, force=True, stop_before_pixels=True, specific_tags=[tag])
-    return str(header.get(tag) or "")
+    return header_value(image.path, tag)

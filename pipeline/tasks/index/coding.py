@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import InvalidOption, UnknownLabel
-from pipeline.labels import LabelCoding, MaskHistogram, colour_name, guess_coding, parse_colour
+from pipeline.labels import LabelCoding, MaskHistogram, classes_of_segments, colour_name, guess_coding, parse_colour
 from pipeline.planning import TaskSpec
 
-__all__ = ["LabelOptions", "LabelPlan", "guess_plan", "plan_from_options"]
+__all__ = ["LabelOptions", "LabelPlan", "guess_plan", "plan_from_options", "plan_from_segments"]
 
 BACKGROUND = "background"
 
@@ -40,10 +40,17 @@ class LabelOptions:
 
 @dataclass(frozen=True)
 class LabelPlan:
-    """The coding of a set's masks and its class names, background first."""
+    """The coding of a set's masks and its class names, background first.
+
+    Args:
+        coding: How pixels become classes.
+        labels: The class names.
+        by_segment: Masks are DICOM segmentations, whose segments are matched with the classes by name, each mask's own.
+    """
 
     coding: LabelCoding
     labels: tuple[str, ...]
+    by_segment: bool = False
 
 
 def plan_from_options(options: LabelOptions, folders: Sequence[str]) -> LabelPlan | None:
@@ -79,6 +86,19 @@ def plan_from_options(options: LabelOptions, folders: Sequence[str]) -> LabelPla
         coding = LabelCoding("threshold", threshold=options.threshold)
         return _finish(coding, default_labels(coding, 2), options, folders)
     return None
+
+
+def plan_from_segments(segmentations: Sequence[Sequence[tuple[int, str]]], options: LabelOptions) -> LabelPlan:
+    """The plan of DICOM segmentations: the classes that the user named, or those that the segments are called.
+
+    Args:
+        segmentations: Number and label of the segments of each.
+        options: What the user said; `--class-names` or the labels of `--task`.
+    Raises: UnknownLabel: if there are no segments.
+    """
+    names = options.class_names or (options.task.labels[1:] if options.task is not None else ())
+    names = tuple(names) or classes_of_segments(segmentations)
+    return LabelPlan(LabelCoding("index"), (BACKGROUND, *names), by_segment=True)
 
 
 def guess_plan(histograms: Sequence[MaskHistogram], options: LabelOptions, folders: Sequence[str]) -> LabelPlan:

@@ -17,11 +17,12 @@ from pipeline.datalist import Datalist, Finding, relative_to, write_datalist
 from pipeline.errors import InvalidDatalist, InvalidOption, OutputExists
 from pipeline.labels import MaskHistogram
 from pipeline.tasks.index.checking import Case, Checked, CheckPlan, check_pair, count_values
-from pipeline.tasks.index.coding import LabelOptions, guess_plan, plan_from_options
+from pipeline.tasks.index.coding import LabelOptions, guess_plan, plan_from_options, plan_from_segments
 from pipeline.tasks.index.pairing import Pair, Pairing, pair_files
 from pipeline.tasks.index.parallel import default_workers, map_in_order
+from pipeline.tasks.index.references import Reference, find_segmentations, pair_by_reference
 from pipeline.tasks.index.sides import SplitOptions, join_near_duplicates, place_subjects, split_facts
-from pipeline.tasks.index.sources import find_source, series_as_volumes
+from pipeline.tasks.index.sources import Source, find_source, series_as_volumes
 from pipeline.tasks.index.subjects import Column, read_column, subject_by_pattern, subject_key, subject_pseudonym
 
 __all__ = ["IndexOptions", "IndexResult", "PairingOptions", "SubjectOptions", "index_set"]
@@ -137,14 +138,22 @@ def index_set(
     mask_sources = [find_source(folder) for folder in masks]
     folders = [source.given for source in mask_sources]
     plan = plan_from_options(options.labels, folders)
-    image_source = series_as_volumes(find_source(images), mask_sources)
-    pairing = pair_files(
-        image_source,
-        mask_sources,
-        image_pattern=options.pairing.image_pattern,
-        mask_pattern=options.pairing.mask_pattern,
-        allow_missing=options.pairing.allow_missing_masks,
-    )
+    image_source = find_source(images)
+    references, unread = _segmentations(image_source, mask_sources)
+    if references:
+        if plan is None or options.labels.task is not None:
+            plan = plan_from_segments([reference.seg.segments for reference in references], options.labels)
+        pairing = pair_by_reference(image_source, references, keep_empty=options.keep_empty_slices)
+        pairing.refused += unread
+    else:
+        image_source = series_as_volumes(image_source, mask_sources)
+        pairing = pair_files(
+            image_source,
+            mask_sources,
+            image_pattern=options.pairing.image_pattern,
+            mask_pattern=options.pairing.mask_pattern,
+            allow_missing=options.pairing.allow_missing_masks,
+        )
     subject_of = _subject_rule(options.subjects, pairing.pairs)
     part_column = _part_column(options, pairing.pairs)
     key, _ = subject_key()
@@ -160,6 +169,7 @@ def index_set(
         subject_tag=options.subjects.tag or "PatientID",
         refuse_empty=options.refuse_empty,
         keep_empty_slices=options.keep_empty_slices,
+        segments_of=plan.labels if plan.by_segment else None,
     )
     seen: dict[str, Case] = {}
     results = map_in_order(partial(check_pair, plan=check), pairing.pairs, workers=workers, when_killed=_killed)
@@ -194,7 +204,17 @@ def index_set(
         setattr(datalist, name, placed)
     write_datalist(datalist, target, overwrite=options.overwrite)
     pixels = tuple(sum(case.class_pixels[k] for case in kept.cases) for k in range(len(plan.labels)))
-    return IndexResult(target, datalist, pixels, str(plan.coding), guessed)
+    coding = "segments by their labels" if plan.by_segment else str(plan.coding)
+    return IndexResult(target, datalist, pixels, coding, guessed)
+
+
+def _segmentations(images: Source, masks: Sequence[Source]) -> tuple[list[Reference], list[Finding]]:
+    """The DICOM segmentations that the masks are, if they are."""
+    found = [find_segmentations(source, images.files) for source in masks]
+    references = [reference for part, _ in found for reference in part]
+    if references and len(masks) > 1:
+        raise InvalidOption("DICOM segmentations name their classes themselves: put them into one folder of masks.")
+    return references, [finding for _, unread in found for finding in unread]
 
 
 @dataclass

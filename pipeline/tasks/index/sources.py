@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.archives import is_archive
 from pipeline.readers import find_pictures
 
 __all__ = ["Source", "find_source", "series_as_volumes"]
@@ -43,7 +44,7 @@ def find_source(given: str | os.PathLike[str]) -> Source:
     """
     path = Path(given)
     root = path
-    while root.is_file() or glob.has_magic(str(root)):
+    while (root.is_file() and not is_archive(root)) or glob.has_magic(str(root)):
         root = root.parent
     return Source(os.fspath(given), os.fspath(root), find_pictures([given]))
 

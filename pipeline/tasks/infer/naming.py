@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.archives import is_folder
 from pipeline.readers import stem_of
 
 __all__ = ["output_names"]
@@ -23,7 +24,7 @@ def output_names(sources: Sequence[Path], inputs: Sequence[str]) -> list[str]:
         sources: Files, or the folders of DICOM series.
         inputs: What the user named: files, folders, globs.
     """
-    roots = [Path(name) for name in inputs if Path(name).is_dir()]
+    roots = [Path(name) for name in inputs if is_folder(name)]
     candidates = [_candidates(source, roots) for source in sources]
     names = [options[0] for options in candidates]
     for level in (1, 2):
