@@ -175,6 +175,28 @@ def test_highdicom_reads_the_slices_back(kind: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(planes, np.concatenate([stored_classes(file) for file in files]))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("source", [*GEOMETRIES, "enhanced", "film", "loop"])
+def test_planar_reads_its_own_segmentations_as_masks(source: str, kind: str, film: Radiograph, tmp_path: Path) -> None:
+    path = tmp_path / "source"
+    if source in GEOMETRIES:
+        write_ct(path, GEOMETRIES[source])
+    elif source == "enhanced":
+        write_enhanced_ct(path, GEOMETRIES["oblique"], tmp_path / "ct")
+    elif source == "film":
+        write_film(path, film)
+    else:
+        write_loop(path, film)
+    picture, images = read_picture(path), source_images(str(path))
+    mask = (picture.array // (100 if picture.modality == "CT" else 80)).astype(np.uint8)
+    write_seg(tmp_path / "seg.dcm", images, mask, TERMS, ALGORITHM, kind=kind)
+    for number, (header, frame) in enumerate(images.frames):
+        uid = images.headers[header].SOPInstanceUID
+        name = f"{tmp_path}/seg.dcm#instance={uid}" + (f":{frame + 1}" if images.multi_frame else "")
+        plane = mask if mask.ndim == 2 else mask[:, :, number]
+        np.testing.assert_array_equal(read_picture(name, labels=True).array, plane)
+
+
 def test_an_empty_mask_is_written_too(film: Radiograph, tmp_path: Path) -> None:
     file = write_film(tmp_path / "film.dcm", film)
     mask = np.zeros(read_picture(file).array.shape, np.uint8)
