@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_dilation, binary_erosion
 
 from pipeline.atomic import written_aside
@@ -23,16 +23,20 @@ __all__ = [
     "draw_overlay",
     "save_overlay",
     "to_grey",
+    "with_caption",
 ]
+
+Colour = tuple[int, int, int]
 
 PREDICTION = (230, 40, 40)
 REFERENCE = (60, 120, 255)
 AGREEMENT = (255, 255, 255)
+CAPTION = (220, 220, 220)
 # Further classes, after the first: distinct for the colour-blind too (Okabe and Ito).
 CLASSES = (PREDICTION, (0, 158, 115), (240, 228, 66), (86, 180, 233), (204, 121, 167), (230, 159, 0))
 
 
-def colour_of(index: int) -> tuple[int, int, int]:
+def colour_of(index: int) -> Colour:
     """The colour of a class; 1 is the first."""
     return CLASSES[(index - 1) % len(CLASSES)]
 
@@ -54,7 +58,10 @@ def to_grey(image: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 
 
 def draw_overlay(
-    image: npt.NDArray[Any], mask: npt.NDArray[Any], reference: npt.NDArray[Any] | None = None
+    image: npt.NDArray[Any],
+    mask: npt.NDArray[Any],
+    reference: npt.NDArray[Any] | None = None,
+    colours: Mapping[int, Colour] | None = None,
 ) -> npt.NDArray[np.uint8]:
     """An image with a tint and an outline for each class of the mask, and a blue outline for the reference.
 
@@ -62,13 +69,14 @@ def draw_overlay(
         image: (W, H) or (W, H, 3).
         mask: Class indices, (W, H).
         reference: Class indices, (W, H), or None.
+        colours: Class index → RGB; `colour_of` for those that it does not have.
     Returns: RGB picture, (W, H, 3).
     """
     canvas = _canvas(image)
     width = _outline_width(mask)
     for index in np.unique(mask[mask > 0]).tolist():
         region = mask == index
-        colour = np.asarray(colour_of(index), dtype=np.float32)
+        colour = np.asarray((colours or {}).get(index, colour_of(index)), dtype=np.float32)
         canvas[region] += 0.18 * (colour - canvas[region])
         canvas[_outline(region, width)] = colour
     if reference is not None:
@@ -106,7 +114,7 @@ def draw_agreement(
 
 
 def draw_filled(
-    image: npt.NDArray[Any], mask: npt.NDArray[Any], colours: Mapping[int, tuple[int, int, int]]
+    image: npt.NDArray[Any], mask: npt.NDArray[Any], colours: Mapping[int, Colour]
 ) -> npt.NDArray[np.uint8]:
     """An image under its mask: each class in its colour, with an outline.
 
@@ -133,6 +141,40 @@ def save_overlay(
     picture = np.ascontiguousarray(draw_overlay(image, mask, reference).swapaxes(0, 1))
     with written_aside(path) as aside:
         Image.fromarray(picture).save(aside, format="PNG")
+
+
+def with_caption(
+    picture: npt.NDArray[np.uint8], classes: Sequence[tuple[str, Colour]], title: str
+) -> npt.NDArray[np.uint8]:
+    """A picture with a bar below it that names the classes by their colours; the picture itself stays as it is.
+
+    Args:
+        picture: RGB, (W, H, 3).
+        classes: Name and colour of each.
+        title: What made the outlines.
+    Returns: RGB picture, (W, higher, 3).
+    """
+    width = picture.shape[0]
+    size = int(np.clip(width // 45, 9, 48))
+    font = ImageFont.load_default(size)
+    entries = [(colour, name) for name, colour in classes] + [(None, title)]
+    places: list[tuple[int, int]] = []
+    left, line = size // 2, 0
+    for colour, text in entries:
+        wide = int(font.getlength(text)) + (0 if colour is None else 3 * size // 2)
+        if left > size // 2 and left + wide > width:
+            left, line = size // 2, line + 1
+        places.append((left, line))
+        left += wide + size
+    bar = Image.new("RGB", (width, (line + 1) * 3 * size // 2 + size // 2))
+    draw = ImageDraw.Draw(bar)
+    for (colour, text), (left, line) in zip(entries, places, strict=True):
+        top = size // 3 + line * 3 * size // 2
+        if colour is not None:
+            draw.rectangle((left, top, left + size, top + size), fill=colour)
+            left += 3 * size // 2
+        draw.text((left, top), text, fill=CAPTION, font=font)
+    return np.concatenate([picture, np.asarray(bar).swapaxes(0, 1)], axis=1)
 
 
 def _canvas(image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -16,6 +16,7 @@ from pipeline.overlays import (
     draw_overlay,
     save_overlay,
     to_grey,
+    with_caption,
 )
 
 FILM = np.tile(np.linspace(0, 255, 40, dtype=np.uint8)[:, None], (1, 30))
@@ -157,3 +158,15 @@ def test_a_filled_mask_has_the_colours_that_are_asked_for() -> None:
     assert pixels_of(picture, (1, 2, 3)).any()
     assert pixels_of(picture, colour_of(2)).any()
     assert np.array_equal(picture[0, 0], np.repeat(to_grey(FILM)[0, 0], 3))
+
+
+def test_a_caption_goes_below_and_leaves_the_picture() -> None:
+    picture = draw_overlay(FILM, square(), colours={1: (1, 200, 3)})
+    assert pixels_of(picture, (1, 200, 3)).any()
+    captioned = with_caption(
+        picture, [("right_lung", (1, 200, 3)), ("a class with a long name", (9, 9, 250))], "model 1"
+    )
+    assert np.array_equal(captioned[:, :30], picture)
+    assert captioned.shape[0] == picture.shape[0] and captioned.shape[1] > picture.shape[1]
+    below = captioned[:, 30:]
+    assert pixels_of(below, (1, 200, 3)).any() and pixels_of(below, (9, 9, 250)).any()

@@ -2,7 +2,7 @@
 
 from pipeline.bundle.copying import apply_settings, copy_bundle
 from pipeline.bundle.digests import config_digests
-from pipeline.bundle.find import Bundle, find_bundle, shipped_bundles
+from pipeline.bundle.find import Bundle, find_bundle, shipped_bundles, shipped_folder
 from pipeline.bundle.mirroring import without_mirroring
 from pipeline.bundle.overrides import parse_overrides
 
@@ -14,5 +14,6 @@ __all__ = [
     "find_bundle",
     "parse_overrides",
     "shipped_bundles",
+    "shipped_folder",
     "without_mirroring",
 ]

@@ -9,7 +9,7 @@ import yaml
 
 from pipeline.errors import InvalidBundle
 
-__all__ = ["SUFFIXES", "Bundle", "find_bundle", "shipped_bundles"]
+__all__ = ["SUFFIXES", "Bundle", "find_bundle", "shipped_bundles", "shipped_folder"]
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -68,14 +68,19 @@ class Bundle:
             ) from error
 
 
-def shipped_bundles() -> dict[str, Path]:
-    """The bundles that came with the installation, by name."""
+def shipped_folder(name: str) -> Path | None:
+    """A folder that came with the installation, "bundles" or "configs", or None if it is not there."""
     package = Path(__file__).parent.parent
     # In an installed package they lie inside it; in a checkout beside it.
-    for folder in (package / "_shipped" / "bundles", package.parent / "bundles"):
-        if folder.is_dir():
-            return {p.name: p for p in sorted(folder.iterdir()) if (p / "configs").is_dir()}
-    return {}
+    folders = (package / "_shipped" / name, package.parent / name)
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def shipped_bundles() -> dict[str, Path]:
+    """The bundles that came with the installation, by name."""
+    folder = shipped_folder("bundles")
+    entries = sorted(folder.iterdir()) if folder is not None else []
+    return {p.name: p for p in entries if (p / "configs").is_dir()}
 
 
 def find_bundle(name_or_path: str) -> Bundle:

@@ -30,12 +30,25 @@ NAMED = 20
     "--format",
     "formats",
     multiple=True,
-    type=click.Choice(["auto", "png", "nifti"]),
     default=("auto",),
-    help="May be given twice. auto: PNG for films and plain pictures, NIfTI for volumes and NIfTI/MHA/NRRD.",
+    callback=lambda context, parameter, given: tuple(name.strip() for part in given for name in part.split(",")),
+    metavar="auto|png|nifti|dicomseg|sc[,...]",
+    help="One or several. auto: PNG for films and plain pictures, NIfTI for volumes and NIfTI/MHA/NRRD. dicomseg: a "
+    "DICOM Segmentation. sc: pictures with outlines, as DICOM Secondary Capture. Both need DICOM images.",
+)
+@click.option(
+    "--seg-type",
+    type=click.Choice(["binary", "fractional", "labelmap"]),
+    default="binary",
+    show_default=True,
+    help="Of dicomseg; fractional holds the probabilities. Viewers know binary best.",
 )
 @click.option("--probabilities", is_flag=True, help="Also write the class probabilities as NIfTI.")
 @click.option("--overlay", is_flag=True, help="Also write pictures with the mask drawn in.")
+@click.option(
+    "--statistics", is_flag=True, help="Also write area or volume and intensity of each class, as JSON and as one CSV."
+)
+@click.option("--preview", is_flag=True, help="Also write one small picture of each source with the mask drawn in.")
 @click.option(
     "--tta/--no-tta", default=True, help="Average over the flips that the bundle names (default), or do not: faster."
 )
@@ -68,8 +81,11 @@ def command(
     inputs: tuple[str, ...],
     out: Path,
     formats: tuple[str, ...],
+    seg_type: str,
     probabilities: bool,
     overlay: bool,
+    statistics: bool,
+    preview: bool,
     tta: bool,
     checkpoints: tuple[Path, ...],
     gate: bool,
@@ -82,6 +98,9 @@ def command(
 
     DICOM, NIfTI, MHA, NRRD, PNG, JPEG, TIFF and BMP are read. The slices of a volume, or of a DICOM series, are
     segmented one by one and written as one volume. The pixel values of a mask are class numbers.
+
+    DICOM Segmentations carry patient and study of their images, refer to the exact instances, and name classes by the
+    codes of configs/labels (a bundle may have a configs/labels.yaml of its own), the model and its weights.
 
     Where the bundle has a gate, `<name>_quality.json` beside each mask says `accept`, or `review` with the reasons: a
     low predicted Dice, a picture unlike the training set's, or a mask that breaks a rule of configs/quality.yaml.
@@ -99,8 +118,11 @@ def command(
             inputs,
             out,
             formats=formats,
+            seg_type=seg_type,
             probabilities=probabilities,
             overlay=overlay,
+            statistics=statistics,
+            preview=preview,
             test_time_flips=tta,
             checkpoints=checkpoints,
             overwrite=overwrite,
@@ -117,6 +139,8 @@ def command(
     values = ", ".join(f"{index} {name}" for index, name in result.labels.items())
     what = f"{len(result.masks)} masks ({result.slices} slices) in {result.seconds:.1f} s"
     click.echo(f"{what} → {result.out}  (values: {values})")
+    if result.table is not None:
+        click.echo(f"Statistics: {result.table}")
     _tell_verdicts(result, review_list)
     if result.shortfall:
         click.echo(f"Note: {result.shortfall}")

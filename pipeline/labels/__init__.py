@@ -3,7 +3,7 @@
 from pipeline.labels.coding import LabelCoding, nearest_colour, parse_colour, rgb_of
 from pipeline.labels.guess import MaskHistogram, colour_clusters, colour_name, guess_coding
 from pipeline.labels.segments import classes_of_segments, segments_coding
-from pipeline.labels.sides import has_sides
+from pipeline.labels.sides import has_sides, label_words
 
 __all__ = [
     "LabelCoding",
@@ -13,6 +13,7 @@ __all__ = [
     "colour_name",
     "guess_coding",
     "has_sides",
+    "label_words",
     "nearest_colour",
     "parse_colour",
     "rgb_of",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["has_sides"]
+__all__ = ["has_sides", "label_words"]
 
 # As whole words: "bright" and "cleft" are none.
 WORDS = {"left", "right", "sinister", "sinistra", "dexter", "dextra", "links", "rechts", "gauche", "droit", "droite"}
@@ -19,14 +19,14 @@ def has_sides(names: Iterable[str]) -> bool:
     Args:
         names: Class names: left_lung, RightKidney, lung_l and lung_r, LLung and RLung.
     """
-    parted = [_words(name) for name in names]
+    parted = [label_words(name) for name in names]
     if any(WORDS & set(words) for words in parted):
         return True
     joined = {"".join(words) for words in parted}
     return any(_others(words) & joined for words in parted)
 
 
-def _words(name: str) -> list[str]:
+def label_words(name: str) -> list[str]:
     """Lower-case words of a name that is written with _, - or spaces between them, or inCapitals."""
     ends = r"[\W_]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=\D)(?=\d)|(?<=\d)(?=\D)"
     return [word.lower() for word in re.split(ends, name) if word]

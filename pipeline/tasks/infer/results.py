@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-import numpy.typing as npt
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from pipeline.atomic import write_text_aside
-from pipeline.readers import Picture, write_mask, write_probabilities
-from pipeline.tasks.infer.sources import Source
+from pipeline.readers import write_mask, write_probabilities
+
+if TYPE_CHECKING:
+    from pipeline.tasks.infer.archive import Model
+    from pipeline.tasks.infer.segmented import Segmented
+    from pipeline.tasks.infer.wanted import Wanted
 
 __all__ = ["folder_aside", "write_results"]
 
@@ -41,46 +44,47 @@ def folder_aside(out: Path) -> Iterator[Path]:
 
 
 def write_results(
-    mask: npt.NDArray[Any],
-    probabilities: npt.NDArray[Any] | None,
-    picture: Picture,
-    source: Source,
+    result: Segmented,
     out: Path,
     aside: Path,
+    wanted: Wanted,
     *,
-    formats: Sequence[str],
-    overlay: bool,
-    quality: Callable[[list[str]], dict[str, Any]] | None = None,
+    model: Model | None = None,
+    documents: Mapping[str, Callable[[list[str]], dict[str, Any]] | None] = MappingProxyType({}),
 ) -> list[Path]:
     """Write masks, and what else is wanted; they appear under their names when all are written.
 
     Args:
-        mask: Class indices, (W, H) or (W, H, D), display orientation.
-        probabilities: (classes, W, H) or (classes, W, H, D), or None.
-        picture: What they belong to.
-        source: What the results are called.
+        result: What was found of one source.
         out: The output folder.
         aside: From `folder_aside`.
-        formats: "png", "nifti", "auto".
-        overlay: Whether to write pictures with the mask drawn in.
-        quality: From the masks' names to what the gate says of them, if it says anything.
+        wanted: What to write.
+        model: What made the mask, for DICOM objects and previews.
+        documents: End of a JSON file's name → from the masks' names to its content, or None if there is to be none.
     Returns: The masks.
     """
+    stem = result.source.stem
     extra: list[Path] = []
     try:
-        masks = _write_masks(mask, picture, source, aside, formats)
-        if probabilities is not None:
-            extra.append(aside / f"{source.stem}_prob.nii.gz")
-            write_probabilities(probabilities, picture, extra[-1])
-        if overlay:
-            extra.append(_write_overlays(mask, picture, source, aside))
-        verdict = aside / f"{source.stem}_quality.json"
-        if quality is not None:
-            content = quality([path.name for path in masks])
-            write_text_aside(verdict, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
-            extra.append(verdict)
-        else:  # the verdict of an earlier run would be one of another mask
-            (out / verdict.relative_to(aside)).unlink(missing_ok=True)
+        masks = _write_masks(result, aside, wanted, model)
+        if wanted.probabilities and result.probabilities is not None:
+            extra.append(aside / f"{stem}_prob.nii.gz")
+            write_probabilities(result.probabilities, result.picture, extra[-1])
+        if wanted.overlay:
+            extra.append(_write_overlays(result, aside))
+        if wanted.preview and model is not None:
+            from pipeline.tasks.infer.preview import save_preview
+
+            extra.append(aside / f"{stem}_preview.png")
+            save_preview(result.shown(model), extra[-1])
+        for end, content_of in documents.items():
+            path = aside / f"{stem}_{end}.json"
+            if content_of is not None:
+                content = content_of([mask.name for mask in masks])
+                write_text_aside(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+                extra.append(path)
+            else:  # that of an earlier run would be one of another mask
+                (out / path.relative_to(aside)).unlink(missing_ok=True)
         # Masks last: where a mask is, all the rest is.
         for path in (*extra, *masks):
             _publish(path, out / path.relative_to(aside))
@@ -90,41 +94,58 @@ def write_results(
     return [out / path.relative_to(aside) for path in masks]
 
 
-def _write_masks(
-    mask: npt.NDArray[Any], picture: Picture, source: Source, folder: Path, formats: Sequence[str]
-) -> list[Path]:
+def _write_masks(result: Segmented, folder: Path, wanted: Wanted, model: Model | None) -> list[Path]:
     written = []
+    picture = result.picture
     flat = picture.depth == 1
     auto = "png" if flat and picture.source_format in (*RASTER, "DICOM") else "nifti"
-    for kind in dict.fromkeys(auto if name == "auto" else name for name in formats):
-        if kind == "nifti" or flat:
-            path = folder / f"{source.stem}_mask{'.nii.gz' if kind == 'nifti' else '.png'}"
-            write_mask(mask, picture, path)
+    for kind in dict.fromkeys(auto if name == "auto" else name for name in wanted.formats):
+        path = folder / f"{result.source.stem}{_ending(kind, flat)}"
+        if kind in ("dicomseg", "sc"):
+            _write_archived(result, kind, wanted.seg_type, model, path)
+        elif kind == "nifti" or flat:
+            write_mask(result.mask, picture, path)
         else:
-            path = folder / f"{source.stem}_mask"
             for number in range(picture.depth):
                 one = picture.cut(number, f"{picture.path}#slice={number}")
-                write_mask(mask[..., number], one, path / f"{_slice_name(picture, number)}.png")
+                write_mask(result.mask[..., number], one, path / f"{result.slice_name(number)}.png")
         written.append(path)
     return written
 
 
-def _write_overlays(mask: npt.NDArray[Any], picture: Picture, source: Source, folder: Path) -> Path:
+def _ending(kind: str, flat: bool) -> str:
+    if kind == "nifti":
+        return "_mask.nii.gz"
+    if kind == "dicomseg":
+        return "_seg.dcm"
+    if kind == "sc":
+        return "_sc.dcm" if flat else "_sc"
+    return "_mask.png" if flat else "_mask"
+
+
+def _write_archived(result: Segmented, kind: str, seg_type: str, model: Model | None, path: Path) -> None:
+    from pipeline.tasks.infer.archive import write_captures, write_segmentation
+
+    if result.images is None or model is None:
+        raise ValueError(f"{kind} needs the DICOM images and the model")
+    if kind == "sc":
+        write_captures(result, result.images, model, path)
+    else:
+        write_segmentation(result, result.images, model, seg_type, path)
+
+
+def _write_overlays(result: Segmented, folder: Path) -> Path:
     from pipeline.overlays import save_overlay
 
+    picture, mask, stem = result.picture, result.mask, result.source.stem
     if picture.depth == 1:
-        path = folder / f"{source.stem}_overlay.png"
+        path = folder / f"{stem}_overlay.png"
         save_overlay(picture.array, mask, path)
         return path
-    path = folder / f"{source.stem}_overlay"
+    path = folder / f"{stem}_overlay"
     for number in range(picture.depth):
-        save_overlay(picture.array[:, :, number], mask[:, :, number], path / f"{_slice_name(picture, number)}.png")
+        save_overlay(picture.array[:, :, number], mask[:, :, number], path / f"{result.slice_name(number)}.png")
     return path
-
-
-def _slice_name(picture: Picture, number: int) -> str:
-    """Numbered, so that the order is the volume's, whatever the files of a series are called."""
-    return f"{number:0{len(str(picture.depth - 1))}d}"
 
 
 def _publish(path: Path, final: Path) -> None:

@@ -5,33 +5,39 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from pipeline.atomic import write_text_aside
 from pipeline.bundle import find_bundle, parse_overrides
+from pipeline.digests import file_sha256
 from pipeline.errors import InvalidOption, OutputExists
 from pipeline.tasks.evaluate import require_weights
+from pipeline.tasks.infer.archive import images_of, model_of, require_highdicom
 from pipeline.tasks.infer.gating import Judged, gate_of, review_table
+from pipeline.tasks.infer.outcome import InferenceResult
 from pipeline.tasks.infer.recording import recorded
 from pipeline.tasks.infer.results import folder_aside, write_results
-from pipeline.tasks.infer.sources import Refusal, Source, find_sources, reason, require_new
+from pipeline.tasks.infer.segment import segment_source
+from pipeline.tasks.infer.segmented import Segmented
+from pipeline.tasks.infer.sources import Refusal, find_sources, reason, require_new
+from pipeline.tasks.infer.statistics import (
+    STATISTICS_TABLE,
+    measured,
+    statistics_document,
+    statistics_rows,
+    statistics_table,
+)
+from pipeline.tasks.infer.wanted import FORMATS, SEG_TYPES, Wanted
 from pipeline.tasks.workflow import quiet_libraries
 
 if TYPE_CHECKING:
-    from pipeline.gate import Gate, Verdict
-    from pipeline.tasks.infer.predictor import Predictor
+    from pipeline.gate import Verdict
     from pipeline.tasks.infer.watching import Watch
 
-__all__ = ["FORMATS", "InferenceResult", "Judged", "Refusal", "infer"]
+__all__ = ["FORMATS", "SEG_TYPES", "InferenceResult", "Judged", "Refusal", "infer"]
 
-FORMATS = ("auto", "png", "nifti")
-SLICES_AT_ONCE = 8
 # What has an option of its own must not come a second time as KEY=VALUE.
 SET_ELSEWHERE = {
     "bundle_root": "the argument BUNDLE",
@@ -44,52 +50,17 @@ SET_ELSEWHERE = {
 FATAL = {errno.ENOSPC, errno.EROFS, errno.EDQUOT}
 
 
-@dataclass(frozen=True)
-class InferenceResult:
-    """What an inference came to.
-
-    Attributes:
-        out: The output folder.
-        masks: Mask files, in the order of the sources; a volume as PNG counts as its folder.
-        segmented: Sources that got their masks.
-        slices: Pictures and slices that were segmented.
-        refused: Sources without a mask.
-        warnings: What readers had to say, by file, and what was left out.
-        labels: Class index → name: what the values in the masks mean.
-        seconds: Duration without the loading of libraries and weights, s.
-        judged: Verdicts, in the order of the sources; empty without a gate.
-        not_judged: Why there are none; empty if there are, or none were wanted.
-        run_id: MLflow run, or None without tracking.
-        shortfall: What MLflow does not have of the run yet, in one line; None if it has everything.
-    """
-
-    out: Path
-    masks: tuple[Path, ...]
-    segmented: int
-    slices: int
-    refused: tuple[Refusal, ...]
-    warnings: tuple[str, ...]
-    labels: dict[int, str]
-    seconds: float
-    judged: tuple[Judged, ...] = ()
-    not_judged: str = ""
-    run_id: str | None = None
-    shortfall: str | None = None
-
-    @property
-    def to_review(self) -> tuple[Judged, ...]:
-        """The sources that a person must look at."""
-        return tuple(one for one in self.judged if one.verdict.decision == "review")
-
-
 def infer(
     name_or_path: str,
     inputs: Sequence[str],
     out: Path,
     *,
     formats: Sequence[str] = ("auto",),
+    seg_type: str = "binary",
     probabilities: bool = False,
     overlay: bool = False,
+    statistics: bool = False,
+    preview: bool = False,
     test_time_flips: bool = True,
     checkpoints: Sequence[Path] = (),
     overwrite: bool = False,
@@ -105,10 +76,13 @@ def infer(
         name_or_path: The bundle.
         inputs: Files, folders, globs.
         out: Folder of the results; made if missing.
-        formats: Of the masks: "png", "nifti", or "auto": PNG for pictures without geometry and for single films, NIfTI
-            for the rest.
+        formats: Of the masks: "png", "nifti", "auto": PNG for pictures without geometry and for single films, NIfTI for
+            the rest; "dicomseg" and "sc" (pictures with outlines, as Secondary Capture), of DICOM images alone.
+        seg_type: Of a DICOM SEG: "binary", "fractional" (probabilities) or "labelmap".
         probabilities: Also write `<name>_prob.nii.gz`.
         overlay: Also write `<name>_overlay.png`.
+        statistics: Also write `<name>_statistics.json`, and `statistics.csv` of all sources.
+        preview: Also write `<name>_preview.png`.
         test_time_flips: Average over the flips that the bundle names; without them it takes half the time.
         checkpoints: Weights other than the bundle's; several are averaged.
         overwrite: Whether results that are there may be replaced.
@@ -124,20 +98,26 @@ def infer(
         OSError: if the output folder cannot be written.
     """
     bundle = find_bundle(name_or_path)
-    unknown = [name for name in formats if name not in FORMATS]
-    if unknown:
-        raise InvalidOption(f"There is no format '{unknown[0]}'. Choose from {', '.join(FORMATS)}.")
+    wanted = Wanted(tuple(formats), seg_type, probabilities, overlay, statistics, preview)
+    if wanted.archived:
+        require_highdicom()
     settings = parse_overrides(tuple(overrides), bundle.config("inference"), SET_ELSEWHERE)
     weights = tuple(checkpoints) or (bundle.weights,)
     for path in weights:
         require_weights(bundle, path)
+    labels = bundle.labels("inference")
+    model = model_of(bundle, weights, labels) if wanted.archived or preview else None
     sources, refused, warnings = find_sources(inputs, out)
     if not overwrite:
         require_new(out, sources)
-        if review_list is not None and review_list.exists():
-            raise OutputExists(f"{review_list} exists. Give --overwrite to replace it, or another name.")
+        for table in (review_list, out / STATISTICS_TABLE if statistics else None):
+            if table is not None and table.exists():
+                raise OutputExists(f"{table} exists. Give --overwrite to replace it, or another name.")
+    if model is not None and "dicomseg" in formats:
+        warnings += [f"{label} is in no table of codes: its segment is called Tissue." for label in model.unknown]
 
     asked = {"formats": " ".join(formats), "probabilities": probabilities, "test_time_flips": test_time_flips}
+    asked |= {"seg_type": seg_type} if "dicomseg" in formats else {}
     asked |= {"gate": gate, "sources": len(sources) + len(refused), **settings}
     named = [str(source.path) for source in sources] + [one.file for one in refused]
     with (
@@ -158,10 +138,12 @@ def infer(
             predict, watch = watched_predictor(bundle, judge)
         else:
             predict = Predictor(bundle, weights, settings, test_time_flips=test_time_flips)
+        made_by = {"bundle": bundle.name, "checkpoint_sha256": " ".join(map(file_sha256, weights))}
         began = time.perf_counter()
         total = sum(len(source.slices) for source in sources)
         masks: list[Path] = []
         judged: list[Judged] = []
+        rows: list[dict[str, Any]] = []
         done = finished = segmented = 0
         for source in sources:
 
@@ -169,21 +151,26 @@ def infer(
                 on_progress(before + slices, total, str(path))
 
             try:
-                mask, volume, verdicts = _segment(source, predict, probabilities, report, judge, watch)
+                # Before the network, which takes longer than finding out that there is nothing to refer to.
+                images = images_of(source) if wanted.archived else None
+                mask, volume, verdicts = segment_source(source, predict, wanted.all_probabilities, report, judge, watch)
                 picture = source.picture()
-                quality: Callable[[list[str]], dict[str, Any]] | None = None
+                documents: dict[str, Callable[[list[str]], dict[str, Any]] | None] = {"quality": None}
                 whole: Verdict | None = None
                 if judge is not None:
                     whole = verdict_of_volume(judge, verdicts)
-                    quality = partial(quality_document, judge, whole, verdicts)
-                written = write_results(
-                    mask, volume, picture, source, out, aside, formats=formats, overlay=overlay, quality=quality
-                )
+                    documents["quality"] = partial(quality_document, judge, whole, verdicts)
+                found = measured(picture, mask, labels) if statistics else []
+                documents["statistics"] = partial(statistics_document, picture, found, made_by) if statistics else None
+                result = Segmented(source, picture, mask, volume, images)
+                written = write_results(result, out, aside, wanted, model=model, documents=documents)
+                rows += statistics_rows(str(source.path), picture, found)
                 masks += written
                 told.add(source, picture, mask, written, whole)
                 if whole is not None:
                     judged.append(Judged(str(source.path), whole))
-                warnings += [f"{source.path}: {line}" for line in picture.warnings]
+                told_of = (*picture.warnings, *(images.warnings if images is not None else ()))
+                warnings += [f"{source.path}: {line}" for line in told_of]
                 finished += len(source.slices)
                 segmented += 1
             except Exception as error:
@@ -194,6 +181,8 @@ def infer(
             on_progress(done, total, str(source.path))
         if review_list is not None:
             write_text_aside(review_list, review_table(judged))
+        if statistics:
+            write_text_aside(out / STATISTICS_TABLE, statistics_table(rows))
         told.finish(refused, time.perf_counter() - began)
     return InferenceResult(
         out=out,
@@ -202,51 +191,11 @@ def infer(
         slices=finished,
         refused=tuple(refused),
         warnings=tuple(warnings),
-        labels=bundle.labels("inference"),
+        labels=labels,
         seconds=time.perf_counter() - began,
         judged=tuple(judged),
         not_judged=not_judged,
         run_id=told.recorder.run_id if told.recorder is not None else None,
         shortfall=told.recorder.shortfall if told.recorder is not None else None,
+        table=out / STATISTICS_TABLE if statistics else None,
     )
-
-
-def _segment(
-    source: Source,
-    predict: Predictor,
-    probabilities: bool,
-    report: Callable[[int], None],
-    gate: Gate | None,
-    watch: Watch | None,
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None, list[Verdict]]:
-    """Mask and probabilities of a whole source, the slices of a volume behind one another, and a verdict of each.
-
-    Each slice goes to its place at once: a list of slices that is stacked at the end would take the memory twice.
-    """
-    from pipeline.tasks.infer.quality import verdict_of
-
-    depth = len(source.slices)
-    mask: npt.NDArray[Any] | None = None
-    volume: npt.NDArray[Any] | None = None
-    verdicts: list[Verdict] = []
-    if watch is not None:
-        watch.forget()  # what a source that failed has left
-    for start in range(0, depth, SLICES_AT_ONCE):
-        names = source.slices[start : start + SLICES_AT_ONCE]
-        for number, result in enumerate(predict(names, probabilities=probabilities), start):
-            if gate is not None and watch is not None:
-                verdicts.append(verdict_of(gate, watch.take(), result.mask))
-            if depth == 1:
-                mask, volume = result.mask, result.probabilities
-                continue
-            if mask is None:
-                mask = np.empty((*result.mask.shape, depth), np.uint8, order="F")
-                if result.probabilities is not None:
-                    volume = np.empty((*result.probabilities.shape, depth), np.float32, order="F")
-            mask[..., number] = result.mask
-            if volume is not None:
-                volume[..., number] = result.probabilities
-        report(start + len(names))
-    if mask is None:
-        raise ValueError(f"{source.path} has no slices.")
-    return mask, volume, verdicts

@@ -24,8 +24,21 @@ from pipeline.tasks.infer.naming import output_names
 
 __all__ = ["RESULTS", "Refusal", "Source", "find_sources", "reason", "require_new"]
 
-# What a source's results are called: its stem and one of these. The last two are folders of slices.
-RESULTS = ("_mask.png", "_mask.nii.gz", "_prob.nii.gz", "_overlay.png", "_quality.json", "_mask", "_overlay")
+# What a source's results are called: its stem and one of these. The last three are folders of slices.
+RESULTS = (
+    "_mask.png",
+    "_mask.nii.gz",
+    "_seg.dcm",
+    "_sc.dcm",
+    "_prob.nii.gz",
+    "_overlay.png",
+    "_preview.png",
+    "_quality.json",
+    "_statistics.json",
+    "_mask",
+    "_overlay",
+    "_sc",
+)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,57 @@
+"""Which model made a result: its name, version and weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import __version__
+from pipeline.bundle import Bundle
+from pipeline.digests import file_sha256
+
+__all__ = ["Algorithm", "algorithm_of"]
+
+# Characters of a DICOM long string.
+LONG_STRING = 64
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """What DICOM is told of a model.
+
+    Attributes:
+        name: Of the bundle.
+        version: Of the bundle.
+        weights_sha256: Of each checkpoint; several are averaged.
+        software: Planar and its version.
+    """
+
+    name: str
+    version: str
+    weights_sha256: tuple[str, ...]
+    software: str = f"planar {__version__}"
+
+    @property
+    def digest(self) -> str:
+        """One SHA-256 for the weights: the checkpoint's own, or one over those of an ensemble."""
+        if len(self.weights_sha256) == 1:
+            return self.weights_sha256[0]
+        return hashlib.sha256(" ".join(self.weights_sha256).encode()).hexdigest()
+
+    @property
+    def title(self) -> str:
+        """Name and version, for a series' description."""
+        return f"{self.name} {self.version}"[:LONG_STRING]
+
+
+def algorithm_of(bundle: Bundle, weights: Sequence[Path]) -> Algorithm:
+    """The model of a bundle with these weights."""
+    try:
+        content = json.loads(bundle.metadata.read_text(encoding="utf-8"))
+        version = str(content.get("version") or "0")
+    except (OSError, ValueError, AttributeError):
+        version = "0"
+    return Algorithm(bundle.name[:LONG_STRING], version[:LONG_STRING], tuple(map(file_sha256, weights)))
