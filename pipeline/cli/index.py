@@ -95,8 +95,11 @@ def command(
 ) -> int:
     """Pair IMAGES with MASKS, check them, split them by subject and write a datalist.
 
-    IMAGES and MASKS are folders, globs or files. Masks are paired by name; usual endings such as _mask do not
-    matter. Give several MASKS where each case has several mask files, and --merge or --class-names with them.
+    IMAGES and MASKS are folders, zip archives, globs or files. Masks are paired by name; usual endings such as _mask do
+    not matter. Give several MASKS where each case has several mask files, and --merge or --class-names with them.
+
+    DICOM segmentations are paired by the images that they refer to, or by their place in the patient, and their
+    segments are the classes.
 
     How mask values mean classes is guessed from all masks where no class can be lost by it; otherwise the values found
     are listed, and --threshold, --levels, --colours or --task settle it.

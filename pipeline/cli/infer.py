@@ -94,7 +94,7 @@ def command(
     no_tracking: bool,
     overrides: tuple[str, ...],
 ) -> int:
-    """Segment INPUT (files, folders, globs) with BUNDLE; each mask comes back on its image's own grid.
+    """Segment INPUT (files, folders, zip archives, globs) with BUNDLE; each mask comes back on its image's grid.
 
     DICOM, NIfTI, MHA, NRRD, PNG, JPEG, TIFF and BMP are read. The slices of a volume, or of a DICOM series, are
     segmented one by one and written as one volume. The pixel values of a mask are class numbers.

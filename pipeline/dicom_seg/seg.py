@@ -20,6 +20,7 @@ from pipeline.dicom_seg.source import SourceImages
 from pipeline.dicom_seg.stand_ins import restore_references, stand_ins, unplace
 from pipeline.dicom_seg.terms import Term
 from pipeline.errors import InvalidOption, PlanarError, UnsupportedImage
+from pipeline.readers.functional_groups import number_of_frames
 from pipeline.readers.quiet import quiet_libraries
 
 __all__ = ["KINDS", "make_seg", "write_seg"]
@@ -148,6 +149,6 @@ def _pixels(images: SourceImages, array: npt.NDArray[Any], kind: str) -> npt.NDA
         stored = images.stored(array).astype(np.uint8 if array.max(initial=0) < 256 else np.uint16, copy=False)
     if not images.multi_frame:
         return stored
-    every = np.zeros((int(images.first.get("NumberOfFrames") or 1), *stored.shape[1:]), stored.dtype)
+    every = np.zeros((number_of_frames(images.first), *stored.shape[1:]), stored.dtype)
     every[[frame for _, frame in images.frames]] = stored
     return every

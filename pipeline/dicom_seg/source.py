@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from pipeline.fragments import split_fragment
 from pipeline.geometry import SourceGrid
 from pipeline.readers.container import container_of
 from pipeline.readers.dicom import read_header
-from pipeline.readers.dicom_geometry import frame_positions, grid_of, orientation_of
+from pipeline.readers.dicom_geometry import frame_positions, layout_of, orientation_of
 from pipeline.readers.faults import library_errors
 
 if TYPE_CHECKING:
@@ -110,6 +111,13 @@ def source_images(source: str | DicomSeries) -> SourceImages:
 def _of_series(path: str, files: tuple[str, ...], grid: SourceGrid) -> SourceImages:
     headers = tuple(_header(file) for file in files)
     told = _complete(headers)
+    instances = Counter(str(header.SOPInstanceUID) for header in headers)
+    uid, count = instances.most_common(1)[0]
+    if count > 1:
+        raise UnsupportedImage(
+            f"{path}: {count} slices have the SOPInstanceUID {uid}, so that no mask can tell them apart. Export them "
+            "again, or give --format nifti."
+        )
     return SourceImages(path, headers, tuple((number, 0) for number in range(len(files))), grid, True, told)
 
 
@@ -117,13 +125,12 @@ def _of_file(path: str, file: str, number: int | None) -> SourceImages:
     header = _header(file)
     told = _complete((header,))
     with library_errors(file, "DICOM"):
-        grid, order = grid_of(header)
-        count = grid.depth
+        layout = layout_of(header)
+        grid, count = layout.grid, layout.grid.depth
         positions = frame_positions(header, count)
-    stored = range(count - 1, -1, -1) if grid.flips[2] else range(count)
-    frames = [(0, int(order[k]) if order is not None else k) for k in stored]
+    frames = [(0, frame) for frame in layout.frames_shown]
     # One film has a place as soon as its header says so; the frames of a loop all have the same, which places none.
-    placed = orientation_of(header) is not None and positions is not None and (count == 1 or order is not None)
+    placed = orientation_of(header) is not None and positions is not None and (count == 1 or layout.order is not None)
     if number is not None and count > 1:
         return SourceImages(path, (header,), (frames[number],), grid.cut(number), placed, told)
     return SourceImages(path, (header,), tuple(frames), grid, placed, told)

@@ -18,7 +18,9 @@ from pydicom.valuerep import DSfloat
 
 from pipeline.dicom_seg.identity import result_uid
 from pipeline.dicom_seg.source import SourceImages
-from pipeline.readers.dicom_geometry import frame_positions, functional_group, numbers, orientation_of, spacing_of_film
+from pipeline.readers.dicom_geometry import frame_positions, orientation_of
+from pipeline.readers.dicom_spacing import spacing_of_film
+from pipeline.readers.functional_groups import functional_group, number_of_frames, numbers
 
 __all__ = ["restore_references", "stand_ins", "unplace"]
 
@@ -39,10 +41,13 @@ def stand_ins(images: SourceImages) -> list[Any]:
     if images.multi_frame:
         return [_multi_frame(images)]
     cosines = orientation_of(images.first)
+    study, series = str(images.first.StudyInstanceUID), str(images.first.SeriesInstanceUID)
     frame_of_reference = _frame_of_reference(images)
     result = []
     for header in images.headers:
         ds = _common(header, CT_IMAGE if images.placed else CR_IMAGE)
+        # Some anonymised sets give each slice a study of its own.
+        ds.StudyInstanceUID, ds.SeriesInstanceUID = study, series
         if images.placed:
             ds.FrameOfReferenceUID = frame_of_reference
             ds.PositionReferenceIndicator = str(images.first.get("PositionReferenceIndicator") or "")
@@ -96,7 +101,7 @@ def _frame_number(group: Any) -> int:
 
 def _multi_frame(images: SourceImages) -> Any:
     header = images.first
-    frames = int(header.get("NumberOfFrames") or 1)
+    frames = number_of_frames(header)
     ds = _common(header, ENHANCED_CT_IMAGE)
     ds.NumberOfFrames = frames
     ds.FrameOfReferenceUID = _frame_of_reference(images)
@@ -145,7 +150,7 @@ def _frame_of_reference(images: SourceImages) -> str:
 
 
 def _position(header: Any, frame: int) -> tuple[float, ...]:
-    positions = frame_positions(header, int(header.get("NumberOfFrames") or 1))
+    positions = frame_positions(header, number_of_frames(header))
     return tuple(positions[frame]) if positions is not None else (0.0, 0.0, float(frame))
 
 

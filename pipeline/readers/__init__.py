@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline.fragments import split_fragment
 from pipeline.lazy import lazily
 from pipeline.readers.container import SUFFIXES, stem_of
-from pipeline.readers.discovery import find_pictures, natural_order
+from pipeline.readers.discovery import find_pictures, natural_order, passed_over
 from pipeline.readers.masks import read_mask
 from pipeline.readers.picture import Picture
 from pipeline.readers.read import read_grid, read_picture, slices_in
@@ -39,6 +39,7 @@ __all__ = [
     "group_series",
     "header_value",
     "natural_order",
+    "passed_over",
     "places_of_planes",
     "read_grid",
     "read_mask",

@@ -13,9 +13,10 @@ from pipeline.errors import MissingFile
 from pipeline.fragments import split_fragment
 from pipeline.readers.container import SUFFIXES, is_dicom, suffix_of
 
-__all__ = ["find_pictures", "natural_order"]
+__all__ = ["find_pictures", "natural_order", "passed_over"]
 
 DICOMDIR = "DICOMDIR"
+OTHER_PICTURES = frozenset({".avif", ".gif", ".heic", ".j2k", ".jp2", ".jxl", ".pgm", ".pnm", ".ppm", ".svs", ".webp"})
 
 
 def find_pictures(inputs: Iterable[str | os.PathLike[str]], *, recursive: bool = True) -> list[str]:
@@ -60,6 +61,28 @@ def find_pictures(inputs: Iterable[str | os.PathLike[str]], *, recursive: bool =
             # Under one key whichever way it is written: a.png, ./a.png and its absolute path are one picture.
             found.setdefault(os.path.abspath(file), file)  # noqa: PTH100
     return list(found.values())
+
+
+def passed_over(inputs: Iterable[str | os.PathLike[str]], *, recursive: bool = True) -> list[tuple[str, str]]:
+    """What `find_pictures` left out of folders although a user may mean it, each with the reason.
+
+    These are links to folders, which are not followed because they may lead round in a circle, and pictures in formats
+    that are not read.
+    """
+    found = []
+    for folder in (Path(given) for given in inputs):
+        for root, folders, names in os.walk(folder) if folder.is_dir() else ():
+            links = [name for name in folders if Path(root, name).is_symlink()]
+            found += [
+                (str(Path(root, name)), "a link to a folder, not followed. Name it as an input") for name in links
+            ]
+            found += [
+                (str(Path(root, name)), "a format that is not read. Convert it to PNG or TIFF")
+                for name in names
+                if suffix_of(name) in OTHER_PICTURES and not name.startswith(".")
+            ]
+            folders[:] = [name for name in folders if recursive and not name.startswith((".", "__MACOSX"))]
+    return sorted(found, key=lambda entry: natural_order(entry[0]))
 
 
 def natural_order(path: str) -> list[str | int]:

@@ -67,7 +67,8 @@ class Segmentation:
 
     def refers_to(self, uid: str, frame: int) -> bool:
         """Whether the segmentation names an image, with or without a frame for it."""
-        return not self.known_images.isdisjoint(_spellings(uid, frame))
+        # A reference without a number is one to all frames of an image.
+        return not self.known_images.isdisjoint({*_spellings(uid, frame), (uid, 0)})
 
     @cached_property
     def known_images(self) -> frozenset[Instance]:

@@ -179,6 +179,16 @@ def test_images_without_a_frame_of_reference_share_one(tmp_path: Path) -> None:
     assert measures.SliceThickness == 5
 
 
+def test_slices_of_one_identifier_are_refused_and_of_two_studies_are_not(tmp_path: Path) -> None:
+    files = write_ct(tmp_path / "ct", GEOMETRIES["axial"])
+    one, other = (pydicom.dcmread(file) for file in files[2:4])
+    save(change(other, {"StudyInstanceUID": "1.2.3"}), files[3])
+    seg_of(tmp_path / "ct", tmp_path / "seg.dcm")
+    save(change(other, {"SOPInstanceUID": one.SOPInstanceUID}), files[3])
+    with pytest.raises(UnsupportedImage, match=r"2 slices have the SOPInstanceUID 2\.25"):
+        source_images(str(tmp_path / "ct"))
+
+
 def test_a_film_with_no_pixel_size_claims_none(film: Radiograph, tmp_path: Path) -> None:
     source = write_film(tmp_path / "film.dcm", film, PixelSpacing=[0, 0], ImagerPixelSpacing=None)
     seg = seg_of(source, tmp_path / "seg.dcm")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+import SimpleITK as sitk  # noqa: N813
 from seg_phantoms import ALGORITHM, GEOMETRIES, phantom_film, write_ct, write_film, write_loop
 
 from pipeline.dicom_seg import source_images, write_secondary_capture
@@ -25,6 +26,7 @@ def test_a_picture_comes_back_pixel_by_pixel_in_the_films_study(tmp_path: Path) 
     picture = colours(40, 33)
     write_secondary_capture(tmp_path / "sc.dcm", source_images(str(source)), 0, picture, ALGORITHM)
     sc, film = pydicom.dcmread(tmp_path / "sc.dcm"), pydicom.dcmread(source)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "sc.dcm")))[0], sc.pixel_array)
     np.testing.assert_array_equal(sc.pixel_array, picture.swapaxes(0, 1))
     assert (sc.SOPClassUID, sc.PhotometricInterpretation) == (SC_IMAGE, "RGB")
     for keyword in ("StudyInstanceUID", "PatientID", "PatientName", "StudyDate", "BurnedInAnnotation"):

@@ -7,6 +7,7 @@ import tempfile
 
 import numpy as np
 import pydicom
+import pytest
 import SimpleITK as sitk  # noqa: N813
 from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
@@ -21,9 +22,13 @@ from pydicom.uid import (
 )
 
 try:  # pydicom 3
-    from pydicom.encaps import generate_frames
+    from pydicom.encaps import get_frame
 except ImportError:  # pydicom 2
-    from pydicom.encaps import generate_pixel_data_frame as generate_frames
+    from pydicom.encaps import generate_pixel_data_frame
+
+    def get_frame(data, index, number_of_frames):
+        return list(generate_pixel_data_frame(data, number_of_frames))[index]
+
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 CR_IMAGE = "1.2.840.10008.5.1.4.1.1.1"
@@ -123,7 +128,10 @@ def in_syntax(ds, syntax):
         frame = frame_by_gdcm(pydicom.pixels.pixel_array(ds) if hasattr(pydicom, "pixels") else ds.pixel_array)
         ds.PixelData = encapsulate([frame])
     elif UID(syntax).is_compressed:
-        ds.compress(syntax)
+        try:
+            ds.compress(syntax)
+        except NotImplementedError:
+            pytest.skip("this pydicom does not encode it")
         return ds
     ds.file_meta.TransferSyntaxUID = syntax
     if UID(syntax).is_compressed:
@@ -142,7 +150,7 @@ def frame_by_gdcm(pixels):
         writer.SetFileName(path)
         writer.Execute(sitk.GetImageFromArray(np.ascontiguousarray(pixels)))
         written = pydicom.dcmread(path)
-        return next(iter(generate_frames(written.PixelData, number_of_frames=1)))
+        return get_frame(written.PixelData, 0, number_of_frames=1)
 
 
 def jpeg_of(pixels, **options):

@@ -4,7 +4,7 @@ import pytest
 from reader_phantoms import ramp, write_dicom, write_raster
 
 from pipeline.errors import MissingFile
-from pipeline.readers import find_pictures
+from pipeline.readers import find_pictures, passed_over
 
 
 @pytest.fixture
@@ -76,6 +76,15 @@ def test_a_folder_that_may_not_be_opened_is_told(folder, monkeypatch):
     monkeypatch.setattr("os.walk", walk)
     with pytest.raises(PermissionError, match="b"):
         find_pictures([folder])
+
+
+def test_what_a_folder_holds_and_is_not_read_is_listed(folder):
+    (folder / "b" / "film.webp").write_bytes(b"RIFF")
+    (folder / ".hidden.gif").write_bytes(b"GIF")
+    (folder / "linked").symlink_to(folder / "b")
+    listed = {path[len(str(folder)) + 1 :]: reason for path, reason in passed_over([folder, folder / "image2.png"])}
+    assert set(listed) == {"b/film.webp", "linked"}
+    assert "not followed" in listed["linked"]
 
 
 @pytest.mark.parametrize("missing", ["nothing.png", "*.tif", "empty"])

@@ -16,6 +16,7 @@ from typing import Any
 from pipeline.datalist import Datalist, Finding, relative_to, write_datalist
 from pipeline.errors import InvalidDatalist, InvalidOption, OutputExists
 from pipeline.labels import MaskHistogram
+from pipeline.readers import passed_over
 from pipeline.tasks.index.checking import Case, Checked, CheckPlan, check_pair, count_values
 from pipeline.tasks.index.coding import LabelOptions, guess_plan, plan_from_options, plan_from_segments
 from pipeline.tasks.index.pairing import Pair, Pairing, pair_files
@@ -154,6 +155,7 @@ def index_set(
             mask_pattern=options.pairing.mask_pattern,
             allow_missing=options.pairing.allow_missing_masks,
         )
+    pairing.warnings += [Finding(file, "passed_over", why) for file, why in passed_over({images, *masks})]
     subject_of = _subject_rule(options.subjects, pairing.pairs)
     part_column = _part_column(options, pairing.pairs)
     key, _ = subject_key()

@@ -14,6 +14,7 @@ from pipeline.readers import (
     Picture,
     find_pictures,
     group_series,
+    passed_over,
     read_picture,
     read_series,
     slices_in,
@@ -95,6 +96,7 @@ def find_sources(inputs: Sequence[str], out: Path) -> tuple[list[Source], list[R
     if not sources and not refused:
         raise MissingFile(f"{', '.join(inputs)}: nothing but results of an earlier run. Name the images.")
     told = [f"{len(earlier)} results of an earlier run in {out} were left out."] if earlier else []
+    told += [f"{file}: {why}." for file, why in passed_over(inputs)]
     return sources, refused, told
 
 
