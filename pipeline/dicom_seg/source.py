@@ -110,7 +110,8 @@ def source_images(source: str | DicomSeries) -> SourceImages:
 
 def _of_series(path: str, files: tuple[str, ...], grid: SourceGrid) -> SourceImages:
     headers = tuple(_header(file) for file in files)
-    told = _complete(headers)
+    with library_errors(path, "DICOM"):
+        told = _complete(headers)
     instances = Counter(str(header.SOPInstanceUID) for header in headers)
     uid, count = instances.most_common(1)[0]
     if count > 1:
@@ -123,8 +124,8 @@ def _of_series(path: str, files: tuple[str, ...], grid: SourceGrid) -> SourceIma
 
 def _of_file(path: str, file: str, number: int | None) -> SourceImages:
     header = _header(file)
-    told = _complete((header,))
     with library_errors(file, "DICOM"):
+        told = _complete((header,))
         layout = layout_of(header)
         grid, count = layout.grid, layout.grid.depth
         positions = frame_positions(header, count)
