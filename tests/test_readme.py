@@ -12,7 +12,7 @@ README = Path(__file__).parent.parent / "README.md"
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_blocks_of_the_readme_run_in_order(tmp_path: Path) -> None:
     blocks = re.findall(r"^```sh\n(.*?)^```", README.read_text(encoding="utf-8"), flags=re.M | re.S)
     assert len(blocks) >= 6

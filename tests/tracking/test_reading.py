@@ -13,7 +13,7 @@ from test_record import FACTS, tell_all
 
 from pipeline.errors import InvalidOption, TrackingUnreachable
 from pipeline.tracking.facts import RunFacts
-from pipeline.tracking.manifest import MANIFEST, TAG, points_sha256
+from pipeline.tracking.manifest import MANIFEST, TAG, Manifest, points_sha256
 from pipeline.tracking.reading import RunStore
 from pipeline.tracking.record import Record
 
@@ -69,6 +69,22 @@ def test_the_digest_of_numbers_knows_neither_order_nor_repetition_and_infinity_a
     points = [(1, 0.5), (2, math.inf), (3, math.nan)]
     assert points_sha256(points) == points_sha256([(3, math.nan), (1, 0.5), (2, 1.7976931348623157e308), (1, 0.5)])
     assert points_sha256(points) != points_sha256([(1, 0.5000001), *points[1:]])
+
+
+def test_a_manifest_goes_on_only_where_the_store_has_what_it_lists() -> None:
+    first = Manifest()
+    first.file("a.txt", "aa")
+    first.metrics({"dice": 0.5}, 1)
+    first.params({"seed": "0"})
+    former = json.loads(first.text())
+    again = Manifest.resumed(former, {"dice": [(1, 0.5)], "told later": [(1, 1.0)]}, {"seed": "0"})
+    assert again is not None
+    again.metrics({"dice": 0.75}, 2)
+    listed = json.loads(again.text())
+    assert listed["files"] == {"a.txt": "aa"}
+    assert listed["metrics"] == {"dice": {"points": 2, "sha256": points_sha256([(1, 0.5), (2, 0.75)])}}
+    for points, seed in (([(1, 0.4)], "0"), ([], "0"), ([(1, 0.5), (2, 0.6)], "0"), ([(1, 0.5)], "1")):
+        assert Manifest.resumed(former, {"dice": points}, {"seed": seed}) is None
 
 
 def test_a_run_is_found_by_its_id_its_beginning_and_its_name(store: str, run_id: str) -> None:

@@ -26,8 +26,8 @@ def command(
 
     With an evaluation goes the training of its weights, with a training the latest evaluation of each data set. In it
     are the record, the weights, the report, a model card, checklists (CLAIM, GMLP, Metrics Reloaded) filled from the
-    record, and the SHA-256 of each file. The images are not in it but as small pictures in the report, and no names of
-    files are: names that are burnt into the pixels would show.
+    record, and the SHA-256 of each file. Names of files are not in it; user and host are, where they were
+    recorded, and small pictures of some cases, in which names burnt into the pixels would show.
 
     \b
     A key to sign with, and its public half for those who check:
