@@ -35,6 +35,14 @@ QUIET = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
 AT_THE_START = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15", **QUIET}
 # To notice soon that a server is back: the sender tries again by itself.
 WHILE_SENDING = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", **QUIET}
+# Of an experiment that is made: MLflow's pages then are those for trained models and not for language models, and say
+# what stands there.
+EXPERIMENT = {
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.experiment.primaryMetric.name": "val_mean_dice",
+    "mlflow.note.content": "Trainings, evaluations and inferences recorded by Planar. `planar runs` lists them, "
+    "`planar audit verify RUN` checks whether one is still true.",
+}
 # What a server with users answers, by the HTTP status.
 REFUSALS = {
     401: "It needs a user and a password that it knows: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.",
@@ -94,7 +102,7 @@ def open_store(uri: str, experiment: str) -> tuple[MlflowClient, str]:
             if found is not None:
                 return client, found.experiment_id
             try:
-                return client, client.create_experiment(experiment)
+                return client, client.create_experiment(experiment, tags=EXPERIMENT)
             except MlflowException:
                 # Another process may have made it in between.
                 found = client.get_experiment_by_name(experiment)

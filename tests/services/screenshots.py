@@ -7,6 +7,7 @@ each page that an auditor opens first. Look at them: what is empty or cannot be 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -61,7 +62,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="planar-screenshots-") as name:
         folder = Path(name)
         server = MlflowServer(folder)
-        shell = Shell(folder, server.uri, {"PLANAR_RECORD_USER": "0"})
+        # Whoever makes the pictures and where is nobody's business; that a run has a user is what they are to show.
+        shell = Shell(folder, server.uri, {"LOGNAME": "radiographer", "OMP_NUM_THREADS": str(os.cpu_count() or 1)})
         data = options.data.absolute()
         try:
             server.start()
