@@ -120,11 +120,24 @@ def open_binary(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         raise UnsupportedImage(f"{os.fspath(path)}: the archive is encrypted. Unpack it first.")
     if entry.file_size > LARGEST_MEMBER or entry.file_size > LARGEST_GROWTH * max(entry.compress_size, 64):
         raise UnsupportedImage(f"{os.fspath(path)}: too large to be read inside its archive. Unpack it first.")
-    try:
-        with opened.file.open(entry) as file:
+    with _member(opened.file, entry, os.fspath(path)) as file:
+        try:
             yield file
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise UnreadableImage(f"{os.fspath(path)}: damaged in its archive ({error}). Copy it again.") from error
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise _damaged(os.fspath(path)) from error
+
+
+def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: str) -> IO[bytes]:
+    try:
+        return archive.open(entry)
+    except OSError:
+        raise
+    except Exception as error:  # a damaged directory makes zipfile raise almost anything
+        raise _damaged(path) from error
+
+
+def _damaged(path: str) -> UnreadableImage:
+    return UnreadableImage(f"{path}: damaged in its archive. Copy it again.")
 
 
 @contextmanager
@@ -147,14 +160,17 @@ class _Archive:
     def __init__(self, path: str) -> None:
         try:
             self.file = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, EOFError, ValueError) as error:
+        except OSError:
+            raise
+        except Exception as error:  # a damaged directory makes zipfile raise almost anything
             raise UnreadableImage(f"{path}: the zip archive is damaged or cut short. Copy it again.") from error
         self.names = {entry.filename: entry for entry in self.file.infolist() if _is_member(entry)}
 
 
 def _is_member(entry: zipfile.ZipInfo) -> bool:
     """Whether an entry is a file whose path stays inside the archive."""
-    return not entry.is_dir() and not entry.filename.startswith("/") and ".." not in entry.filename.split("/")
+    name = entry.filename
+    return bool(name) and not entry.is_dir() and not name.startswith("/") and ".." not in name.split("/")
 
 
 def _opened(archive: str) -> _Archive:

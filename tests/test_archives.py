@@ -1,6 +1,7 @@
 """Zip archives read as folders."""
 
 import io
+import os
 import threading
 import zipfile
 from pathlib import Path
@@ -72,6 +73,26 @@ def test_a_damaged_archive_is_told(tmp_path):
     path.write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(UnreadableImage, match="damaged"):
         members_below(path)
+
+
+def test_a_damaged_directory_is_told_whatever_the_library_raises(tmp_path):
+    archive = str(tmp_path / "small.zip")
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a/1", b"one")
+        file.writestr("2", b"two")
+    whole = Path(archive).read_bytes()
+    end = whole.rindex(b"PK\x05\x06")
+    told = 0
+    for at in range(whole.index(b"PK\x01\x02"), end):
+        Path(archive).write_bytes(whole[:at] + b"\xff\0\xff"[at % 3 :][:1] + whole[at + 1 :])
+        os.utime(archive, ns=(at, at))
+        try:
+            for member in members_below(archive):
+                content(member)
+        except (UnreadableImage, UnsupportedImage, MissingFile) as error:
+            assert str(error).startswith(archive)
+            told += 1
+    assert told > 20
 
 
 def test_a_damaged_member_is_told(archive):
