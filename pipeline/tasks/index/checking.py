@@ -139,7 +139,7 @@ def _check_grid(image_file: str, image: Picture, file: str, mask: Picture, check
         raise _RefusedError(file, "size_mismatch", reason)
     if image.spacing_mm and mask.spacing_mm and "unknown" not in (image.spacing_source, mask.spacing_source):
         # Where the corners lie in the patient, compared in pixels.
-        corners = np.array([[0, 0, 0, 1], [*image.grid.display_shape[:2], 0, 1]], float).T
+        corners = np.array([[0, 0, 0, 1], [*image.grid.display_shape[:2], 0, 1], [0, 0, image.depth - 1, 1]], float).T
         apart = np.abs(image.affine @ corners - mask.affine @ corners)[:3].max()
         if apart > max(image.spacing_mm):
             reason = f"its grid lies {apart:.1f} mm beside the image's, though the sizes agree"

@@ -60,9 +60,9 @@ def series_as_volumes(images: Source, masks: Sequence[Source]) -> Source:
     from pipeline.readers import DicomSeries, group_series
 
     found = group_series(images.files)
-    folders = [entry.folder if isinstance(entry, DicomSeries) else str(Path(entry).parent) for entry in found]
+    folders = [entry.folder for entry in found if isinstance(entry, DicomSeries)]
     files = [
-        # A folder can be read as one volume only if it holds no other series.
+        # A folder can be read as one volume only if it holds no other; single files beside it (localisers) do not harm.
         [entry.folder]
         if isinstance(entry, DicomSeries) and folders.count(entry.folder) == 1
         else list(entry.files)

@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -253,3 +254,52 @@ def test_classes_are_named_after_the_segments():
 def test_a_single_segment_is_the_single_class():
     coding, others = segments_coding(((4, "Segment_1"),), ("background", "lung"))
     assert (str(coding), others) == ("levels:0=0,4=1", ())
+
+
+# NIfTI masks of a DICOM series: one file for the volume.
+
+
+def nifti_of(path, stored, affine):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(stored, affine), path)
+
+
+@pytest.mark.parametrize("flips", [(1, 1, 1), (-1, -1, 1), (1, -1, -1)], ids=str)
+def test_a_nifti_mask_is_laid_on_its_series_whichever_way_it_is_stored(tmp_path, flips):
+    for number in range(4):
+        ct_slice(tmp_path / "images" / "ct", number)
+    ct_slice(tmp_path / "images" / "ct", 9, ImageOrientationPatient=[1, 0, 0, 0, 0, -1], SeriesInstanceUID="1.2.4")
+    display = np.zeros((20, 16, 4), np.uint8)
+    for number in (1, 2):
+        display[:, :, number] = box(number).T
+    # Of the series: x to Left, y to Posterior, z to Superior, in RAS.
+    affine = np.diag([-0.4, -0.5, 2.0, 1.0])
+    turn = np.diag([*flips, 1.0])
+    turn[:3, 3] = [(size - 1) * (flip < 0) for size, flip in zip(display.shape, flips, strict=True)]
+    nifti_of(tmp_path / "masks" / "ct.nii.gz", display[:: flips[0], :: flips[1], :: flips[2]], affine @ turn)
+    _, content = index(tmp_path)
+    read = masks_of(tmp_path, content)
+    assert set(read) == {"ct#slice=1", "ct#slice=2"}
+    for number in (1, 2):
+        np.testing.assert_array_equal(read[f"ct#slice={number}"], box(number).T)
+    assert "geometry_differs" not in {entry["code"] for entry in content["warnings"]}
+    # The localiser is no slice of the volume, and has no mask.
+    assert findings(content, "refused") == {"slice9": "missing_mask"}
+
+
+def test_a_nifti_mask_with_other_slice_distances_is_told(tmp_path):
+    for number in range(4):
+        ct_slice(tmp_path / "images" / "ct", number)
+    nifti_of(tmp_path / "masks" / "ct.nii.gz", np.ones((20, 16, 4), np.uint8), np.diag([-0.4, -0.5, 3.0, 1.0]))
+    _, content = index(tmp_path, labels=LabelOptions(threshold=0))
+    assert findings(content, "warnings")["ct.nii.gz"] == "geometry_differs"
+
+
+def test_png_masks_of_films_are_paired_by_name(tmp_path):
+    for number in range(3):
+        film(tmp_path / "images", f"IM{number}.dcm", number)
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        write_raster(tmp_path / "masks" / f"IM{number}.png", box(number).T * 255)
+    _, content = index(tmp_path, labels=LabelOptions(threshold=127))
+    for number in range(3):
+        np.testing.assert_array_equal(masks_of(tmp_path, content)[f"IM{number}.dcm"], box(number).T)
