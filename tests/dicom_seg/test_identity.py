@@ -200,7 +200,7 @@ def test_slices_of_one_identifier_are_refused_and_of_two_studies_are_not(tmp_pat
     save(change(other, {"StudyInstanceUID": "1.2.3"}), files[3])
     seg_of(tmp_path / "ct", tmp_path / "seg.dcm")
     save(change(other, {"SOPInstanceUID": one.SOPInstanceUID}), files[3])
-    with pytest.raises(UnsupportedImage, match=r"2 slices have the SOPInstanceUID 2\.25"):
+    with pytest.raises(UnsupportedImage, match="2 slices have one SOPInstanceUID"):
         source_images(str(tmp_path / "ct"))
 
 
