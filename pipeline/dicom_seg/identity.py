@@ -107,7 +107,9 @@ def copy_identity(target: Any, source: Any, texts: tuple[str, ...] = ()) -> None
         if keyword in target:
             del target[keyword]
         if keyword in source:
-            target.add(copy.deepcopy(source[keyword]))
+            element = source[keyword]
+            _decode(element)
+            target.add(copy.deepcopy(element))
     for keyword in NEVER_ABSENT:
         if keyword not in target:
             setattr(target, keyword, "")
@@ -117,6 +119,18 @@ def copy_identity(target: Any, source: Any, texts: tuple[str, ...] = ()) -> None
     own = source.get("SpecificCharacterSet")
     plain = all(text.isascii() for text in texts)
     target.SpecificCharacterSet = copy.deepcopy(own) if own and plain else ("ISO_IR 100" if plain else "ISO_IR 192")
+
+
+def _decode(element: Any) -> None:
+    """Decode what lies in a sequence.
+
+    pydicom writes the bytes of what nobody has looked at as they were read, but the result may have another character
+    set and byte order.
+    """
+    if element.VR == "SQ":
+        for item in element.value:
+            for inner in item:
+                _decode(inner)
 
 
 def result_uid(*parts: object) -> str:

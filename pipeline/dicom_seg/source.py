@@ -113,11 +113,11 @@ def _of_series(path: str, files: tuple[str, ...], grid: SourceGrid) -> SourceIma
     with library_errors(path, "DICOM"):
         told = _complete(headers)
     instances = Counter(str(header.SOPInstanceUID) for header in headers)
-    uid, count = instances.most_common(1)[0]
+    count = max(instances.values())
     if count > 1:
         raise UnsupportedImage(
-            f"{path}: {count} slices have the SOPInstanceUID {uid}, so that no mask can tell them apart. Export them "
-            "again, or give --format nifti."
+            f"{path}: {count} slices have one SOPInstanceUID, so that no mask can tell them apart. Export them again, "
+            "or give --format nifti."
         )
     return SourceImages(path, headers, tuple((number, 0) for number in range(len(files))), grid, True, told)
 
