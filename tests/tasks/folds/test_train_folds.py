@@ -59,7 +59,7 @@ def test_all_runs_are_nested_in_one_and_end_rightly(cross_validation: Any) -> No
     assert metrics["out_of_fold_dice_lung_sd_of_folds"] == pytest.approx(abs(scores[0] - scores[1]) / 2**0.5)
     steps = client.get_metric_history(parent.info.run_id, "fold_out_of_fold_dice_lung")
     assert {point.step: point.value for point in steps} == pytest.approx(dict(enumerate(scores)))
-    assert {item.path for item in client.list_artifacts(parent.info.run_id)} >= {"data", "folds", "tables"}
+    assert {item.path for item in client.list_artifacts(parent.info.run_id)} >= {"config", "data", "tables"}
 
 
 @pytest.mark.slow
