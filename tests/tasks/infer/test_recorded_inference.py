@@ -25,8 +25,11 @@ from pipeline.tracking.training_record import write_training_record
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'runs.db'}"
-    MlflowClient(uri).search_experiments()
+    folder = tmp_path_factory.mktemp("mlflow")
+    uri = f"sqlite:///{folder / 'runs.db'}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)  # where it was opened first is where artifacts go
+        MlflowClient(uri).search_experiments()
     return uri
 
 
