@@ -52,7 +52,7 @@ def take(uri: str, run_id: str, evaluation: str, out: Path) -> None:
         browser.picture(out / "run_overview.png")
         data = run.inputs.dataset_inputs[0].dataset
         browser.click(f"{data.name} ({data.digest})")
-        browser.wait(data.name, "merkle_root")
+        browser.wait("merkle root", data.digest)
         browser.picture(out / "run_datasets.png")
         browser.open(f"{page}/model-metrics", "val_mean_dice")
         browser.picture(out / "run_metrics.png")
