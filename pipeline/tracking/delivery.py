@@ -19,6 +19,8 @@ __all__ = ["Delivery"]
 # What needs the artifact store. Where that fails and the tracking store does not, numbers and the run's end go on.
 WITH_FILES = {"file", "model_files", "model_ready", "register"}
 METRICS_A_REQUEST, PAIRS_A_REQUEST = 1000, 100  # MLflow's limits
+# What a dataset's cases are told as: columns of the run's data/datalist.json, or of tables/cases.csv.
+CASE_COLUMNS = {"case": True, "image_sha256": True, "label_sha256": False}
 # Times that an operation fails while the store answers before it is set aside.
 TRIES = 5
 # MLflow's words for what will not be taken however often it is sent.
@@ -163,11 +165,13 @@ class Delivery:
     def _send_dataset(self, operation: Operation, _: Journal) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
+        columns = [{"name": name, "type": "string", "required": always} for name, always in CASE_COLUMNS.items()]
         dataset = Dataset(
             name=operation["name"],
             digest=operation["digest"],
             source_type="planar",
             source=json.dumps({"digest": operation["digest"]}),  # where the files lie stays on their machine
+            schema=json.dumps({"mlflow_colspec": columns}),
             profile=json.dumps(operation["profile"]),
         )
         tags = [InputTag("mlflow.data.context", operation["context"])]

@@ -109,7 +109,13 @@ class ModelDelivery:
         if made is None:
             # A SQL store looks for the model where the environment says (MLflow 3.17), and not in itself.
             with impatient({"MLFLOW_TRACKING_URI": self.client.tracking_uri}):
-                made = self.client.create_model_version(name, f"models:/{model}", self.run_id, model_id=model)
+                made = self.client.create_model_version(
+                    name,
+                    f"models:/{model}",
+                    self.run_id,
+                    description=f"Of the training {self.run_id}: `planar audit verify {self.run_id[:12]}`",
+                    model_id=model,
+                )
         # By which MLflow's pages lead from the model to its version.
         versions = json.dumps([{"name": name, "version": made.version}])
         self.client.set_logged_model_tags(model, {"mlflow.modelVersions": versions})

@@ -17,6 +17,7 @@ from pipeline import __version__
 from pipeline.digests import file_sha256
 from pipeline.tracking.datasets import DatasetFacts
 from pipeline.tracking.environment import versions
+from pipeline.tracking.note import NOTE
 from pipeline.tracking.record import Record
 from pipeline.tracking.store import impatient
 
@@ -104,14 +105,15 @@ def log_checkpoints(
                     "best",
                     Path(folder) if servable else best,
                     step=checkpoints.best_epoch,
-                    tags=_tags(best),
+                    tags=_tags(best, f"Weights of the best validation, epoch {checkpoints.best_epoch}."),
                     params=params,
                 ),
             )
     if last.is_file() and last.stat().st_mtime >= since:
         # Not `epoch`, which is the one that was begun last.
         step = trainer.state.iteration // max(trainer.state.epoch_length or 1, 1) if trainer is not None else 0
-        made["last"] = step, record.model("last", last, step=step, tags=_tags(last), params=params)
+        tags = _tags(last, f"All that resuming after epoch {step} needs.")
+        made["last"] = step, record.model("last", last, step=step, tags=tags, params=params)
     for epoch, model in made.values():
         if scores is not None and epoch in scores:
             time_ms, values = scores[epoch]
@@ -196,8 +198,8 @@ def find_model(client: MlflowClient, experiment_id: str, sha256: str, training_r
     return FoundModel(model_id, f"{latest.name}/{latest.version}" if latest is not None else None)
 
 
-def _tags(weights: Path) -> dict[str, str]:
-    return {"sha256": file_sha256(weights), "planar.version": __version__}
+def _tags(weights: Path, note: str) -> dict[str, str]:
+    return {"sha256": file_sha256(weights), "planar.version": __version__, NOTE: note}
 
 
 def _example_picture() -> str:

@@ -53,8 +53,9 @@ def note_of(
         lines.append(f"Best mean Dice of a validation: **{best[1]:.4f}**, epoch {best[0]}.")
     if told := _dice(values or {}):
         lines.append(f"Dice: {', '.join(told)}.")
-    lines.append(f"Planar {__version__}. Is it still true? `planar audit verify {run_id[:12]}`")
-    return "\n\n".join(lines)
+    # Two paragraphs: the pages show three lines and hide the rest.
+    check = f"Planar {__version__}. Is it still true? `planar audit verify {run_id[:12]}`"
+    return f"{' '.join(lines)}\n\n{check}"
 
 
 def _given(kind: str, data: str | None, cases: Mapping[str, int]) -> str:

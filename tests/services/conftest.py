@@ -4,33 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from mlflow_server import MlflowServer
 from planar_shell import Shell
 from postgres import Postgres, why_not
-
-# The database of the runs of each server.
-RUNS, GUARDED_RUNS, USERS = "runs", "guarded_runs", "users"
-
-
-@dataclass(frozen=True)
-class Guarded:
-    """A server with MLflow's basic auth, and who may use it.
-
-    Attributes:
-        server: The server.
-        user: A user who is no administrator.
-        password: Of that user.
-        admin_password: Of the user "admin".
-    """
-
-    server: MlflowServer
-    user: str
-    password: str
-    admin_password: str
+from servers import GUARDED_RUNS, RUNS, USERS, Guarded
 
 
 @pytest.fixture(scope="session")

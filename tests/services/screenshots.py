@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # as pytest does for tests
@@ -21,13 +22,17 @@ from planar_shell import Shell, run_of
 
 MODEL = "cxr_lungs"
 EPOCHS = 8
+CLOSE_ASSISTANT = (
+    "for (const name of Object.keys(localStorage))"
+    " if (name.includes('assistant.panelOpen')) localStorage.setItem(name, 'false')"
+)
 
 
-def take(server: MlflowServer, run_id: str, evaluation: str, out: Path) -> None:
+def take(uri: str, run_id: str, evaluation: str, out: Path) -> None:
     """Take the pictures of a training and its evaluation."""
-    client = MlflowClient(server.uri)
+    client = MlflowClient(uri)
     run = client.get_run(run_id)
-    experiment = f"{server.uri}/#/experiments/{run.info.experiment_id}"
+    experiment = f"{uri}/#/experiments/{run.info.experiment_id}"
     page = f"{experiment}/runs/{run_id}"
     pictures = [one.path for one in client.list_artifacts(run_id, "pictures") if "validation" in one.path]
     best = next(
@@ -35,21 +40,29 @@ def take(server: MlflowServer, run_id: str, evaluation: str, out: Path) -> None:
         for model in client.search_logged_models([run.info.experiment_id])
         if model.source_run_id == run_id and model.name == "best"
     )
-    with Chromium() as browser:
-        browser.open(server.uri, "Experiments")
+    with Chromium(1280, 900) as browser:
+        # Pages for trained models, and no assistant over them: what the browser of who has been here before remembers.
+        browser.open(uri, "Experiments", "Model training")
+        browser.click("Model training")
+        time.sleep(2)
+        browser.evaluate(CLOSE_ASSISTANT)
         browser.open(f"{experiment}/runs", run.info.run_name)
         browser.picture(out / "runs.png")
         browser.open(page, "Registered models", "val_mean_dice")
         browser.picture(out / "run_overview.png")
+        data = run.inputs.dataset_inputs[0].dataset
+        browser.click(f"{data.name} ({data.digest})")
+        browser.wait("merkle root", data.digest)
+        browser.picture(out / "run_datasets.png")
         browser.open(f"{page}/model-metrics", "val_mean_dice")
         browser.picture(out / "run_metrics.png")
         browser.open(f"{page}/artifacts/{pictures[-1]}", pictures[-1].rpartition("/")[2])
         browser.picture(out / "run_artifacts.png")
         browser.open(f"{experiment}/models/{best.model_id}", "val_mean_dice")
         browser.picture(out / "model.png")
-        browser.open(f"{server.uri}/#/models/{MODEL}/versions/1", "champion")
+        browser.open(f"{uri}/#/models/{MODEL}/versions/1", "champion")
         browser.picture(out / "model_version.png")
-        browser.open(f"{experiment}/runs/{evaluation}", "Datasets used")
+        browser.open(f"{experiment}/runs/{evaluation}", "Datasets")
         browser.picture(out / "evaluation_overview.png")
 
 
@@ -72,7 +85,7 @@ def main() -> None:
                 *(f"max_epochs={EPOCHS}", "val_interval=1"),
             )
             evaluation = shell.planar("evaluate", "lungs", "--data", data, "-o", "scores")
-            take(server, run_of(training.stdout), run_of(evaluation.stdout), options.out)
+            take(server.uri, run_of(training.stdout), run_of(evaluation.stdout), options.out)
         finally:
             server.stop()
 

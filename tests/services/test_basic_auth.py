@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import GUARDED_RUNS, USERS, Guarded
 from planar_shell import SMALL, Shell, run_of
 from postgres import Postgres
 from recorded import require_epochs_once, status_of
+from servers import GUARDED_RUNS, USERS, Guarded
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(1800)]
 

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import RUNS
 from planar_shell import SMALL, Shell
 from postgres import Postgres
 from recorded import last_step, require_epochs_once, require_nothing_doubled, status_of, steps_of, tag_of
+from servers import RUNS
 
 from pipeline.bundle import find_bundle
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import RUNS
 from mlflow_server import MlflowServer
 from planar_shell import SMALL, Shell, run_of
 from postgres import Postgres
 from recorded import last_step, require_epochs_once, status_of, steps_of
+from servers import RUNS
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(1800)]
 

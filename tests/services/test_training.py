@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import RUNS
 from mlflow import MlflowClient
 from mlflow_server import MlflowServer
 from planar_shell import SMALL, Shell, run_of
 from postgres import Postgres
 from recorded import require_epochs_once, status_of, tag_of
+from servers import RUNS
 
 from pipeline.tracking import RunFacts, RunStore
 
