@@ -53,7 +53,7 @@ class ParentRun(RunRecorder):
             client, _ = open_store(self.uri, self.experiment)
         except TrackingUnreachable:
             return None  # beginning a run says so
-        self.know_data()
+        self.inputs.look()
         close_stale(self.uri, client)  # before, for it may end this very run
         try:
             with impatient():

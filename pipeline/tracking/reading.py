@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import InvalidOption, TrackingUnreachable
 from pipeline.tracking.facts import DatasetUse, ModelUse, Point, RunFacts
 from pipeline.tracking.headline import SELECTING
-from pipeline.tracking.manifest import of_model
+from pipeline.tracking.run_files import RunFiles
 from pipeline.tracking.stale import close_stale
 from pipeline.tracking.store import (
     impatient,
@@ -140,25 +140,13 @@ class RunStore:
             raise InvalidOption(f"{self.name}: has no run {run_id} ({reason_of(error)}). See: planar runs") from error
 
         models = tuple(sorted(self._models(run), key=lambda use: (use.name, use.model_id)))
-        of_models = self._files_of_models(models)
-        fetched: dict[str, Path] = {}
-
-        def fetch(path: str) -> Path:
-            if path not in fetched:
-                folder.mkdir(parents=True, exist_ok=True)
-                if path in of_models:
-                    model_id, inside = of_models[path]
-                    fetched[path] = self._fetch_of_model(model_id, inside, folder / ".models" / model_id)
-                else:
-                    fetched[path] = Path(self.client.download_artifacts(run_id, path, str(folder)))
-            return fetched[path]
-
+        files = RunFiles(self.client, self.uri, run_id, models, folder)
         return replace(
             self._without_artifacts(run),
             metrics={name: self.points(run_id, name) for name in run.data.metrics if not name.startswith(UNREAD)},
             models=models,
-            files=tuple(sorted([*self._files(run_id), *of_models])),
-            fetch=fetch,
+            files=files.paths,
+            fetch=files.fetch,
         )
 
     def points(self, run_id: str, metric: str) -> tuple[Point, ...]:
@@ -224,36 +212,6 @@ class RunStore:
                 params={str(name): str(value) for name, value in (model.params or {}).items()},
                 metrics={str(one.key): float(one.value) for one in (model.metrics or ())},
             )
-
-    def _files(self, run_id: str, folder: str | None = None) -> Iterator[str]:
-        for entry in self.client.list_artifacts(run_id, folder):
-            if entry.is_dir:
-                yield from self._files(run_id, entry.path)
-            else:
-                yield str(entry.path)
-
-    def _files_of_models(self, models: Sequence[ModelUse]) -> dict[str, tuple[str, str]]:
-        """The files of the models that a run has made, as `models/<name>/<path>`: a model's id and the path in it."""
-        found: dict[str, tuple[str, str]] = {}
-
-        def look(use: ModelUse, path: str | None) -> None:
-            for entry in self.client.list_logged_model_artifacts(use.model_id, path):
-                if entry.is_dir:
-                    look(use, entry.path)
-                else:
-                    found.setdefault(of_model(use.name, str(entry.path)), (use.model_id, str(entry.path)))
-
-        for use in models:
-            if use.made:
-                look(use, None)
-        return found
-
-    def _fetch_of_model(self, model_id: str, path: str, folder: Path) -> Path:
-        from mlflow.artifacts import download_artifacts
-
-        # By its place: an address of the kind models:/ID takes what follows for a version.
-        place = str(self.client.get_logged_model(model_id).artifact_location).rstrip("/")
-        return Path(download_artifacts(artifact_uri=f"{place}/{path}", dst_path=str(folder), tracking_uri=self.uri))
 
 
 def _pages(search: Any) -> Iterator[Any]:

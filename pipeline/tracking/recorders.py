@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +14,16 @@ import torch
 from ignite.engine import Engine, Events
 from monai.engines import Trainer
 
-from pipeline.bundle import config_digests
-from pipeline.digests import file_sha256
 from pipeline.tracking.case_tables import log_table
-from pipeline.tracking.datasets import DatasetFacts, GivenData
-from pipeline.tracking.models import FoundModel, Registration, find_model
+from pipeline.tracking.models import Registration
 from pipeline.tracking.note import NOTE, note_of
+from pipeline.tracking.of_inputs import InputFacts
 from pipeline.tracking.of_training import TrainingFacts
 from pipeline.tracking.open_run import OpenRun
-from pipeline.tracking.privacy import Pseudonyms, scrubbed_text
+from pipeline.tracking.privacy import Pseudonyms
 from pipeline.tracking.provenance import Provenance
-from pipeline.tracking.record import TAG_LENGTH, Record, allowed
-from pipeline.tracking.state import note_places
-from pipeline.tracking.training_record import training_run_of
+from pipeline.tracking.record import Record
+from pipeline.tracking.words import TAG_LENGTH, allowed
 
 __all__ = ["RunRecorder", "ValidationRecorder"]
 
@@ -91,21 +85,12 @@ class RunRecorder(OpenRun):
         super().__init__(experiment, run_name, uri, tags)
         self.labels = {int(k): str(v) for k, v in (labels or {}).items() if int(k) != 0}
         self.params = dict(params or {})
-        self.config = Path(config) if config else None
-        self.datalist = Path(datalist) if datalist else None
-        self.cases = cases
+        self.inputs = InputFacts(config, datalist, cases, names, bundle, output, checkpoint)
         self.results = dict(results or {})
         self.record_user = record_user
         self.system_metrics = system_metrics
-        self.bundle = Path(bundle) if bundle is not None else None
-        self.output = output
-        self.checkpoint = Path(checkpoint) if checkpoint is not None else None
         self.training = TrainingFacts(checkpoints, resume, self.labels)
         self.registration = Registration(register_as, champion) if register_as else None
-        self.given: GivenData | None = None
-        self._names_given = names
-        self.names = names or Pseudonyms()
-        self.model: FoundModel | None = None  # that is applied
         self.at_end = [*at_end]
         self._monitor: Any = None
         self._told_not_finite = False
@@ -134,17 +119,12 @@ class RunRecorder(OpenRun):
             return
         self.ended_well, self._values = False, {}
         came = Provenance.now(self.record_user)
-        self.know_data()
-        config = scrubbed_text(self.config, self.names.scrub) if self.config and self.config.is_file() else None
-        self.open_new(came.tags | self._tags_of_files(config) | self.training.tags())
+        self.inputs.look()
+        self.open_new(came.tags | self.inputs.tags | self.training.tags())
         self.record.params(self.params)
-        if config is not None and self.config is not None:
-            self.record.text(config, f"config/{self.config.name}")
-        self._log_data()
+        self.inputs.log(self.record)
         self._describe()
         came.log(self.record)
-        self._note_places()
-        self._note_model()
         self.training.note_weights(self.record)
         self._told_bundle = False
         if self.training.trainer is None:
@@ -155,18 +135,19 @@ class RunRecorder(OpenRun):
             self._monitor = SystemMonitor(self.record)
             self._monitor.start()
 
-    def know_data(self) -> None:
-        """Look at what data are given, and so at what must not be told of them."""
-        self.given = GivenData.of(self.datalist, self.cases)
-        self.names = self._names_given or self.given.pseudonyms
-        for path, name in ((self.output, "<output>"), (self.bundle, "<bundle>"), (Path.cwd(), "<folder>")):
-            self.names.add_place(path, name)
-        self.names.add_place(Path.home(), "~")
+    @property
+    def names(self) -> Pseudonyms:
+        """What stands for names in all that is told of the run."""
+        return self.inputs.names
+
+    @property
+    def datalist(self) -> Path | None:
+        """The datalist."""
+        return self.inputs.datalist
 
     def case_name(self, part: str, position: int) -> str:
         """What the record calls a case."""
-        items = self.given.document[part] if self.given is not None else ()
-        return str(items[position]["case"]) if position < len(items) else f"case {position}"
+        return self.inputs.case_name(part, position)
 
     def hold(self, record: Record) -> None:
         """Take over a record, to be ended at the latest with the process."""
@@ -195,9 +176,9 @@ class RunRecorder(OpenRun):
                 logging.getLogger(__name__).warning("Something is not in the record of the run: %s", error)
         self.training.log_weights(
             self.record,
-            self.bundle,
+            self.inputs.bundle,
             params=self.params,
-            validated_on=self._facts("validation"),
+            validated_on=self.inputs.facts("validation"),
             register=self.registration if self.ended_well else None,
         )
 
@@ -231,77 +212,28 @@ class RunRecorder(OpenRun):
         # An engine may hold tables too.
         found = evaluator.state.metrics.items()
         values = {name: float(value) for name, value in found if torch.as_tensor(value).numel() == 1}
-        facts = self._facts(self.given.used[0]) if self.given is not None and len(self.given.used) == 1 else None
-        self.log_metrics(values, step=0, model=self.model.model_id if self.model else None, dataset=facts)
-
-    def _tags_of_files(self, config: str | None) -> dict[str, str]:
-        """Digests of what was given, and the runs that it comes from."""
-        tags = {"planar.config_sha256": hashlib.sha256(config.encode()).hexdigest()} if config is not None else {}
-        if self.datalist is not None and self.datalist.is_file():
-            tags["planar.datalist_sha256"] = file_sha256(self.datalist)
-        if self.checkpoint is not None and self.checkpoint.is_file():
-            tags["planar.model_sha256"] = file_sha256(self.checkpoint)
-            maker = training_run_of(self.checkpoint, tags["planar.model_sha256"])
-            tags |= {"planar.training_run": maker} if maker else {}
-        return tags
-
-    def _note_model(self) -> None:
-        """Which of the store's models is applied, if it knows the weights."""
-        if self.checkpoint is None or not self.checkpoint.is_file():
-            return
-        digest = file_sha256(self.checkpoint)
-        maker = training_run_of(self.checkpoint, digest)
-        self.model = find_model(self.record.client, self.record.experiment_id, digest, maker)
-        if self.model is None:
-            self.record.file(self.checkpoint, "checkpoints")
-        else:
-            self.record.uses_model(self.model.model_id)
-            self.record.tags({"planar.model_id": self.model.model_id})
-            # The registry's own name for it, of which a word may be a folder's too.
-            self.record.tags({"planar.model_version": self.model.version} if self.model.version else {}, clean=True)
+        model = self.inputs.model
+        self.log_metrics(values, step=0, model=model.model_id if model else None, dataset=self.inputs.only_part)
 
     def _describe(self) -> None:
         """Tell what the run is, and so far came to, as its description."""
-        given = self.given if self.given is not None and self.given.used else None
+        data = self.inputs.data if self.inputs.data is not None and self.inputs.data.used else None
         text = note_of(
             self.tags.get("planar.kind", ""),
             self.experiment,
             self.record.run_id,
-            data=given.name if given else None,
-            cases={part: len(given.parts[part]) for part in given.used} if given else None,
+            data=data.name if data else None,
+            cases={part: len(data.parts[part]) for part in data.used} if data else None,
             best=self.training.best,
             values=self._values,
             resumes=self.training.resumes,
         )
         self.record.tags({NOTE: text}, clean=True)
 
-    def _log_data(self) -> None:
-        """The datalist with pseudonyms, and each part that is used as a dataset of MLflow's."""
-        if self.given is None or not self.given.used:
-            return
-        self.record.text(self.given.text, "data/datalist.json")
-        self.record.text(json.dumps(self.given.roots, indent=2) + "\n", "data/merkle.json")
-        for part in self.given.used:
-            self.record.dataset(self.given.facts(part), part)
-
-    def _facts(self, part: str) -> DatasetFacts | None:
-        return self.given.facts(part) if self.given is not None and part in self.given.used else None
-
     def _log_bundle(self, engine: Engine | None = None) -> None:
-        """The digests of the bundle's configs, which the executed config has come from."""
-        if self.bundle is not None and not self._told_bundle and self.is_open:
+        if not self._told_bundle and self.is_open:
             self._told_bundle = True
-            with suppress(OSError):
-                self.record.text(json.dumps(config_digests(self.bundle), indent=2) + "\n", "code/bundle.json")
-
-    def _note_places(self) -> None:
-        """Where the files lie, on this machine alone."""
-        files = {"datalist": self.datalist, "bundle": self.bundle, "checkpoint": self.checkpoint}
-        places = {name: str(path.absolute()) for name, path in files.items() if path is not None}
-        with suppress(OSError):  # without a folder for it, the user says where the data are
-            if self.datalist is not None and self.datalist.is_file():
-                places["datalist_sha256"] = file_sha256(self.datalist)
-            note_places(str(self.run_id), places)
+            self.inputs.log_bundle(self.record)
 
 
 class ValidationRecorder:

@@ -13,8 +13,9 @@ from mlflow.exceptions import MlflowException
 from pipeline.tracking.datasets import DatasetFacts
 from pipeline.tracking.delivery import Delivery
 from pipeline.tracking.journal import Journal
-from pipeline.tracking.record import Record, allowed
+from pipeline.tracking.record import Record
 from pipeline.tracking.stale import close_stale, sync
+from pipeline.tracking.words import allowed
 
 FACTS = DatasetFacts("films training", "ab" * 32, 16, {"classes": ["lung"]})
 

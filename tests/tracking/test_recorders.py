@@ -33,7 +33,7 @@ from pipeline.tracking import (
     training_run_of,
     without_password,
 )
-from pipeline.tracking.record import allowed
+from pipeline.tracking.words import allowed
 
 LABELS = {0: "background", 1: "disc", 2: "cup (outer)"}
 

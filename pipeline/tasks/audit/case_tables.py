@@ -14,7 +14,7 @@ import pandas as pd
 from pipeline.metrics import METRICS, summarise
 from pipeline.tasks.audit.tolerance import AuditTolerance
 from pipeline.tracking import RunFacts
-from pipeline.tracking.record import allowed
+from pipeline.tracking.words import allowed
 
 __all__ = ["CASES", "SUMMARY", "TableDifference", "compare_tables", "expected_metrics", "read_cases", "read_summary"]
 

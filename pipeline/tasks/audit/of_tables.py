@@ -15,7 +15,7 @@ from pipeline.tasks.audit.case_tables import CASES, SUMMARY, expected_metrics, r
 from pipeline.tasks.audit.check import Check, failed, passed, skipped
 from pipeline.tasks.audit.of_inference import KIND
 from pipeline.tracking import RunFacts
-from pipeline.tracking.record import allowed
+from pipeline.tracking.words import allowed
 
 __all__ = ["HISTORY", "check_tables"]
 
