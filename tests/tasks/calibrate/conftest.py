@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from monai.losses import DiceCELoss
-from monai.networks.nets import UNet
 from PIL import Image
 
 from pipeline.bundle import Bundle, copy_bundle, find_bundle
 from pipeline.datalist import Datalist, write_datalist
+from pipeline.networks import UNetWithHead
 
 LABELS = {0: "background", 1: "rim", 2: "core"}
 CHANNELS, STRIDES = (8, 16, 24), (2, 2)
@@ -86,7 +86,16 @@ def trained_bundle(cells: Path, tmp_path_factory: pytest.TempPathFactory) -> Bun
     torch.set_num_threads(1)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = UNet(2, 3, 3, CHANNELS, STRIDES, num_res_units=1, act="RELU", norm="INSTANCE")
+        network = UNetWithHead(
+            spatial_dims=2,
+            in_channels=3,
+            out_channels=3,
+            channels=CHANNELS,
+            strides=STRIDES,
+            num_res_units=1,
+            act="RELU",
+            norm="INSTANCE",
+        )
         torch.save(network.state_dict(), bundle.weights)
         read = Predictor(bundle, (bundle.weights,), {}).preprocessing
         images = torch.stack([read({"image": str(cells.parent / f"cell_{k:02d}.png")})["image"] for k in range(24)])

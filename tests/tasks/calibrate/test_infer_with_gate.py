@@ -79,11 +79,11 @@ def test_masks_are_the_same_with_and_without_the_gate(calibrated: Bundle, pictur
 def test_the_gate_asks_the_network_once_more_for_each_view(
     calibrated: Bundle, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from monai.networks.nets import UNet
+    from pipeline.networks import UNetWithHead
 
     asked: list[int] = []
-    forward = UNet.forward
-    monkeypatch.setattr(UNet, "forward", lambda self, image: asked.append(len(image)) or forward(self, image))
+    forward = UNetWithHead.forward
+    monkeypatch.setattr(UNetWithHead, "forward", lambda self, image: asked.append(len(image)) or forward(self, image))
     cell = [str(pictures / "cell_35.png")]
     infer(str(calibrated.root), cell, tmp_path / "without", gate=False)
     plain = sum(asked)
