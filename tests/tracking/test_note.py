@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from pipeline.tracking.note import note_of
-from pipeline.tracking.record import TAG_LENGTH
+from pipeline.tracking.words import TAG_LENGTH
 
 RUN = "0123456789abcdef0123456789abcdef"
 
