@@ -97,7 +97,9 @@ def key_file(path: Path, password: bytes | None = None) -> tuple[Path, Path]:
 def test_a_pack_passes_and_lacks_nothing_but_the_images(story: Story, tmp_path: Path, which: str) -> None:
     result = export_run(getattr(story, which), tmp_path / "run.zip", store=story.store)
     assert result.notes == ()
-    assert {run_id for _, run_id in result.runs} == {story.training, story.evaluation}
+    # With a training goes the latest evaluation of its weights, of which other tests may have made one.
+    assert sorted(kind for kind, _ in result.runs) == ["evaluation", "training"]
+    assert {story.training, getattr(story, which)} <= {run_id for _, run_id in result.runs}
     assert result.runs[0] == (which, getattr(story, which))
     verdict = verify(str(result.pack), store="sqlite:///nowhere.db")
     assert (verdict.outcome, verdict.run_id) == (Outcome.PASS, getattr(story, which))
@@ -456,11 +458,12 @@ def test_the_command_says_what_it_packed_and_how_to_check_it(
     arguments = ("export", story.training, "-o", str(tmp_path / "run.zip"), "--store", story.store)
     assert planar(*arguments, "--sign", str(key)) == 0
     out = capsys.readouterr().out
-    assert out.startswith(f"training {story.training}, evaluation {story.evaluation}\n")
+    assert out.startswith(f"training {story.training}, evaluation ")
     assert f"Check:  planar audit verify {tmp_path / 'run.zip'} --key public.pem" in out
     assert planar("verify", str(tmp_path / "run.zip"), "--key", str(public)) == 0
     assert "PASS     signature" in capsys.readouterr().out
     assert planar(*arguments) == 1
     assert "--overwrite" in capsys.readouterr().err
     assert planar(*arguments, "--overwrite", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["runs"] == [story.training, story.evaluation]
+    runs = json.loads(capsys.readouterr().out)["runs"]
+    assert (runs[0], len(runs)) == (story.training, 2)
