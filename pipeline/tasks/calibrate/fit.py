@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.atomic import write_text_aside
 from pipeline.bundle import find_bundle
 from pipeline.datalist import Datalist, load_cases, read_datalist, subject_of
 from pipeline.digests import file_sha256
 from pipeline.errors import InvalidDatalist, InvalidOption, OutputExists
+from pipeline.tasks.calibrate.dice import fit_dice
 from pipeline.tasks.evaluate import compare_classes, require_weights
 from pipeline.tasks.resuming import cross_validated_on
 from pipeline.tasks.workflow import quiet_libraries
 
 if TYPE_CHECKING:
-    from pipeline.gate import Band, DiceModel, Gate
+    from pipeline.gate import Gate
     from pipeline.tasks.calibrate.observing import Sample
 
 __all__ = ["CalibrationResult", "calibrate"]
@@ -38,14 +38,6 @@ FEWEST_REFERENCES = 5
 # The distance up to which pictures are accepted, where 1 is as far as all but 1 % of held-out pictures of the set
 # itself: another hospital's pictures lie a little further out and are still pictures of the task.
 DISTANCE_LIMIT = 1.2
-LEVEL = 0.9
-FEWEST_NEAR = 30
-# A mask of which half is wrong is no result, however a bundle's others are.
-FLOOR = 0.5
-# Share of ordinary pictures that may be sent to review for their predicted Dice.
-ORDINARY = 0.1
-# A predicted Dice that no prediction reaches.
-NEVER = 1.01
 
 OnProgress = Callable[[str, int, int], None]
 
@@ -180,7 +172,7 @@ def _fit(
     unit = float(np.quantile(own, 0.99))
     reference = Reference.of(layers, vectors, unit)
     limit = rules.limits.get("distance", DISTANCE_LIMIT)
-    fitted = _fit_dice(made, labels, apart / unit <= limit, aims)
+    fitted = fit_dice(made, labels, apart / unit <= limit, aims)
     origin = read_datalist(datalist)
     record = {
         "bundle": bundle.name,
@@ -207,144 +199,6 @@ def _fit(
         record=record,
     )
     return gate, [*fitted.notes, *_implausible(made)]
-
-
-@dataclass(frozen=True, eq=False)
-class _Fitted:
-    models: dict[str, DiceModel]
-    band: Band
-    limit: float
-    record: dict[str, Any]
-    notes: list[str]
-
-
-def _fit_dice(
-    made: Sequence[Sample], labels: dict[int, str], near: NDArray[np.bool_], aims: tuple[float | None, float]
-) -> _Fitted:
-    """Models of all predictions; limit and interval of those near enough to be accepted."""
-    from pipeline.gate import DiceModel, dice_band, held_out_predictions, risk_coverage
-    from pipeline.tasks.calibrate.scoring import mean_dice
-
-    names = [name for index, name in sorted(labels.items()) if index != 0]
-    subjects = np.array([sample.subject for sample in made])
-    confidence, agreement, dice, absent = (
-        np.stack([part(sample) for sample in made])
-        for part in (
-            lambda s: s.seen.signals.confidence,
-            lambda s: s.seen.signals.agreement,
-            lambda s: s.dice,
-            lambda s: s.seen.signals.absent,
-        )
-    )
-    degraded = np.array([sample.degraded for sample in made])
-    # Pictures as they are count as much as all that were made worse, which are many and of our own invention.
-    weights = np.where(degraded, 1 / max(1, degraded.sum()), 1 / max(1, (~degraded).sum()))
-    usable = ~absent & ~np.isnan(dice)
-    predicted = np.full(dice.shape, np.nan)
-    models: dict[str, DiceModel] = {}
-    for number, name in enumerate(names):
-        # A class that is hardly ever there borrows from the others.
-        rows = usable[:, number]
-        columns = [number] if rows.sum() >= FEWEST_NEAR else list(range(len(names)))
-        inside = usable[:, columns]
-        if not inside.any():
-            raise InvalidDatalist(
-                f"No prediction of the calibration found any of {', '.join(names)}: there is nothing to fit. Train the "
-                "bundle longer, or give the datalist that it was trained on."
-            )
-        each = np.repeat(weights[:, None], len(columns), axis=1)[inside]
-        data = [array[:, columns][inside] for array in (confidence, agreement, dice)]
-        models[name] = DiceModel.fit(data[0], data[1], data[2], each)
-        signals = confidence[rows, number], agreement[rows, number]
-        if len(columns) == 1:
-            predicted[rows, number] = held_out_predictions(
-                *signals, dice[rows, number], list(subjects[rows]), weights[rows]
-            )
-        else:
-            predicted[rows, number] = models[name].predict(*signals)
-    judged = usable.any(axis=1)
-    whole = np.array([mean_dice(row) for row in dice])
-    guessed = np.array([mean_dice(row) for row in predicted])
-    chosen = judged & near
-    notes = []
-    if chosen.sum() < FEWEST_NEAR:
-        chosen = judged
-        notes.append("Few calibration predictions lie near the training set: limit and interval come from all of them.")
-    clean = whole[judged & ~degraded]
-    if not len(clean):
-        clean = whole[judged]
-    wanted, risk = aims
-    minimum = max(FLOOR, float(np.quantile(clean, 0.05))) if wanted is None else wanted
-    limit, kept, said = _dice_limit(guessed, whole, chosen, judged & ~degraded, minimum, risk, wanted is not None)
-    notes += said
-    band = dice_band(guessed[chosen], whole[chosen], list(subjects[chosen]), LEVEL)
-    record = {
-        "aim": {
-            "minimum_dice": round(minimum, 4),
-            "chosen": "given"
-            if wanted is not None
-            else "5th percentile of the Dice of the pictures as they are, not below 0.5",
-            "risk": risk,
-            "rule": "Among accepted predictions at most this share may have a Dice below the minimum.",
-        },
-        "dice": {"as_they_are": _figures(clean), "all": _figures(whole[judged])},
-        "held_out": {
-            "mean_absolute_error": round(float(np.abs(guessed - whole)[chosen].mean()), 4),
-            "bias": round(float((guessed - whole)[chosen].mean()), 4),
-            "aurc": round(risk_coverage(guessed[judged], whole[judged]).aurc, 4),
-            "aurc_oracle": round(risk_coverage(whole[judged], whole[judged]).aurc, 4),
-            "within_distance_limit": int(chosen.sum()),
-            "accepted_as_they_are": round(kept, 4),
-        },
-    }
-    return _Fitted(models, band, limit, record, notes)
-
-
-def _dice_limit(
-    guessed: NDArray[np.float64],
-    whole: NDArray[np.float64],
-    near: NDArray[np.bool_],
-    clean: NDArray[np.bool_],
-    minimum: float,
-    risk: float,
-    given: bool,
-) -> tuple[float, float, list[str]]:
-    """The lowest predicted Dice that is accepted, the share of clean pictures that reach it, and what to note.
-
-    The limit that holds the risk; unless the minimum was given, not so high that it turns away more than a tenth of the
-    pictures as they are: what was made worse is worse than practice, and a gate that cries at ordinary pictures is soon
-    switched off.
-    """
-    from pipeline.gate import lowest_acceptable
-
-    notes = []
-    limit = lowest_acceptable(guessed[near], whole[near], minimum, risk)
-    if limit is None:
-        limit = lowest_acceptable(guessed[near], whole[near], minimum, risk, next_counts=False)
-        if limit is not None:
-            notes.append(f"With {int(near.sum())} predictions the risk is estimated and no more: it may be higher.")
-    ordinary = float(np.quantile(guessed[clean], ORDINARY)) if clean.any() else NEVER
-    if not given and (limit is None or limit > ordinary):
-        limit = ordinary if ordinary >= FLOOR else None
-        if limit is not None:
-            above = near & (guessed >= limit)
-            notes.append(
-                f"The limit lets 90% of the pictures as they are pass; of all above it "
-                f"{float((whole[above] < minimum).mean()):.0%} have a Dice below {minimum:.3f}. With --minimum-dice "
-                "the risk is held instead."
-            )
-    if limit is None:
-        notes.append(
-            f"No limit holds the risk: predictions below Dice {minimum:.3f} look like better ones. All go to review. "
-            "Train the bundle longer, or give a lower --minimum-dice or a higher --risk."
-        )
-        return NEVER, 0.0, notes
-    kept = float((guessed[clean] >= limit).mean()) if clean.any() else 0.0
-    if kept < 1 - 2 * ORDINARY:
-        notes.append(
-            f"Of the pictures as they are {1 - kept:.0%} would go to review. A lower --minimum-dice accepts more."
-        )
-    return limit, kept, notes
 
 
 def _implausible(made: Sequence[Sample]) -> list[str]:
@@ -385,16 +239,6 @@ def _counter(stage: str, total: int, on_progress: OnProgress) -> Callable[[], No
         on_progress(stage, count, total)
 
     return step
-
-
-def _figures(dice: NDArray[np.float64]) -> dict[str, float]:
-    return {
-        "n": len(dice),
-        "mean": round(float(dice.mean()), 4),
-        "median": round(float(np.median(dice)), 4),
-        "p5": round(float(np.quantile(dice, 0.05)), 4),
-        "min": round(float(dice.min()), 4),
-    }
 
 
 def _about(split: str) -> str:
