@@ -2,7 +2,8 @@
 
 from pipeline.planning import TaskSpec, read_task_spec
 from pipeline.tasks.index.coding import LabelOptions
-from pipeline.tasks.index.run import IndexOptions, IndexResult, PairingOptions, SubjectOptions, index_set
+from pipeline.tasks.index.options import IndexOptions, PairingOptions, SubjectOptions
+from pipeline.tasks.index.run import IndexResult, index_set
 from pipeline.tasks.index.sides import SplitOptions
 
 __all__ = [

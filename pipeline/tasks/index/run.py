@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,70 +19,18 @@ from pipeline.labels import MaskHistogram
 from pipeline.readers import passed_over
 from pipeline.tasks.index.checking import Case, Checked, CheckPlan, check_pair, count_values
 from pipeline.tasks.index.coding import LabelOptions, guess_plan, plan_from_options, plan_from_segments
+from pipeline.tasks.index.options import IndexOptions, SubjectOptions
 from pipeline.tasks.index.pairing import Pair, Pairing, pair_files
 from pipeline.tasks.index.parallel import default_workers, map_in_order
 from pipeline.tasks.index.references import Reference, find_segmentations, pair_by_reference
-from pipeline.tasks.index.sides import SplitOptions, join_near_duplicates, place_subjects, split_facts
+from pipeline.tasks.index.sides import join_near_duplicates, place_subjects, split_facts
 from pipeline.tasks.index.sources import Source, find_source, series_as_volumes
 from pipeline.tasks.index.subjects import Column, read_column, subject_by_pattern, subject_key, subject_pseudonym
 
-__all__ = ["IndexOptions", "IndexResult", "PairingOptions", "SubjectOptions", "index_set"]
+__all__ = ["IndexResult", "index_set"]
 
 # Called with the stage, the number of files done, and the number of files.
 OnProgress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class PairingOptions:
-    """Which mask belongs to which image; see `pair_files`."""
-
-    image_pattern: str | None = None
-    mask_pattern: str | None = None
-    allow_missing_masks: bool = False
-
-
-@dataclass(frozen=True)
-class SubjectOptions:
-    """Whose picture it is: at most one of these; by default PatientID, or one subject a file.
-
-    Args:
-        column: `FILE.csv:COLUMN` or `FILE.csv:COLUMN@FILECOLUMN`.
-        pattern: Regular expression whose group 1 is the subject in a file's name.
-        tag: DICOM keyword.
-    """
-
-    column: str | None = None
-    pattern: str | None = None
-    tag: str | None = None
-
-
-@dataclass(frozen=True)
-class IndexOptions:
-    """How to index.
-
-    Args:
-        name: Name of the set; by default that of the image folder's parent.
-        modality: DICOM modality; by default the task's or the files' own.
-        labels: How masks are coded.
-        pairing: Which mask belongs to which image.
-        subjects: Whose picture it is.
-        split: How to split.
-        refuse_empty: Refuse cases whose mask is empty.
-        keep_empty_slices: Share of a volume's slices without label that is kept.
-        workers: Processes; None for one a core.
-        overwrite: Replace an existing datalist.
-    """
-
-    name: str | None = None
-    modality: str | None = None
-    labels: LabelOptions = field(default_factory=LabelOptions)
-    pairing: PairingOptions = field(default_factory=PairingOptions)
-    subjects: SubjectOptions = field(default_factory=SubjectOptions)
-    split: SplitOptions = field(default_factory=SplitOptions)
-    refuse_empty: bool = False
-    keep_empty_slices: float = 0.0
-    workers: int | None = None
-    overwrite: bool = False
 
 
 @dataclass(frozen=True)
