@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from benchmarks.commands import run_logged
+from benchmarks.entry import run
 from pipeline.atomic import write_text_aside
 from pipeline.datalist import load_cases
 from pipeline.fingerprint import Fingerprint
@@ -145,4 +146,4 @@ def main(sets: tuple[tuple[str, Path, Path], ...], out: Path, budget: str, cores
 
 
 if __name__ == "__main__":
-    main()
+    run(main, "python -m benchmarks.plans")

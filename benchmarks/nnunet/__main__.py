@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
-from pipeline.errors import PlanarError
+from benchmarks.entry import run
 
 
 @click.command("benchmarks.nnunet", context_settings={"help_option_names": ["-h", "--help"]})
@@ -81,20 +80,5 @@ def command(
     return 0
 
 
-def main() -> None:
-    """Run the command; errors of the user's making end in one line and status 1."""
-    try:
-        sys.exit(command.main(prog_name="python -m benchmarks.nnunet", standalone_mode=False) or 0)
-    except PlanarError as error:
-        click.echo(f"Error: {' '.join(str(error).split())}", err=True)
-        sys.exit(1)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("\nStopped. Give the command again to go on.", err=True)
-        sys.exit(130)
-
-
 if __name__ == "__main__":
-    main()
+    run(command, "python -m benchmarks.nnunet", "Stopped. Give the command again to go on.")

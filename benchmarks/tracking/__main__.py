@@ -13,12 +13,13 @@ import click
 import yaml
 
 from benchmarks.commands import run_logged
+from benchmarks.entry import run
 from benchmarks.machine import describe_machine
 from benchmarks.tracking.overhead import in_turns, markdown, overhead_of
 from pipeline.atomic import write_text_aside
 from pipeline.bundle import find_bundle
 from pipeline.datalist import load_cases
-from pipeline.errors import InvalidOption, PlanarError
+from pipeline.errors import InvalidOption
 
 FORMAT = "planar-overhead/1"
 
@@ -88,17 +89,5 @@ def command(
     return 0
 
 
-def main() -> None:
-    """Run the command; errors of the user's making end in one line and status 1."""
-    try:
-        sys.exit(command.main(prog_name="python -m benchmarks.tracking", standalone_mode=False) or 0)
-    except PlanarError as error:
-        click.echo(f"Error: {' '.join(str(error).split())}", err=True)
-        sys.exit(1)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-
-
 if __name__ == "__main__":
-    main()
+    run(command, "python -m benchmarks.tracking")
