@@ -1,5 +1,7 @@
 """The same pixels, whatever transfer syntax they are stored in, and as the header says: bits, frames, colours."""
 
+import base64
+
 import numpy as np
 import pydicom
 import pytest
@@ -11,6 +13,7 @@ from pydicom.uid import (
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGLosslessSV1,
+    JPEGLSLossless,
     RLELossless,
 )
 from reader_phantoms import colours, dicom_of, encapsulated, get_frame, in_syntax, jpeg_of, ramp, save_dicom
@@ -26,7 +29,23 @@ LOSSLESS = [
     RLELossless,
     JPEG2000Lossless,
     JPEGLosslessSV1,
+    JPEGLSLossless,
 ]
+# 150 x + 90 y in 12 bits, and the same less 1024 in 16 signed ones, by the encoder of OpenJPH.
+HIGH_THROUGHPUT = {
+    "unsigned": """
+    /0//UQApQAAAAAAUAAAADAAAAAAAAAAAAAAAFAAAAAwAAAAAAAAAAAABCwEB/1AACAACAAAABv9SAAwAAgABAAUEBEAB/1wAEyBocHBwcHBwcHBw
+    cHBwaGho/2QAFwABT3BlbkpQSCBWZXIgMC4zMS4wLv+QAAoAAAAAAIoAAf+TwAJQnQIHdADAATA+8wOHdADAASwAE4DTAId0AAQm8ACiNADAATQA
+    E4DT9ACCdABxjAAk9jUAwAFVAAVwoooS9dIP4gt2AJQpU6ZM+eAY/jGBvrgAwAK2ABaoKioqKioq78p6cYJ3ALIymUwmk8lksvyEPYhAe/YhAey8
+    AP/Z
+    """,
+    "signed": """
+    /0//UQApQAAAAAAUAAAADAAAAAAAAAAAAAAAFAAAAAwAAAAAAAAAAAABjwEB/1AACAACAAAACv9SAAwAAgABAAUEBEAB/1wAEyCIkJCQkJCQkJCQ
+    kJCQiIiI/2QAFwABT3BlbkpQSCBWZXIgMC4zMS4wLv+QAAoAAAAAAJAAAf+TwAAmYPwCh3QAwAATAD7zA4d0AMAAEsAAE4DTAId0AAQm8ACiNADA
+    ABNAABOA0/QAgnQAcYwAJPY1AMAAFVAABXCiihL10g/iC3YAlClTpkz54Bj+MYG+uADAACtgABaoKioqKioq78p6cYJ3ALIymUwmk8lksvyEPYhA
+    e/YhAey8AP/Z
+    """,
+}
 BY_NAME = {"ids": lambda syntax: pydicom.uid.UID(syntax).name[:24]}
 
 
@@ -53,6 +72,17 @@ def test_lossless_syntaxes_give_the_same_array(tmp_path, syntax, bits, dtype):
 def test_lossless_syntaxes_give_the_same_colours(tmp_path, syntax):
     path = save_dicom(in_syntax(dicom_of(rows(colours(64, 48))), syntax), tmp_path / "photo")
     np.testing.assert_array_equal(read_picture(path).array, colours(64, 48))
+
+
+@pytest.mark.parametrize("sign", ["unsigned", "signed"])
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202"])
+def test_high_throughput_jpeg_2000_is_read(tmp_path, syntax, sign):
+    signed = sign == "signed"
+    pixels = np.add.outer(90 * np.arange(12), 150 * np.arange(20)).astype(np.int16 if signed else np.uint16)
+    pixels -= 1024 * signed
+    ds = dicom_of(pixels, BitsStored=16 if signed else 12)
+    path = save_dicom(encapsulated(ds, [base64.b64decode(HIGH_THROUGHPUT[sign])], syntax), tmp_path / "film")
+    np.testing.assert_array_equal(read_picture(path).array, pixels.T)
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ExplicitVRBigEndian, RLELossless], **BY_NAME)

@@ -26,6 +26,7 @@ from pipeline.errors import (
     PlanarError,
     user_error_within,
 )
+from pipeline.tasks.audit.export import export_run
 from pipeline.tasks.evaluate import compare_classes, evaluate
 from pipeline.tasks.train import TrainingResult, single_network, train
 
@@ -112,6 +113,8 @@ def test_a_resumed_training_goes_on_where_it_ended(
     assert (tags["planar.resumes"], tags["planar.resumes_after_epoch"]) == (trained[0].run_id, "2")
     said = json.loads((copy / "models" / "record.json").read_text())
     assert (said["run_id"], said["resumes"]) == (result.run_id, trained[0].run_id)
+    packed = export_run(str(result.run_id), tmp_path / "pack.zip", store=trained[1])
+    assert packed.runs == (("training", result.run_id), ("training", trained[0].run_id))
     # The configs go on saying how it was trained.
     assert yaml.safe_load(result.bundle.config("train").read_text())["max_epochs"] == 3
 

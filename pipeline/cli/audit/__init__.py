@@ -7,7 +7,10 @@ import click
 from pipeline.cli.lazy_group import LazyGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "verify": ("pipeline.cli.audit.verify", "Is what was recorded still true? PASS or FAIL, with each changed file."),
+    "verify": (
+        "pipeline.cli.audit.verify",
+        "Is what was recorded still true? PASS, FAIL or INCOMPLETE, with each changed file.",
+    ),
     "diff": ("pipeline.cli.audit.diff", "What differs between two runs: data, config, code, versions, metrics."),
     "export": ("pipeline.cli.audit.export", "All that is needed to check a run elsewhere, in one zip file."),
 }

@@ -68,7 +68,8 @@ def export_run(
     """Write the pack of a run: its record and that of the runs that belong to it, and documents for people.
 
     With an evaluation goes the training that made its weights, with a training the latest evaluation of each data set
-    and part. The same record gives the same bytes.
+    and part and the trainings that it went on from, with a cross-validation its folds. The same record gives the same
+    bytes.
 
     Args:
         run: A run's id, the beginning of one, or its name.
@@ -142,13 +143,28 @@ def _facts(found: Opened, folder: Path) -> tuple[CardFacts | None, list[str]]:
 
 
 def _belonging(found: Opened, facts: CardFacts | None) -> list[RunFacts]:
-    """The run, the training that made its weights, and the evaluations that the card speaks of; each once."""
+    """The run and those that it cannot be understood without, each once.
+
+    The folds of a cross-validation, the training that made the weights, the trainings which that one went on from, and
+    the evaluations that the card speaks of.
+    """
     main = found.run
     made_by = main.tags.get("planar.training_run")
     training = facts.training if facts is not None else found.related(made_by) if made_by else None
-    runs = [main, *([training] if training is not None and not names_files(training) else [])]
+    runs = [main, *found.children(main.run_id), *_with_resumed(found, training)]
     runs += [scored.run for scored in facts.evaluations] if facts is not None else []
+    runs = [main, *(one for one in runs if not names_files(one))]
     return list({one.run_id: one for one in runs}.values())
+
+
+def _with_resumed(found: Opened, training: RunFacts | None) -> list[RunFacts]:
+    """A training, the one that it has resumed, and so on back to the first."""
+    chain: list[RunFacts] = []
+    while training is not None and training not in chain:
+        chain.append(training)
+        resumed = training.tags.get("planar.resumes")
+        training = found.related(resumed) if resumed else None
+    return chain
 
 
 def _state(material: AuditMaterial) -> list[str]:

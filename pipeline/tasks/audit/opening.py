@@ -14,6 +14,9 @@ from pipeline.tracking import RunFacts, RunStore
 
 __all__ = ["Opened", "open_run"]
 
+# MLflow's own tag of a run that is nested below another.
+PARENT = "mlflow.parentRunId"
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -27,6 +30,7 @@ class Opened:
         left_out: Artifacts that the pack leaves out.
         weights: The weights, where they are in a pack and no artifact.
         scored: Evaluations of weights by their SHA-256.
+        children: The runs below a run, as the folds are below a cross-validation.
         documents: Of a pack: what is written for people, by name.
         wording: Of a pack: by which code they were written.
     """
@@ -38,6 +42,7 @@ class Opened:
     left_out: tuple[str, ...] = ()
     weights: Path | None = None
     scored: Callable[[str], list[RunFacts]] = lambda sha256: []
+    children: Callable[[str], list[RunFacts]] = lambda run_id: []
     documents: Mapping[str, Path] = field(default_factory=dict)
     wording: str = ""
 
@@ -76,6 +81,11 @@ def open_run(text: str, folder: Path, *, store: str | None = None, key: Path | N
             own = [one for one in pack.runs.values() if _has_scored(one, sha256)]
             return sorted(own, key=lambda one: -one.started_ms)
 
+        def packed_children(run_id: str) -> list[RunFacts]:
+            return sorted(
+                (one for one in pack.runs.values() if one.tags.get(PARENT) == run_id), key=lambda one: one.started_ms
+            )
+
         return Opened(
             run=run,
             related=lambda run_id: pack.runs.get(run_id),
@@ -84,6 +94,7 @@ def open_run(text: str, folder: Path, *, store: str | None = None, key: Path | N
             left_out=left_out,
             weights=pack.weights,
             scored=scored,
+            children=packed_children,
             documents=pack.documents,
             wording=pack.wording,
         )
@@ -103,7 +114,11 @@ def open_run(text: str, folder: Path, *, store: str | None = None, key: Path | N
         found = [related(str(one.info.run_id)) for one in runs.runs(tags=tags)]
         return [one for one in found if one is not None and _has_scored(one, sha256)]
 
-    return Opened(runs.read(runs.find(text), folder / "record"), related, scored=all_scored)
+    def children(run_id: str) -> list[RunFacts]:
+        found = [related(str(one.info.run_id)) for one in reversed(runs.runs(tags={PARENT: run_id}))]
+        return [one for one in found if one is not None]
+
+    return Opened(runs.read(runs.find(text), folder / "record"), related, scored=all_scored, children=children)
 
 
 def _has_scored(run: RunFacts, sha256: str) -> bool:

@@ -12,6 +12,8 @@ from mlflow import MlflowClient
 
 from pipeline.errors import InvalidOption, OutputExists
 from pipeline.metrics import read_evaluation
+from pipeline.tasks.audit.export import export_run
+from pipeline.tasks.audit.opening import open_run
 from pipeline.tasks.folds import read_state, train_folds
 from pipeline.tasks.folds.preparing import lay_out
 
@@ -60,6 +62,19 @@ def test_all_runs_are_nested_in_one_and_end_rightly(cross_validation: Any) -> No
     steps = client.get_metric_history(parent.info.run_id, "fold_out_of_fold_dice_lung")
     assert {point.step: point.value for point in steps} == pytest.approx(dict(enumerate(scores)))
     assert {item.path for item in client.list_artifacts(parent.info.run_id)} >= {"config", "data", "tables"}
+
+
+@pytest.mark.slow
+def test_the_pack_of_a_cross_validation_has_its_folds(cross_validation: Any, tmp_path: Path) -> None:
+    parent = cross_validation.result.run_id
+    packed = export_run(parent, tmp_path / "pack.zip", store=cross_validation.store)
+    assert [kind for kind, _ in packed.runs] == ["cross-validation", "training", "training", "training"]
+    opened = open_run(str(packed.pack), tmp_path / "opened")
+    assert [(one.tags["planar.fold"], one.status) for one in opened.children(parent)] == [
+        ("0", "FINISHED"),
+        ("1", "KILLED"),
+        ("1", "FINISHED"),
+    ]
 
 
 @pytest.mark.slow
