@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
@@ -13,12 +13,15 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(work: Callable[[T], R], things: Iterable[T]) -> Iterator[tuple[T, Future[R]]]:
+def ahead(
+    work: Callable[[T], R], things: Iterable[T], stop: Callable[[], None] = lambda: None
+) -> Generator[tuple[T, Future[R]], None, None]:
     """Do something with each of some things, with one of them while the one before is used.
 
     Args:
         work: Done in another thread.
         things: In their order.
+        stop: Called when the rest is not wanted any more, before the work that was begun is waited for.
     Returns: Each thing with what came of it: `result()` raises what the work raised.
     """
     left = iter(things)
@@ -37,6 +40,9 @@ def ahead(work: Callable[[T], R], things: Iterable[T]) -> Iterator[tuple[T, Futu
             future.exception()  # waits for it
             begin()
             yield thing, future
+    except BaseException:
+        stop()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

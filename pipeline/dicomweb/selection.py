@@ -38,6 +38,11 @@ class Selection:
         Address.parse(address)
         return cls(address, Query.parse(query, studies))
 
+    @property
+    def shown(self) -> str:
+        """The address as it may be written down."""
+        return str(Address.parse(self.address))
+
     def open(self) -> Archive:
         """The archive, after a look at whether it is there.
 
