@@ -53,7 +53,7 @@ def choose(series: Iterable[Series]) -> Choice:
         if one.modality in NO_IMAGES:
             left_out[one.modality] += 1
         elif one.manufacturer == OWN:
-            left_out["pictures of results"] += 1
+            left_out["results of Planar"] += 1
         else:
             images.append(one)
     return Choice(tuple(images), left_out)

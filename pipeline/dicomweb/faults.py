@@ -99,6 +99,8 @@ def _of_status(status: int, what: str, address: Address, credentials: Credential
         return ArchiveRefusal(f"{address}: {what}: {whose} is not allowed to (403).")
     if status == HTTPStatus.NOT_FOUND:
         return ArchiveRefusal(f"{address}: {what}: it is not there (404).")
+    if status in BUSY:
+        return ArchiveUnreachable(f"{address}: {what}: the archive does not answer ({status}).")
     words = WORDS.get(status, "the archive failed" if status >= 500 else "the archive refused")
     return ArchiveRefusal(f"{address}: {what}: {words} ({status}).")
 

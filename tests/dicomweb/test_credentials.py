@@ -68,7 +68,7 @@ def test_a_netrc_file_that_others_may_read_is_refused_if_it_is_needed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     netrc_for(tmp_path / "netrc", "pacs", monkeypatch, 0o644)
-    with pytest.raises(InvalidOption, match="others may read the password of pacs .* chmod 600"):
+    with pytest.raises(InvalidOption, match=r"others may read the password of pacs .* chmod 600"):
         credentials_for(Address.parse("dicomweb://pacs/dicom-web"))
     assert credentials_for(Address.parse("dicomweb://elsewhere/dicom-web")).source == ""
 

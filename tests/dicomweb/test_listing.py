@@ -85,7 +85,7 @@ def test_what_is_no_image_is_left_out_and_counted(
     choice = choose(find_series(opened, Query.parse("StudyDate=20000101")))
     # A series that does not say what it is may be an image.
     assert sorted(one.modality for one in choice.images) == ["", "CT"]
-    assert choice.describe_left_out() == "1 SR, 1 pictures of results"
+    assert choice.describe_left_out() == "1 SR, 1 results of Planar"
 
 
 def test_slices_are_known_by_their_class_and_else_by_the_modality(

@@ -254,7 +254,7 @@ class ArchiveSupply:
             stem = f"{unit.series.study}/{_uid_of(entry)}"
             try:
                 if not unit.series.manufacturer and header_value(entry, "Manufacturer") == OWN:
-                    self._left_out["pictures of results"] += 1
+                    self._left_out["results of Planar"] += 1
                     self.passed += 1
                     continue
                 slices = slices_in(entry)
