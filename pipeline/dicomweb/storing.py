@@ -77,12 +77,10 @@ def store(archive: Archive, path: Path, study: str) -> StoredObject:
     except Exception:  # an answer that dicomweb-client cannot read, which says nothing of what the archive did
         said = "its answer cannot be read"
     if not _found(archive, made):
-        reason = (
-            said
-            if said.startswith(str(archive.address))
-            else f"{archive.address}: {what}: {said or 'it is not found afterwards'}."
+        said = said.rstrip(".") or "it is not found afterwards"
+        raise ArchiveRefusal(
+            f"{said}." if said.startswith(str(archive.address)) else f"{archive.address}: {what}: {said}."
         )
-        raise ArchiveRefusal(reason)
     return made
 
 

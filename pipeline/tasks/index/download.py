@@ -62,6 +62,7 @@ def download_set(
         OSError: if the folder cannot be written.
     """
     archive = selection.open()
+    _remove_parts_of_killed(folder)
     try:
         choice = selection.choose(archive)
         told = list(archive.warnings)
@@ -135,3 +136,13 @@ def _segmentations_of(archive: Archive, images: Iterable[Series]) -> tuple[list[
                 found.append(series)
     remark = f"{own} series of segmentations that Planar made were left out: they are no masks to learn from."
     return found, [remark] if own else []
+
+
+def _remove_parts_of_killed(folder: Path) -> None:
+    """Take away what processes were writing when they were killed."""
+    import psutil
+
+    for part in folder.rglob(".part-*.dcm"):
+        process = part.name.split("-")[1]
+        if process.isdecimal() and not psutil.pid_exists(int(process)):
+            part.unlink(missing_ok=True)

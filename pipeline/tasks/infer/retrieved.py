@@ -7,7 +7,6 @@ import platform
 import shutil
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -236,8 +235,8 @@ class ArchiveSupply:
         finally:
             for path in got.files:
                 path.unlink(missing_ok=True)
-            with suppress(OSError):  # another film of the series is being retrieved into it
-                (self._work / unit.series.study / unit.series.uid).rmdir()
+            if unit.sliced:  # into that of a film another one of its series may be retrieved just now
+                shutil.rmtree(self._work / unit.series.study / unit.series.uid, ignore_errors=True)
 
     def _grouped(self, unit: _Unit, files: Sequence[Path]) -> Iterator[tuple[Source, list[tuple[str, int]]]]:
         """The volumes and films of a unit, each with its images."""

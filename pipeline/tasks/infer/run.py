@@ -125,9 +125,9 @@ def infer(
     else:
         supply = FileSupply(inputs, out, overwrite=overwrite)
         # From an archive they grow: an inference that was stopped goes on.
-        for path in (review_list, table):
-            if path is not None and path.exists() and not overwrite:
-                raise OutputExists(f"{path} exists. Give --overwrite to replace it, or another name.")
+        for file in (review_list, table):
+            if file is not None and file.exists() and not overwrite:
+                raise OutputExists(f"{file} exists. Give --overwrite to replace it, or another name.")
     refused, warnings = supply.refused, supply.warnings
     if model is not None and "dicomseg" in formats:
         warnings += [f"{label} is in no table of codes: its segment is called Tissue." for label in model.unknown]
