@@ -43,8 +43,8 @@ def markdown(document: Mapping[str, Any]) -> str:
     lines += [
         "",
         "Decoding counts each reading of a film's pixels: for the network, and whole for its grid. Preparing is "
-        "resizing and normalisation; judging is the gate's, its own passes through the network included; to masks is the way "
-        "back to the film's grid; writing makes and writes the SEG. Retrieving, storing (with finding again) and "
-        "asking are done while the next or the former film is computed.",
+        "resizing and normalisation; judging is the gate's, its own passes through the network included; to masks is "
+        "the way back to the film's grid; writing makes and writes the SEG. Retrieving, storing (with finding again) "
+        "and asking are done while the next or the former film is computed.",
     ]
     return "\n".join(lines) + "\n"
