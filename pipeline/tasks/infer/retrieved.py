@@ -114,6 +114,7 @@ class ArchiveSupply:
         self.passed = 0
         self._units = [unit for series in choice.images for unit in self._units_of(series)]
         self._left = len(self._units)
+        self._there = 0
         self._stopped = ""
         self._stream: Generator[tuple[_Unit, Future[_Got]], None, None] | None = None
         self._work = out / f"{ASIDE}-{platform.node()}-{os.getpid()}"
@@ -163,7 +164,7 @@ class ArchiveSupply:
             wanted=self._wish.store,
             sources=returning.sources,
             objects=returning.objects,
-            earlier=len(self.earlier),
+            earlier=self._there,
             left_out=", ".join(f"{count} {what}" for what, count in sorted(self._left_out.items())),
             unstored=tuple(returning.unstored),
             not_done=self._left,
@@ -222,14 +223,15 @@ class ArchiveSupply:
         try:
             for source, images in self._grouped(unit, got.files):
                 # What a series of slices holds is known only now: several volumes, say.
-                results = self._results_of(unit.series, source.stem, images) if unit.sliced else ""
+                known = images == unit.images
+                results = "" if known else self._results_of(unit.series, source.stem, images)
                 if results:
                     self._pass_over(unit.series, source.stem, images, results)
                     continue
-                if (conflict := self._conflict(source)) is not None:
+                planned = planned_results(self._model, self._wanted, unit.series.uid, images)
+                if (conflict := self._conflict(source, planned)) is not None:
                     self._refuse(source.said, conflict, len(images))
                     continue
-                planned = planned_results(self._model, self._wanted, unit.series.uid, images)
                 self._errands[source.stem] = (unit.series.study, planned)
                 yield source
         finally:
@@ -269,19 +271,25 @@ class ArchiveSupply:
         if results == "written" and self._wish.store:
             planned = planned_results(self._model, self._wanted, series.uid, images)
             self._returning.add(Errand(stem, series.study, planned, self._files(stem, planned)))
+        else:
+            self._there += 1
 
-    def _conflict(self, source: Source) -> str | None:
-        """Why the results of a source cannot be written, if others are there that may not be replaced."""
+    def _conflict(self, source: Source, planned: Sequence[Planned]) -> str | None:
+        """Why the results of a source cannot be written, if others are there that may not be replaced.
+
+        What a killed process left of the same results is not in the way.
+        """
         if self._overwrite:
             return None
-        # Beside masks that are the archive's own, what a killed process left is not in the way.
-        ends = ENDS.values() if self._wanted.archived else RESULTS
-        there = [self._out / f"{source.stem}{end}" for end in ends]
-        found = next((path for path in there if path.exists()), None)
-        if found is None:
+        if planned:
+            others = [(path, one) for one in planned for path in self._files(source.stem, [one])]
+            there = [path for path, one in others if instance_of(path) not in one.instances]
+        else:
+            there = [path for end in RESULTS if (path := self._out / f"{source.stem}{end}").exists()]
+        if not there:
             return None
-        told = f"{found} exists and was made by another model or with other settings. Give --overwrite, or another -o."
-        return str(OutputExists(told))
+        told = f"{there[0]} exists and was made by another model or with other settings. "
+        return str(OutputExists(told + "Give --overwrite, or another -o."))
 
     def _files(self, stem: str, planned: Sequence[Planned]) -> list[Path]:
         """The DICOM results of a source that lie in the output folder."""

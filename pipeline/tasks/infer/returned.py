@@ -111,8 +111,11 @@ class Returning:
 
 
 def instance_of(path: Path) -> str:
-    """SOPInstanceUID of one of our results."""
+    """SOPInstanceUID of a file; "" if it is no DICOM."""
     import pydicom
 
-    ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
+    try:
+        ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"], force=True)
+    except Exception:  # whatever a library says of bytes that are none
+        return ""
     return str(ds.get("SOPInstanceUID") or "")

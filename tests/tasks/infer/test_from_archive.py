@@ -162,7 +162,8 @@ def test_what_was_only_written_is_stored_later_without_being_made_again(
     second = run(random_bundle, fake, tmp_path / "out")
     assert second.segmented == 0
     assert second.returned is not None
-    assert (second.returned.sources, stored(fake), len(fake.of_modality("SEG"))) == (5, 5, 5)
+    assert (second.returned.sources, second.returned.earlier) == (5, 0)
+    assert (stored(fake), len(fake.of_modality("SEG"))) == (5, 5)
 
 
 def test_an_inference_that_was_interrupted_goes_on(
@@ -293,6 +294,17 @@ def test_results_of_others_in_the_folder_are_not_replaced_unasked(
     assert "exists and was made by another model or with other settings" in refused.reason
     assert {path: path.read_bytes() for path in kept} == kept
     assert run(random_bundle, fake, tmp_path / "out", test_time_flips=False, overwrite=True).refused == ()
+
+
+def test_what_a_killed_process_left_of_the_same_results_is_not_in_the_way(
+    random_bundle: Bundle, fake: FakeArchive, films: list[bytes], tmp_path: Path
+) -> None:
+    fake.add(films[:1])
+    options = {"formats": ["dicomseg", "sc"]}
+    run(random_bundle, fake, tmp_path / "out", store=False, **options)
+    next((tmp_path / "out").rglob("*_sc.dcm")).unlink()
+    result = run(random_bundle, fake, tmp_path / "out", **options)
+    assert (result.refused, result.segmented, stored(fake)) == ((), 1, 2)
 
 
 def test_images_that_a_killed_process_left_are_taken_away_and_those_of_a_living_one_are_not(
