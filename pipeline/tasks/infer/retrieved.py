@@ -223,7 +223,7 @@ class ArchiveSupply:
         try:
             for source, images in self._grouped(unit, got.files):
                 # What a series of slices holds is known only now: several volumes, say.
-                known = images == unit.images
+                known = sorted(images) == sorted(unit.images)
                 results = "" if known else self._results_of(unit.series, source.stem, images)
                 if results:
                     self._pass_over(unit.series, source.stem, images, results)
