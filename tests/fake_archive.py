@@ -81,7 +81,7 @@ class FakeArchive:
         self.objects: dict[str, _Object] = {}
         self._lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"archive": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = _Server(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
         if tls is not None:
@@ -193,6 +193,11 @@ class FakeArchive:
         parts = request.body.split(b"--" + boundary)[1:-1]
         self.add(part.split(b"\r\n\r\n", 1)[1][:-2] for part in parts)
         return Response(body=b"{}")
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing: a client that goes away is what is tested."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -49,6 +49,7 @@ class Archive:
         self.patience = patience or Patience()
         self._closed = threading.Event()
         self._of_thread = threading.local()
+        self._sessions: list[ArchiveSession] = []
 
     @property
     def warnings(self) -> list[str]:
@@ -104,6 +105,14 @@ class Archive:
     def close(self) -> None:
         """Wait for nothing any more; requests of other threads end with their next failure."""
         self._closed.set()
+        for session in list(self._sessions):
+            session.close()
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def _wrong(self, status: int, kind: str) -> str:
         """What an answer to `check` says, or "" if it is an archive's."""
@@ -133,6 +142,7 @@ class Archive:
             client = DICOMwebClient(self.address.url, session=session)
             client.set_http_retry_params(retry=False)
             made = self._of_thread.made = (client, session)
+            self._sessions.append(session)
         return made
 
 
@@ -144,7 +154,11 @@ def open_archive(address: str, patience: Patience | None = None) -> Archive:
         ArchiveUnreachable: if it does not answer, or lets nobody in.
     """
     archive = Archive(Address.parse(address), patience=patience)
-    archive.check()
+    try:
+        archive.check()
+    except BaseException:
+        archive.close()
+        raise
     return archive
 
 

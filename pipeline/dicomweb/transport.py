@@ -42,6 +42,7 @@ class ArchiveSession(requests.Session):
         """
         target = super().get_redirect_target(resp)
         if target is not None and resp.request.method not in ("GET", "HEAD"):
+            resp.close()
             raise ArchiveRefusal(
                 "The archive sends what is to be stored on to another address, and patients' data go nowhere but where "
                 "you say. Give that address itself with --from."

@@ -125,10 +125,10 @@ def test_an_archive_that_ends_is_told_with_what_is_left(
 ) -> None:
     from fake_archive import Response
 
-    from pipeline.dicomweb import Patience
+    from pipeline.dicomweb import Patience, Query, Selection
 
-    monkeypatch.setattr("pipeline.dicomweb.archive.Patience", lambda: Patience(away_s=0.1, first_s=0.01, found_s=0.1))
-    monkeypatch.setattr("pipeline.dicomweb.selection.Patience", lambda: Patience(away_s=0.1, first_s=0.01, found_s=0.1))
+    impatient = Selection(fake.address, Query.parse("Modality=DX"), Patience(away_s=0.1, first_s=0.01, found_s=0.1))
+    monkeypatch.setattr(Selection, "of", lambda *_: impatient)
     fake.before = lambda request: Response(None) if fake.of_modality("SEG") else None
     result = typed(
         infer_module.command,

@@ -13,7 +13,7 @@ from pipeline.phantom import ct_series, radiograph, thorax
 from pipeline.phantom.dicom import ct_slices_bytes, film_bytes
 
 # Waits of a test.
-QUICK = Patience(connect_s=5, read_s=5, away_s=3, first_s=0.01, longest_s=0.05, errors=3, found_s=0.2)
+QUICK = Patience(connect_s=5, read_s=5, away_s=1, first_s=0.01, longest_s=0.05, errors=3, found_s=0.2)
 
 
 @pytest.fixture(autouse=True)

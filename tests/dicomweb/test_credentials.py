@@ -134,9 +134,9 @@ def test_a_request_that_is_sent_on_to_another_address_has_no_credentials(
         return Response(307, headers={"Location": f"http://127.0.0.1:{other.port}{request.path}"})
 
     fake.before = elsewhere
-    archive = open_archive(fake.address)
     args = (ds.StudyInstanceUID, ds.SeriesInstanceUID, [ds.SOPInstanceUID], tmp_path / "got")
-    (got,) = retrieve(archive, *args)
+    with open_archive(fake.address) as archive:
+        (got,) = retrieve(archive, *args)
     assert got.read_bytes() == films[0]
     assert other.seen
     assert all("authorization" not in one.headers for one in other.seen)
@@ -153,11 +153,13 @@ def test_what_is_to_be_stored_is_sent_nowhere_else(
         if request.method == "POST"
         else None
     )
-    archive = Archive(Address.parse(fake.address), patience=QUICK)
     fake.add(films[:1])
     study = fake.of_modality("DX")[0].StudyInstanceUID
     fake.objects.clear()
-    with pytest.raises(ArchiveRefusal, match="sends what is to be stored on to another address"):
+    with (
+        Archive(Address.parse(fake.address), patience=QUICK) as archive,
+        pytest.raises(ArchiveRefusal, match="sends what is to be stored on to another address"),
+    ):
         store(archive, tmp_path / "film.dcm", study)
     assert other.seen == []
 
@@ -177,6 +179,7 @@ def test_no_secret_is_in_an_error_a_traceback_a_log_or_a_representation(
         said = "".join(traceback.format_exception(caught.value))
         require_no_secret(said)
         assert "Doe" not in said
+    archive.close()
     require_no_secret(caplog.text)
     assert "Doe" not in caplog.text
 

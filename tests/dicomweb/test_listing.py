@@ -101,13 +101,13 @@ def test_slices_are_known_by_their_class_and_else_by_the_modality(
 def test_nothing_found_is_told_without_what_was_searched_for(fake: FakeArchive, films: list[bytes]) -> None:
     fake.add(films)
     selection = Selection.of(fake.address, (), "PatientName=Doe*")
-    with pytest.raises(MissingFile, match="nothing found by PatientName") as caught:
-        selection.choose(selection.open())
+    with selection.open() as archive, pytest.raises(MissingFile, match="nothing found by PatientName") as caught:
+        selection.choose(archive)
     assert "Doe" not in str(caught.value)
     fake.of_modality("DX")[0].Modality = "SR"
     selection = Selection.of(fake.address, (), "Modality=SR")
-    with pytest.raises(MissingFile, match="no images, but 1 SR series"):
-        selection.choose(selection.open())
+    with selection.open() as archive, pytest.raises(MissingFile, match="no images, but 1 SR series"):
+        selection.choose(archive)
 
 
 @pytest.mark.parametrize("body", [b"<html>", b'[{"0020000D": 7}]', b"[{}]", b""])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,7 @@ def test_an_archive_that_refuses_what_it_has_already_has_it(
 def test_an_archive_that_takes_a_moment_to_find_it_is_waited_for(
     fake: FakeArchive, opened: Archive, film: Path, study: str
 ) -> None:
+    opened.patience = replace(opened.patience, found_s=30)
     empty = iter([Response(body=b"[]"), Response(404)])
     fake.before = lambda request: next(empty, None) if request.method == "GET" else None
     store(opened, film, study)

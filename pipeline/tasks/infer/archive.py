@@ -84,11 +84,11 @@ def write_segmentation(result: Segmented, images: SourceImages, model: Model, se
 
 
 def write_captures(result: Segmented, images: SourceImages, model: Model, path: Path) -> None:
-    """Write `<name>_sc.dcm`, or a folder with a file for each slice if the path has no suffix."""
+    """Write `<name>_sc.dcm`, or a folder with a file for each slice if the path does not end so."""
     from pipeline.dicom_seg import write_secondary_capture
 
     for number in range(result.picture.depth):
-        file = path if path.suffix else path / f"{result.slice_name(number)}.dcm"
+        file = path if path.suffix == ".dcm" else path / f"{result.slice_name(number)}.dcm"
         picture = result.shown(model).drawn(number)
         instance = model.instance_of("sc", [_image(images, number)])
         write_secondary_capture(file, images, number, picture, model.algorithm, instance=instance)
