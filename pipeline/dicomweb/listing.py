@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 from pipeline.dicomweb.archive import Archive
@@ -114,7 +115,7 @@ def listed(archive: Archive, what: str, search: Search, key: str, expected: int 
     found: dict[str, Item] = {}
     offset = 0
     while True:
-        page = archive.ask(what, lambda offset=offset: search(PAGE, offset))
+        page = archive.ask(what, partial(search, PAGE, offset))
         fresh = {value_of(item, key): item for item in page if value_of(item, key) not in found}
         found |= fresh
         offset += len(page)

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from pipeline.dicomweb.archive import Archive
@@ -53,7 +54,7 @@ def retrieve(archive: Archive, study: str, series: str, instances: Sequence[str]
     for one in instances:
         if not file_of(folder, one).is_file():
             what = f"image {one} cannot be retrieved"
-            archive.ask(what, lambda one=one: _fetch(archive, f"{url}/instances/{one}", {one}, folder))
+            archive.ask(what, partial(_fetch, archive, f"{url}/instances/{one}", {one}, folder))
             if not file_of(folder, one).is_file():
                 raise ArchiveRefusal(f"{archive.address}: {what}: the archive gives another one, or none.")
     return [file_of(folder, one) for one in instances]
