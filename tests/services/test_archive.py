@@ -164,13 +164,15 @@ def test_orthanc_keeps_the_first_of_two_objects_of_one_identifier(orthanc: Ortha
     (film,) = films_in(tmp_path / "phantom", 1)
     orthanc.send([film])
     ds = pydicom.dcmread(film)
+    before = orthanc.file(str(ds.SOPInstanceUID))
     changed = tmp_path / "changed.dcm"
     ds.SeriesDescription = "changed"
     ds.save_as(changed)
     archive = open_archive(orthanc.address)
     stored = store(archive, changed, str(ds.StudyInstanceUID))
     assert len(orthanc.find(Modality="DX")) == 1
-    assert orthanc.file(stored.instance) == film.read_bytes()
+    assert orthanc.file(stored.instance) == before
+    assert b"changed" not in before
     archive.close()
 
 
@@ -184,7 +186,7 @@ def test_an_archive_asks_who_one_is(
     arguments = ("infer", random_bundle.root, "--from", orthanc.address, *QUERY, "-o", "out")
     refused = here.planar(*arguments, status=1)
     assert "the archive asks who you are (401)" in refused.stderr
-    assert refused.stderr.count("\n") == 1
+    assert "\n" not in refused.stderr.strip()
     wrong = Shell(here.folder, here.uri, {"PLANAR_DICOMWEB_USER": user, "PLANAR_DICOMWEB_PASSWORD": "wr0ng"})
     told = wrong.planar(*arguments, status=1)
     assert "does not know the user of PLANAR_DICOMWEB_USER (401)" in told.stderr
@@ -223,7 +225,17 @@ def test_a_film_without_a_modality_and_one_in_jpeg_2000_are_segmented(
 def test_a_real_ct_gets_a_seg_of_all_its_slices(
     orthanc: Orthanc, here: Shell, random_bundle: Bundle, planar_data: Path, tmp_path: Path
 ) -> None:
-    files = [file for file in sorted((planar_data / "ct_series" / "dicom").rglob("*")) if file.is_file()]
+    files = []
+    for file in sorted((planar_data / "ct_series" / "dicom").iterdir()):
+        ds = pydicom.dcmread(file)
+        # Whoever made the set anonymous took these away, and no archive takes an object without them.
+        ds.SOPClassUID, ds.SOPInstanceUID = (
+            ds.file_meta.MediaStorageSOPClassUID,
+            ds.file_meta.MediaStorageSOPInstanceUID,
+        )
+        ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.PatientID = "2.25.1", "2.25.2", "ANONYMOUS"
+        files.append(tmp_path / f"{file.name}.dcm")
+        ds.save_as(files[-1])
     orthanc.send(files)
     done = here.planar("infer", random_bundle.root, "--from", orthanc.address, "--query", "Modality=CT", "-o", "out")
     assert f"1 masks ({len(files)} slices)" in done.stdout
