@@ -34,11 +34,11 @@ test: $(STAMP)  ## All tests
 test-fast: $(STAMP)  ## Tests without those that take long
 	$(BIN)/python -m pytest -m "not slow and not services"
 
-# Where PostgreSQL or its driver cannot be had, the tests are skipped and say why.
-test-services: $(STAMP)  ## Tests with mlflow server on PostgreSQL (installed on Debian where root or sudo can)
+# What cannot be had is told, and its tests are skipped and say why.
+test-services: $(STAMP)  ## Tests with MLflow on PostgreSQL, and with Orthanc (installed on Debian where root or sudo can)
 	@test -e $(SERVICES) || ($(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,services]' \
 		&& touch $(SERVICES)) || echo "The packages of planar[services] cannot be installed here."
-	@sh tests/services/install_postgresql.sh
+	@sh tests/services/install.sh
 	$(BIN)/python -m pytest -m services
 
 # nnU-Net needs an environment of its own; DATA, TASK and OUT say what is compared.

@@ -19,12 +19,16 @@ Each leaf is also a builtin, so that code that knows nothing of Planar can still
     ├── OutputExists (FileExistsError)      a result that would overwrite another
     ├── IncompleteResult (RuntimeError)     a result that would speak for cases that were not done
     ├── TrackingUnreachable (ConnectionError)  an MLflow store that cannot be opened
+    ├── ArchiveUnreachable (ConnectionError)  a DICOMweb archive that does not answer, or lets nobody in
+    ├── ArchiveRefusal (RuntimeError)       what an archive that answers does not give, or does not take
     └── MissingExtra (ImportError)          an optional part that is not installed
 """
 
 import re
 
 __all__ = [
+    "ArchiveRefusal",
+    "ArchiveUnreachable",
     "GeometryMismatch",
     "IncompleteResult",
     "InvalidBundle",
@@ -108,6 +112,14 @@ class IncompleteResult(PlanarError, RuntimeError):
 
 class TrackingUnreachable(PlanarError, ConnectionError):
     """An MLflow store that cannot be opened."""
+
+
+class ArchiveUnreachable(PlanarError, ConnectionError):
+    """A DICOMweb archive that does not answer, or lets nobody in: nothing more can be asked of it."""
+
+
+class ArchiveRefusal(PlanarError, RuntimeError):
+    """What an archive that answers does not give, or does not take; the rest may go on."""
 
 
 class MissingExtra(PlanarError, ImportError):

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.cli.archive_options import from_option, query_option, study_option
+
 if TYPE_CHECKING:
-    from rich.progress import TaskID
+    from collections.abc import Callable
 
     from pipeline.datalist import Finding
-    from pipeline.tasks.index import IndexResult
+    from pipeline.dicomweb import Selection
+    from pipeline.tasks.index import IndexOptions, IndexResult
 
 __all__ = ["command"]
 
@@ -21,8 +24,16 @@ NAMES_SHOWN = 3
 
 
 @click.command("index")
-@click.argument("images")
-@click.argument("masks", nargs=-1, required=True)
+@click.argument("sources", nargs=-1, metavar="[IMAGES] [MASKS...]")
+@from_option
+@study_option
+@query_option
+@click.option(
+    "--download",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="With --from: folder of what is retrieved. It is kept, for the datalist refers to it.",
+)
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The datalist.json to write.")
 @click.option("--overwrite", is_flag=True, help="Replace the output if it is there.")
 @click.option("--name", help="Name of the set; by default the task's or the folder's.")
@@ -64,8 +75,11 @@ NAMES_SHOWN = 3
 @click.option("--test-only", is_flag=True, help="Everything is test: an external set.")
 @click.option("--workers", type=click.IntRange(1), help="Processes that decode; by default one a core.")
 def command(
-    images: str,
-    masks: tuple[str, ...],
+    sources: tuple[str, ...],
+    source: str | None,
+    studies: tuple[str, ...],
+    query: str | None,
+    download: Path | None,
     output: Path,
     overwrite: bool,
     name: str | None,
@@ -101,6 +115,10 @@ def command(
     DICOM segmentations are paired by the images that they refer to, or by their place in the patient, and their
     segments are the classes.
 
+    With --from the images are an archive's (DICOMweb), and so are the masks if it has segmentations of them; else give
+    MASKS, but no IMAGES. They are retrieved into --download, once; a second command goes on where one was stopped.
+    Segmentations that Planar itself made are left out: a network must not learn from its own masks.
+
     How mask values mean classes is guessed from all masks where no class can be lost by it; otherwise the values found
     are listed, and --threshold, --levels, --colours or --task settle it.
 
@@ -108,8 +126,10 @@ def command(
     planar index images masks --subjects index.csv:patient -o datalist.json
     planar index images left_masks right_masks --class-names left_lung,right_lung -o datalist.json
     planar index images masks --colours '#000000=background,#0000ff=lung' --test-only -o external.json
+    planar index --from dicomweb://localhost:8042/dicom-web --query Modality=DX --download films -o datalist.json
     """  # noqa: D301  (click reads the backspace as: keep the lines)
-    from pipeline.cli.progress import progress_bar
+    from pipeline.cli.archive_options import selection_of
+    from pipeline.cli.progress import stage_bars
     from pipeline.errors import InvalidOption
     from pipeline.split import Fractions
     from pipeline.tasks.index import (
@@ -122,6 +142,11 @@ def command(
         read_task_spec,
     )
 
+    selection = selection_of(source, studies, query)
+    if selection is None and len(sources) < 2:
+        raise click.UsageError("Missing arguments 'IMAGES MASKS...', or --from with --study or --query.")
+    if (selection is None) != (download is None):
+        raise click.UsageError("--from and --download DIR belong together.")
     if pattern and (image_pattern or mask_pattern):
         raise InvalidOption("--pattern stands for both --image-pattern and --mask-pattern: give it or those.")
     options = IndexOptions(
@@ -144,17 +169,30 @@ def command(
         workers=workers,
         overwrite=overwrite,
     )
-    with progress_bar("files") as bar:
-        stages: dict[str, TaskID] = {}
-
-        def show(stage: str, done: int, total: int) -> None:
-            if stage not in stages:
-                stages[stage] = bar.add_task(stage, total=total)
-            bar.update(stages[stage], completed=done)
-
-        result = index_set(images, masks, output, options, on_progress=show)
+    with stage_bars("files") as show:
+        if selection is None or download is None:
+            result = index_set(sources[0], sources[1:], output, options, on_progress=show)
+        else:
+            result = _index_of_archive(selection, download, sources, output, options, show)
     click.echo(summary(result))
     return 1 if result.datalist.refused else 0
+
+
+def _index_of_archive(
+    selection: Selection,
+    folder: Path,
+    masks: Sequence[str],
+    output: Path,
+    options: IndexOptions,
+    show: Callable[[str, int, int], None],
+) -> IndexResult:
+    from pipeline.tasks.index import download_set, index_set, require_free
+
+    require_free(output, overwrite=options.overwrite)  # before an hour of retrieving
+    got = download_set(selection, folder, masks_wanted=not masks, on_progress=show)
+    for line in got.told:
+        click.echo(line, err=True)
+    return index_set(got.images, list(masks) or [got.masks], output, options, on_progress=show, refused=got.refused)
 
 
 def summary(result: IndexResult) -> str:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.cli.archive_options import from_option, query_option, study_option
+
 if TYPE_CHECKING:
-    from pipeline.tasks.infer import InferenceResult
+    from pipeline.tasks.infer import InferenceResult, Returned
 
 # Sources named in the summary; --review-list names all.
 NAMED = 20
@@ -16,7 +18,15 @@ NAMED = 20
 
 @click.command("infer")
 @click.argument("bundle")
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.argument("inputs", nargs=-1, metavar="[INPUT...]")
+@from_option
+@study_option
+@query_option
+@click.option(
+    "--store/--no-store",
+    default=None,
+    help="With --from: store the DICOM results in the archive (default), or only write them.",
+)
 @click.option(
     "-o",
     "--output",
@@ -30,10 +40,10 @@ NAMED = 20
     "--format",
     "formats",
     multiple=True,
-    default=("auto",),
     callback=lambda context, parameter, given: tuple(name.strip() for part in given for name in part.split(",")),
     metavar="auto|png|nifti|dicomseg|sc[,...]",
-    help="One or several. auto: PNG for films and plain pictures, NIfTI for volumes and NIfTI/MHA/NRRD. dicomseg: a "
+    help="One or several; by default auto, and dicomseg with --from. auto: "
+    "PNG for films and plain pictures, NIfTI for volumes and NIfTI/MHA/NRRD. dicomseg: a "
     "DICOM Segmentation. sc: pictures with outlines, as DICOM Secondary Capture. Both need DICOM images.",
 )
 @click.option(
@@ -79,6 +89,10 @@ NAMED = 20
 def command(
     bundle: str,
     inputs: tuple[str, ...],
+    source: str | None,
+    studies: tuple[str, ...],
+    query: str | None,
+    store: bool | None,
     out: Path,
     formats: tuple[str, ...],
     seg_type: str,
@@ -105,19 +119,39 @@ def command(
     Where the bundle has a gate, `<name>_quality.json` beside each mask says `accept`, or `review` with the reasons: a
     low predicted Dice, a picture unlike the training set's, or a mask that breaks a rule of configs/quality.yaml.
 
+    With --from the images are an archive's (DICOMweb): each is retrieved, segmented and forgotten, its results are kept
+    in the output folder, stored in the archive and looked up in their study. What the archive has already is not made
+    again, so that the same command goes on where an earlier one stopped.
+
+    \b
+    planar infer BUNDLE --from dicomweb://localhost:8042/dicom-web --study 1.2.3 -o results
+    planar infer BUNDLE --from dicomwebs://pacs/dicom-web --query 'Modality=CR,DX,StudyDate=20260101-' -o results
+
+    User and password are read from PLANAR_DICOMWEB_USER and PLANAR_DICOMWEB_PASSWORD, or a token from
+    PLANAR_DICOMWEB_TOKEN, or ~/.netrc.
+
     MLflow gets a run that says which weights were applied to which pixels with which masks, as digests and without
     names; --no-tracking leaves it out.
-    """
+    """  # noqa: D301  (click reads the backspace as: keep the lines)
+    from pipeline.cli.archive_options import selection_of
     from pipeline.cli.progress import progress_bar
-    from pipeline.tasks.infer import infer
+    from pipeline.tasks.infer import FromArchive, infer
 
+    selection = selection_of(source, studies, query)
+    if selection is None and store is not None:
+        raise click.UsageError("--store and --no-store belong to --from: files are stored nowhere.")
+    if selection is None and not inputs:
+        raise click.UsageError("Missing argument 'INPUT...', or --from with --study or --query.")
+    if selection is not None and inputs:
+        raise click.UsageError("INPUT and --from are two sources: give one of them.")
     with progress_bar("slices") as bar:
         task = bar.add_task("Segmenting", total=None)
         result = infer(
             bundle,
             inputs,
             out,
-            formats=formats,
+            archive=None if selection is None else FromArchive(selection, store is not False),
+            formats=formats or ("auto" if selection is None else "dicomseg",),
             seg_type=seg_type,
             probabilities=probabilities,
             overlay=overlay,
@@ -141,6 +175,8 @@ def command(
     click.echo(f"{what} → {result.out}  (values: {values})")
     if result.table is not None:
         click.echo(f"Statistics: {result.table}")
+    if result.returned is not None:
+        _tell_returned(result.returned)
     _tell_verdicts(result, review_list)
     if result.shortfall:
         click.echo(f"Note: {result.shortfall}")
@@ -151,7 +187,24 @@ def command(
     if result.refused:
         sources = len(result.refused) + result.segmented
         click.echo(f"{len(result.refused)} of {sources} sources got no mask; see above.", err=True)
-    return 1 if result.refused else 0
+    returned = result.returned
+    return 1 if result.refused or (returned is not None and (returned.unstored or returned.stopped)) else 0
+
+
+def _tell_returned(returned: Returned) -> None:
+    for refusal in returned.unstored:
+        click.echo(f"Not stored: {refusal.file}: {refusal.reason}", err=True)
+    parts = []
+    if returned.wanted:
+        parts.append(f"results of {returned.sources} images stored and found again ({returned.objects} objects)")
+    if returned.earlier:
+        parts.append(f"those of {returned.earlier} were there before")
+    click.echo(f"Archive {returned.address}: {', '.join(parts) or 'nothing stored'}")
+    if returned.left_out:
+        click.echo(f"Left out, no images: {returned.left_out}")
+    if returned.stopped:
+        click.echo(f"Stopped: {returned.stopped}", err=True)
+        click.echo(f"{returned.not_done} images were not done. The same command goes on with them.", err=True)
 
 
 def _tell_verdicts(result: InferenceResult, review_list: Path | None) -> None:

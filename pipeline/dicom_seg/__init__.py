@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.dicom_seg.algorithm import Algorithm, algorithm_of
+from pipeline.dicom_seg.identity import result_series_uid, uid_from_inputs
 from pipeline.dicom_seg.terms import Code, Term, read_terms, terms_of
 from pipeline.lazy import lazily
 
@@ -23,8 +24,10 @@ __all__ = [
     "Term",
     "algorithm_of",
     "read_terms",
+    "result_series_uid",
     "source_images",
     "terms_of",
+    "uid_from_inputs",
     "write_secondary_capture",
     "write_seg",
 ]

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import copy
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["copy_identity", "instance_number", "result_uid", "series_number"]
+__all__ = [
+    "SERIES_KINDS",
+    "copy_identity",
+    "instance_number",
+    "result_series_uid",
+    "result_uid",
+    "series_number",
+    "uid_from_inputs",
+]
 
 # Modules Patient, Clinical Trial Subject, General Study, Patient Study, Clinical Trial Study (PS3.3, C.7.1 and C.7.2).
 PATIENT_AND_STUDY = (
@@ -93,6 +102,8 @@ NEVER_ABSENT = (
 SEXES = ("M", "F", "O")
 _NAMESPACE = uuid.UUID("0b1c7c1e-5d34-4d0b-9a5e-706c616e6172")
 MOST_SERIES = 2**31 // 100 - 1
+# What a series of results holds.
+SERIES_KINDS = ("seg", "sc")
 
 
 def copy_identity(target: Any, source: Any, texts: tuple[str, ...] = ()) -> None:
@@ -141,6 +152,31 @@ def result_uid(*parts: object) -> str:
     References: DICOM PS3.5, B.2 (2.25 and a UUID as a number).
     """
     return f"2.25.{uuid.uuid5(_NAMESPACE, '/'.join(map(str, parts))).int}"
+
+
+def result_series_uid(kind: str, source_series: str, weights_digest: str) -> str:
+    """SeriesInstanceUID of the results that some weights give for the images of a series.
+
+    Args:
+        kind: One of `SERIES_KINDS`.
+        source_series: SeriesInstanceUID of the images.
+        weights_digest: `Algorithm.digest`.
+    """
+    return result_uid(f"series of {kind}", source_series, weights_digest)
+
+
+def uid_from_inputs(kind: str, job: str, images: Iterable[tuple[str, int]]) -> str:
+    """SOPInstanceUID of a result by what goes into it, so that it is known before the result is.
+
+    An archive can then be asked whether it has the result already, and two processes that segment one image make one
+    object, be their processors' last digits different.
+
+    Args:
+        kind: Of the object, such as "seg binary".
+        job: Digest of everything but the images that the result depends on.
+        images: SOPInstanceUID and frame of each image, in any order.
+    """
+    return result_uid("from inputs", kind, job, sorted(images))
 
 
 def series_number(source: Any, offset: int) -> int:

@@ -15,7 +15,13 @@ from pydicom.uid import RLELossless
 
 from pipeline.atomic import written_aside
 from pipeline.dicom_seg.algorithm import LONG_STRING, Algorithm
-from pipeline.dicom_seg.identity import copy_identity, instance_number, result_uid, series_number
+from pipeline.dicom_seg.identity import (
+    copy_identity,
+    instance_number,
+    result_series_uid,
+    result_uid,
+    series_number,
+)
 from pipeline.dicom_seg.source import SourceImages
 from pipeline.errors import PlanarError, UnsupportedImage
 from pipeline.readers.quiet import quiet_libraries
@@ -32,16 +38,27 @@ SLIGHT = 1e-4
 
 
 def write_secondary_capture(
-    path: str | Path, images: SourceImages, number: int, picture: npt.NDArray[np.uint8], algorithm: Algorithm
+    path: str | Path,
+    images: SourceImages,
+    number: int,
+    picture: npt.NDArray[np.uint8],
+    algorithm: Algorithm,
+    *,
+    instance: str | None = None,
 ) -> None:
     """Write one; see `make_secondary_capture`. It appears under its name when it is complete."""
-    ds = make_secondary_capture(images, number, picture, algorithm)
+    ds = make_secondary_capture(images, number, picture, algorithm, instance=instance)
     with written_aside(path) as aside, quiet_libraries():
         ds.save_as(aside)
 
 
 def make_secondary_capture(
-    images: SourceImages, number: int, picture: npt.NDArray[np.uint8], algorithm: Algorithm
+    images: SourceImages,
+    number: int,
+    picture: npt.NDArray[np.uint8],
+    algorithm: Algorithm,
+    *,
+    instance: str | None = None,
 ) -> Any:
     """One slice as a colour picture of the source's study, in a series of its own.
 
@@ -50,12 +67,13 @@ def make_secondary_capture(
         number: Of the slice, in display order.
         picture: (W, H, 3) in display orientation; it may be higher than the source, by a caption below.
         algorithm: That made the mask.
+        instance: SOPInstanceUID; by default one made of all that goes in and of the picture itself.
     Returns: The data set.
     Raises: UnsupportedImage: if none can be made.
     """
     try:
         with quiet_libraries():
-            return _built(images, number, np.ascontiguousarray(picture.swapaxes(0, 1)), algorithm)
+            return _built(images, number, np.ascontiguousarray(picture.swapaxes(0, 1)), algorithm, instance)
     except PlanarError:
         raise
     except Exception as error:
@@ -88,18 +106,21 @@ def _letters(direction: npt.NDArray[np.float64]) -> str:
     return "".join(LETTERS[axis][0 if unit[axis] > 0 else 1] for axis in order if abs(unit[axis]) > SLIGHT)
 
 
-def _built(images: SourceImages, number: int, rows: npt.NDArray[np.uint8], algorithm: Algorithm) -> Any:
+def _built(
+    images: SourceImages, number: int, rows: npt.NDArray[np.uint8], algorithm: Algorithm, instance: str | None
+) -> Any:
     header_number, frame = images.frames[number]
     source = images.headers[header_number]
     content = hashlib.sha256(rows.data).hexdigest()
-    instance = result_uid("sc", algorithm.digest, algorithm.software, source.SOPInstanceUID, frame, content)
+    made_of = ("sc", algorithm.digest, algorithm.software, source.SOPInstanceUID, frame, content)
+    instance = instance or result_uid(*made_of)
     sc = hd.sc.SCImage(
         pixel_array=rows,
         photometric_interpretation=hd.PhotometricInterpretationValues.RGB,
         bits_allocated=8,
         coordinate_system=hd.CoordinateSystemNames.PATIENT,
         study_instance_uid=str(source.StudyInstanceUID),
-        series_instance_uid=result_uid("series of sc", source.SeriesInstanceUID, algorithm.digest),
+        series_instance_uid=result_series_uid("sc", source.SeriesInstanceUID, algorithm.digest),
         series_number=series_number(source, SERIES_OFFSET),
         sop_instance_uid=instance,
         instance_number=instance_number(source) if images.grid.depth == 1 else number + 1,

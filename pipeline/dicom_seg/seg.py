@@ -14,7 +14,13 @@ from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from pipeline.atomic import written_aside
 from pipeline.dicom_seg.algorithm import LONG_STRING, Algorithm
-from pipeline.dicom_seg.identity import copy_identity, instance_number, result_uid, series_number
+from pipeline.dicom_seg.identity import (
+    copy_identity,
+    instance_number,
+    result_series_uid,
+    result_uid,
+    series_number,
+)
 from pipeline.dicom_seg.segment_descriptions import segment_descriptions
 from pipeline.dicom_seg.source import SourceImages
 from pipeline.dicom_seg.stand_ins import restore_references, stand_ins, unplace
@@ -39,9 +45,10 @@ def write_seg(
     algorithm: Algorithm,
     *,
     kind: str = "binary",
+    instance: str | None = None,
 ) -> None:
     """Write a SEG; see `make_seg`. It appears under its name when it is complete."""
-    ds = make_seg(images, array, terms, algorithm, kind=kind)
+    ds = make_seg(images, array, terms, algorithm, kind=kind, instance=instance)
     with written_aside(path) as aside, quiet_libraries():
         ds.save_as(aside)
 
@@ -53,6 +60,7 @@ def make_seg(
     algorithm: Algorithm,
     *,
     kind: str = "binary",
+    instance: str | None = None,
 ) -> Any:
     """A SEG of the images it was made from.
 
@@ -68,6 +76,7 @@ def make_seg(
         algorithm: That made the mask.
         kind: One of `KINDS`: a bit a pixel and class; 8-bit probabilities; or one picture of class indices, which is
             new in DICOM 2024 and smaller, and which older viewers do not know.
+        instance: SOPInstanceUID; by default one made of all that goes in and of the mask itself.
     Returns: The data set.
 
     Raises:
@@ -80,7 +89,7 @@ def make_seg(
     if not hasattr(hd.seg.SegmentationTypeValues, kind.upper()):
         raise InvalidOption(f"highdicom {hd.__version__} writes no {kind} SEG. Choose binary, or install a newer one.")
     pixels = _pixels(images, array, kind)
-    instance = result_uid(
+    instance = instance or result_uid(
         "seg",
         kind,
         algorithm.digest,
@@ -117,7 +126,7 @@ def _built(
         pixel_array=pixels,
         segmentation_type=kind.upper(),
         segment_descriptions=segment_descriptions(terms, algorithm),
-        series_instance_uid=result_uid("series of seg", first.SeriesInstanceUID, algorithm.digest),
+        series_instance_uid=result_series_uid("seg", first.SeriesInstanceUID, algorithm.digest),
         series_number=series_number(first, SERIES_OFFSET),
         sop_instance_uid=instance,
         instance_number=instance_number(first),

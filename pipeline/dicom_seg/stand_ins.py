@@ -60,6 +60,8 @@ def stand_ins(images: SourceImages) -> list[Any]:
             spacing_mm, source, _ = spacing_of_film(header)
             if spacing_mm is not None and source in CALIBRATED:
                 ds.PixelSpacing = _decimals((spacing_mm[1], spacing_mm[0]))
+                # A film has none, but highdicom reads no pixel size without one.
+                ds.SliceThickness = _decimals([_thickness(images)])[0]
         result.append(ds)
     return result
 

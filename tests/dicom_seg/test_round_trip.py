@@ -13,6 +13,7 @@ from seg_phantoms import (
     ALGORITHM,
     GEOMETRIES,
     TERMS,
+    blobs,
     phantom_film,
     read_frames,
     write_ct,
@@ -173,6 +174,18 @@ def test_highdicom_reads_the_slices_back(kind: str, tmp_path: Path) -> None:
         uids, combine_segments=True, assert_missing_frames_are_empty=True, ignore_spatial_locations=True
     )
     np.testing.assert_array_equal(planes, np.concatenate([stored_classes(file) for file in files]))
+
+
+def test_highdicom_reads_a_film_back(film: Radiograph, tmp_path: Path) -> None:
+    path = write_film(tmp_path / "film.dcm", film)
+    images = source_images(str(path))
+    mask = blobs(images.grid.display_shape)
+    write_seg(tmp_path / "seg.dcm", images, mask, TERMS, ALGORITHM)
+    seg = hd.seg.segread(str(tmp_path / "seg.dcm"))
+    (plane,) = seg.get_pixels_by_source_instance(
+        [str(pydicom.dcmread(path).SOPInstanceUID)], combine_segments=True, ignore_spatial_locations=True
+    )
+    np.testing.assert_array_equal(plane, images.stored(mask)[0])
 
 
 @pytest.mark.parametrize("kind", KINDS)

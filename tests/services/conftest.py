@@ -1,4 +1,4 @@
-"""PostgreSQL and MLflow servers on it, for all tests here; without PostgreSQL they are skipped with the reason."""
+"""Programs that tests here need, each for all of them; where one is not installed they are skipped with the reason."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from mlflow_server import MlflowServer
 from planar_shell import Shell
 from postgres import Postgres, why_not
 from servers import GUARDED_RUNS, RUNS, USERS, Guarded
+
+from benchmarks.orthanc import Orthanc, why_no_orthanc
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +72,32 @@ def guarded(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def shell(server: MlflowServer, tmp_path: Path) -> Shell:
     """A shell whose commands use the server on PostgreSQL."""
     return Shell(tmp_path, server.uri)
+
+
+@pytest.fixture
+def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
+    """An empty archive."""
+    yield from _archive(Orthanc(_where(tmp_path)))
+
+
+@pytest.fixture
+def guarded_orthanc(tmp_path: Path) -> Iterator[Orthanc]:
+    """An empty archive that asks who one is."""
+    yield from _archive(Orthanc(_where(tmp_path), users={"radiographer": f"pw-{secrets.token_hex(12)}"}))
+
+
+def _where(folder: Path) -> Path:
+    if (reason := why_no_orthanc()) is not None:
+        pytest.skip(reason)
+    return folder / "orthanc"
+
+
+def _archive(archive: Orthanc) -> Iterator[Orthanc]:
+    try:
+        archive.start()
+        yield archive
+    finally:
+        archive.stop()
 
 
 def _served(server: MlflowServer) -> Iterator[MlflowServer]:

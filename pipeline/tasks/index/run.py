@@ -27,7 +27,7 @@ from pipeline.tasks.index.sides import join_near_duplicates, place_subjects, spl
 from pipeline.tasks.index.sources import Source, find_source, series_as_volumes
 from pipeline.tasks.index.subjects import Column, read_column, subject_by_pattern, subject_key, subject_pseudonym
 
-__all__ = ["IndexResult", "index_set"]
+__all__ = ["IndexResult", "index_set", "require_free"]
 
 # Called with the stage, the number of files done, and the number of files.
 OnProgress = Callable[[str, int, int], None]
@@ -58,6 +58,7 @@ def index_set(
     output: str | os.PathLike[str],
     options: IndexOptions | None = None,
     *,
+    refused: Sequence[Finding] = (),
     on_progress: OnProgress = lambda stage, done, total: None,
 ) -> IndexResult:
     """Index a set of images with masks and write its datalist.
@@ -67,6 +68,7 @@ def index_set(
         masks: The same of masks; several where one case has several mask files.
         output: The datalist.json to write.
         options: How to index.
+        refused: What could not even be had, to be listed with what is refused here.
         on_progress: Told of the progress.
     Returns: The datalist and figures for a summary; files that were refused are listed in it.
 
@@ -79,10 +81,7 @@ def index_set(
     """
     options = options or IndexOptions()
     target = Path(output)
-    if target.exists() and not options.overwrite:
-        raise OutputExists(f"{target} exists. Give --overwrite to replace it, or another name with -o.")
-    if target.is_dir():
-        raise InvalidOption(f"{target} is a folder. Name a file, e.g. -o {target / 'datalist.json'}.")
+    require_free(target, overwrite=options.overwrite)
     # What can be seen to be wrong without decoding is said before decoding.
     mask_sources = [find_source(folder) for folder in masks]
     folders = [source.given for source in mask_sources]
@@ -103,6 +102,7 @@ def index_set(
             mask_pattern=options.pairing.mask_pattern,
             allow_missing=options.pairing.allow_missing_masks,
         )
+    pairing.refused += refused
     pairing.warnings += [Finding(file, "passed_over", why) for file, why in passed_over({images, *masks})]
     subject_of = _subject_rule(options.subjects, pairing.pairs)
     part_column = _part_column(options, pairing.pairs)
@@ -156,6 +156,14 @@ def index_set(
     pixels = tuple(sum(case.class_pixels[k] for case in kept.cases) for k in range(len(plan.labels)))
     coding = "segments by their labels" if plan.by_segment else str(plan.coding)
     return IndexResult(target, datalist, pixels, coding, guessed)
+
+
+def require_free(target: Path, *, overwrite: bool) -> None:
+    """Raise OutputExists or InvalidOption if a datalist cannot be written there."""
+    if target.exists() and not overwrite:
+        raise OutputExists(f"{target} exists. Give --overwrite to replace it, or another name with -o.")
+    if target.is_dir():
+        raise InvalidOption(f"{target} is a folder. Name a file, e.g. -o {target / 'datalist.json'}.")
 
 
 def _segmentations(images: Source, masks: Sequence[Source]) -> tuple[list[Reference], list[Finding]]:

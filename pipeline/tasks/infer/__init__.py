@@ -2,7 +2,9 @@
 
 from pipeline.tasks.infer.gating import Judged
 from pipeline.tasks.infer.outcome import InferenceResult
+from pipeline.tasks.infer.retrieved import FromArchive
+from pipeline.tasks.infer.returned import Returned
 from pipeline.tasks.infer.run import infer
 from pipeline.tasks.infer.sources import Refusal
 
-__all__ = ["InferenceResult", "Judged", "Refusal", "infer"]
+__all__ = ["FromArchive", "InferenceResult", "Judged", "Refusal", "Returned", "infer"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.bundle import Bundle
-from pipeline.dicom_seg import Algorithm, Term, algorithm_of, terms_of
+from pipeline.dicom_seg import Algorithm, Term, algorithm_of, terms_of, uid_from_inputs
 from pipeline.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -27,10 +27,17 @@ class Model:
     Attributes:
         algorithm: Name, version and weights.
         terms: Class index → codes and colour.
+        job: Digest of all that a result depends on beside its images, by which DICOM results are then called; "" for
+            results that are called by what they hold.
     """
 
     algorithm: Algorithm
     terms: Mapping[int, Term]
+    job: str = ""
+
+    def instance_of(self, kind: str, images: Sequence[tuple[str, int]]) -> str | None:
+        """SOPInstanceUID of a result of images and frames; None if what it holds makes it."""
+        return uid_from_inputs(kind, self.job, images) if self.job else None
 
     @property
     def unknown(self) -> list[str]:
@@ -72,13 +79,21 @@ def write_segmentation(result: Segmented, images: SourceImages, model: Model, se
     array = result.probabilities if seg_type == "fractional" else result.mask
     if array is None:
         raise ValueError("the probabilities were not kept")
-    write_seg(path, images, array, model.terms, model.algorithm, kind=seg_type)
+    instance = model.instance_of(f"seg {seg_type}", [_image(images, number) for number in range(len(images.frames))])
+    write_seg(path, images, array, model.terms, model.algorithm, kind=seg_type, instance=instance)
 
 
 def write_captures(result: Segmented, images: SourceImages, model: Model, path: Path) -> None:
-    """Write `<name>_sc.dcm`, or a folder with a file for each slice if the path has no suffix."""
+    """Write `<name>_sc.dcm`, or a folder with a file for each slice if the path does not end so."""
     from pipeline.dicom_seg import write_secondary_capture
 
     for number in range(result.picture.depth):
-        file = path if path.suffix else path / f"{result.slice_name(number)}.dcm"
-        write_secondary_capture(file, images, number, result.shown(model).drawn(number), model.algorithm)
+        file = path if path.suffix == ".dcm" else path / f"{result.slice_name(number)}.dcm"
+        picture = result.shown(model).drawn(number)
+        instance = model.instance_of("sc", [_image(images, number)])
+        write_secondary_capture(file, images, number, picture, model.algorithm, instance=instance)
+
+
+def _image(images: SourceImages, number: int) -> tuple[str, int]:
+    header, frame = images.frames[number]
+    return str(images.headers[header].SOPInstanceUID), frame

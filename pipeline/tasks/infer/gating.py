@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from pipeline.bundle import Bundle
 from pipeline.errors import InvalidBundle
@@ -14,7 +17,7 @@ from pipeline.errors import InvalidBundle
 if TYPE_CHECKING:
     from pipeline.gate import Gate, Verdict
 
-__all__ = ["Judged", "gate_of", "review_table"]
+__all__ = ["Judged", "gate_of", "quality_documents", "review_table"]
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,21 @@ def gate_of(bundle: Bundle, changed: bool) -> tuple[Gate | None, str]:
         return None, str(error)
 
 
-def review_table(judged: Sequence[Judged]) -> str:
-    """The sources that need review, as CSV."""
+def quality_documents(out: Path, stems: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What the gate said of sources whose results an earlier inference wrote, by their names."""
+    paths = {stem: out / f"{stem}_quality.json" for stem in stems}
+    return {stem: json.loads(path.read_text(encoding="utf-8")) for stem, path in paths.items() if path.is_file()}
+
+
+def review_table(judged: Sequence[Judged], earlier: Mapping[str, Mapping[str, Any]] = MappingProxyType({})) -> str:
+    """The sources that need review, as CSV.
+
+    Args:
+        judged: Sources of this inference.
+        earlier: `<name>_quality.json` of those that it passed over.
+    """
+    from pipeline.gate.verdict import REASON_SEPARATOR
+
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     table.writerow(["file", "predicted_dice", "distance", "reasons"])
@@ -54,4 +70,8 @@ def review_table(judged: Sequence[Judged]) -> str:
         if verdict.decision == "review":
             predicted = "" if verdict.predicted_dice is None else f"{verdict.predicted_dice:.4f}"
             table.writerow([one.file, predicted, f"{verdict.distance:.4f}", verdict.cell])
+    for name, said in earlier.items():
+        if said["decision"] == "review":
+            cells = ("" if said[key] is None else f"{said[key]:.4f}" for key in ("predicted_dice", "distance"))
+            table.writerow([name, *cells, REASON_SEPARATOR.join(said["reasons"])])
     return out.getvalue()

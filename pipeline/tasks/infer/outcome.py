@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.tasks.infer.gating import Judged
+from pipeline.tasks.infer.returned import Returned
 from pipeline.tasks.infer.sources import Refusal
 
 __all__ = ["InferenceResult"]
@@ -29,6 +30,7 @@ class InferenceResult:
         run_id: MLflow run, or None without tracking.
         shortfall: What MLflow does not have of the run yet, in one line; None if it has everything.
         table: The table of statistics, if there is one.
+        returned: What came of an archive's images; None for files.
     """
 
     out: Path
@@ -44,6 +46,7 @@ class InferenceResult:
     run_id: str | None = None
     shortfall: str | None = None
     table: Path | None = None
+    returned: Returned | None = None
 
     @property
     def to_review(self) -> tuple[Judged, ...]:

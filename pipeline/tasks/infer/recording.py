@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.bundle import Bundle
 from pipeline.datalist import pixel_digest
 from pipeline.digests import file_sha256
+from pipeline.tasks.infer.returned import Returned
 from pipeline.tasks.infer.sources import Refusal, Source
 from pipeline.tasks.workflow import tracking_settings
 
@@ -73,7 +74,7 @@ class InferenceRecord:
             }
         )
 
-    def finish(self, refused: Sequence[Refusal], seconds: float) -> None:
+    def finish(self, refused: Sequence[Refusal], seconds: float, returned: Returned | None = None) -> None:
         """Log the table, the digests over all of it, and the figures; end the run."""
         if self.recorder is None:
             return
@@ -101,6 +102,7 @@ class InferenceRecord:
             "refused": float(len(refused)),
             "to_review": float(sum(row.get("decision") == "review" for row in self.rows)),
             "seconds": seconds,
+            **({"stored": float(returned.sources), "stored_earlier": float(returned.earlier)} if returned else {}),
             **({"predicted_dice": sum(dice) / len(dice)} if dice else {}),
         }
         self.recorder.log_metrics(figures, step=0)

@@ -15,25 +15,28 @@ from pipeline.digests import file_sha256
 from pipeline.errors import InvalidOption, OutputExists
 from pipeline.tasks.evaluate import require_weights
 from pipeline.tasks.infer.archive import images_of, model_of, require_highdicom
-from pipeline.tasks.infer.gating import Judged, gate_of, review_table
+from pipeline.tasks.infer.gating import Judged, gate_of, quality_documents, review_table
 from pipeline.tasks.infer.outcome import InferenceResult
 from pipeline.tasks.infer.recording import recorded
 from pipeline.tasks.infer.results import folder_aside, write_results
 from pipeline.tasks.infer.segment import segment_source
 from pipeline.tasks.infer.segmented import Segmented
-from pipeline.tasks.infer.sources import Refusal, find_sources, reason, require_new
+from pipeline.tasks.infer.sources import Refusal, reason
 from pipeline.tasks.infer.statistics import (
     STATISTICS_TABLE,
     measured,
     statistics_document,
     statistics_rows,
+    statistics_rows_of,
     statistics_table,
 )
+from pipeline.tasks.infer.supply import FileSupply, Supply
 from pipeline.tasks.infer.wanted import FORMATS, SEG_TYPES, Wanted
 from pipeline.tasks.workflow import quiet_libraries
 
 if TYPE_CHECKING:
     from pipeline.gate import Verdict
+    from pipeline.tasks.infer.retrieved import FromArchive
     from pipeline.tasks.infer.watching import Watch
 
 __all__ = ["FORMATS", "SEG_TYPES", "InferenceResult", "Judged", "Refusal", "infer"]
@@ -55,6 +58,7 @@ def infer(
     inputs: Sequence[str],
     out: Path,
     *,
+    archive: FromArchive | None = None,
     formats: Sequence[str] = ("auto",),
     seg_type: str = "binary",
     probabilities: bool = False,
@@ -74,8 +78,10 @@ def infer(
 
     Args:
         name_or_path: The bundle.
-        inputs: Files, folders, globs.
+        inputs: Files, folders, globs; none if the images are an archive's.
         out: Folder of the results; made if missing.
+        archive: Take the images from there, one after the other, and store the DICOM results there. What it has
+            already is not made again.
         formats: Of the masks: "png", "nifti", "auto": PNG for pictures without geometry and for single films, NIfTI for
             the rest; "dicomseg" and "sc" (pictures with outlines, as Secondary Capture), of DICOM images alone.
         seg_type: Of a DICOM SEG: "binary", "fractional" (probabilities) or "labelmap".
@@ -93,7 +99,7 @@ def infer(
         on_progress: Called with slices done, slices in all, and the source's path.
 
     Raises:
-        InvalidBundle, InvalidOption, MissingFile, OutputExists: before anything is computed.
+        InvalidBundle, InvalidOption, MissingFile, OutputExists, ArchiveUnreachable: before anything is computed.
         TrackingUnreachable: if there is to be a run and its store cannot be opened.
         OSError: if the output folder cannot be written.
     """
@@ -106,24 +112,35 @@ def infer(
     for path in weights:
         require_weights(bundle, path)
     labels = bundle.labels("inference")
-    model = model_of(bundle, weights, labels) if wanted.archived or preview else None
-    sources, refused, warnings = find_sources(inputs, out)
-    if not overwrite:
-        require_new(out, sources)
-        for table in (review_list, out / STATISTICS_TABLE if statistics else None):
-            if table is not None and table.exists():
-                raise OutputExists(f"{table} exists. Give --overwrite to replace it, or another name.")
+    model = model_of(bundle, weights, labels) if wanted.archived or preview or archive else None
+    table = out / STATISTICS_TABLE if statistics else None
+    if archive is not None and model is not None:
+        from pipeline.tasks.infer.planned import with_job
+        from pipeline.tasks.infer.retrieved import ArchiveSupply
+
+        if archive.store and not wanted.archived:
+            raise InvalidOption("Nothing to store: an archive takes the formats dicomseg and sc. Or give --no-store.")
+        model = with_job(model, bundle, {"test_time_flips": test_time_flips, **settings})
+        supply: Supply = ArchiveSupply(archive, model, wanted, out, overwrite=overwrite)
+    else:
+        supply = FileSupply(inputs, out, overwrite=overwrite)
+        # From an archive they grow: an inference that was stopped goes on.
+        for file in (review_list, table):
+            if file is not None and file.exists() and not overwrite:
+                raise OutputExists(f"{file} exists. Give --overwrite to replace it, or another name.")
+    refused, warnings = supply.refused, supply.warnings
     if model is not None and "dicomseg" in formats:
         warnings += [f"{label} is in no table of codes: its segment is called Tissue." for label in model.unknown]
 
     asked = {"formats": " ".join(formats), "probabilities": probabilities, "test_time_flips": test_time_flips}
     asked |= {"seg_type": seg_type} if "dicomseg" in formats else {}
-    asked |= {"gate": gate, "sources": len(sources) + len(refused), **settings}
-    named = [str(source.path) for source in sources] + [one.file for one in refused]
+    asked |= {"archive": archive.selection.shown, "store": archive.store} if archive is not None else {}
+    asked |= {"gate": gate, "sources": supply.sources, **settings}
     with (
         quiet_libraries(),
         folder_aside(out) as aside,
-        recorded(bundle, weights, named, out, asked, tracking=tracking) as told,
+        supply,
+        recorded(bundle, weights, supply.named, out, asked, tracking=tracking) as told,
     ):
         from pipeline.tasks.infer.predictor import Predictor
 
@@ -140,15 +157,14 @@ def infer(
             predict = Predictor(bundle, weights, settings, test_time_flips=test_time_flips)
         made_by = {"bundle": bundle.name, "checkpoint_sha256": " ".join(map(file_sha256, weights))}
         began = time.perf_counter()
-        total = sum(len(source.slices) for source in sources)
         masks: list[Path] = []
         judged: list[Judged] = []
         rows: list[dict[str, Any]] = []
         done = finished = segmented = 0
-        for source in sources:
+        for source in supply:
 
-            def report(slices: int, path: Path = source.path, before: int = done) -> None:
-                on_progress(before + slices, total, str(path))
+            def report(slices: int, name: str = source.said, before: int = done) -> None:
+                on_progress(supply.passed + before + slices, supply.slices, name)
 
             try:
                 # Before the network, which takes longer than finding out that there is nothing to refer to.
@@ -164,26 +180,29 @@ def infer(
                 documents["statistics"] = partial(statistics_document, picture, found, made_by) if statistics else None
                 result = Segmented(source, picture, mask, volume, images)
                 written = write_results(result, out, aside, wanted, model=model, documents=documents)
-                rows += statistics_rows(str(source.path), picture, found)
+                rows += statistics_rows(source.said, picture, found)
                 masks += written
                 told.add(source, picture, mask, written, whole)
+                supply.written(source, written)
                 if whole is not None:
-                    judged.append(Judged(str(source.path), whole))
+                    judged.append(Judged(source.said, whole))
                 told_of = (*picture.warnings, *(images.warnings if images is not None else ()))
-                warnings += [f"{source.path}: {line}" for line in told_of]
+                warnings += [f"{source.said}: {supply.spoken(line)}" for line in told_of]
                 finished += len(source.slices)
                 segmented += 1
             except Exception as error:
                 if isinstance(error, OSError) and error.errno in FATAL:
                     raise
-                refused.append(Refusal(str(source.path), reason(error, str(source.path))))
+                refused.append(Refusal(source.said, supply.spoken(reason(error, str(source.path)))))
             done += len(source.slices)
-            on_progress(done, total, str(source.path))
+            on_progress(supply.passed + done, supply.slices, source.said)
+        returned = supply.finish()
         if review_list is not None:
-            write_text_aside(review_list, review_table(judged))
-        if statistics:
-            write_text_aside(out / STATISTICS_TABLE, statistics_table(rows))
-        told.finish(refused, time.perf_counter() - began)
+            write_text_aside(review_list, review_table(judged, quality_documents(out, supply.earlier)))
+        if table is not None:
+            rows += [row for stem in supply.earlier for row in statistics_rows_of(stem, out)]
+            write_text_aside(table, statistics_table(rows))
+        told.finish(refused, time.perf_counter() - began, returned)
     return InferenceResult(
         out=out,
         masks=tuple(masks),
@@ -197,5 +216,6 @@ def infer(
         not_judged=not_judged,
         run_id=told.recorder.run_id if told.recorder is not None else None,
         shortfall=told.recorder.shortfall if told.recorder is not None else None,
-        table=out / STATISTICS_TABLE if statistics else None,
+        table=table,
+        returned=returned,
     )

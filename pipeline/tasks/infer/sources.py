@@ -51,12 +51,26 @@ class Refusal:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A picture, a volume file, or a DICOM series, with the result's name."""
+    """A picture, a volume file, or a DICOM series, with the result's name.
+
+    Attributes:
+        path: Where it is.
+        slices: What the reader calls its slices.
+        series: The DICOM series, if it is one.
+        stem: What its results are called.
+        name: What messages and tables call it, if not by its path.
+    """
 
     path: Path
     slices: list[str]
     series: DicomSeries | None
     stem: str
+    name: str = ""
+
+    @property
+    def said(self) -> str:
+        """What messages and tables call it."""
+        return self.name or str(self.path)
 
     def picture(self) -> Picture:
         """Decoded whole, for its grid and for overlays."""

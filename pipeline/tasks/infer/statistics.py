@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +25,7 @@ __all__ = [
     "measured",
     "statistics_document",
     "statistics_rows",
+    "statistics_rows_of",
     "statistics_table",
 ]
 
@@ -91,6 +94,15 @@ def statistics_rows(file: str, picture: Picture, found: Sequence[LabelStatistics
     """The rows of one source in the table, one a class."""
     unit = _unit(picture)
     return [{"file": file, **{k: _rounded(v) for k, v in asdict(one).items()}, "unit": unit} for one in found]
+
+
+def statistics_rows_of(stem: str, out: Path) -> list[dict[str, Any]]:
+    """The rows of a source whose results an earlier inference wrote; none if it did not measure."""
+    path = out / f"{stem}_statistics.json"
+    if not path.is_file():
+        return []
+    document = json.loads(path.read_text(encoding="utf-8"))
+    return [{"file": stem, **one, "unit": document["intensity_unit"]} for one in document["classes"]]
 
 
 def statistics_table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -1,0 +1,92 @@
+"""Where the sources of an inference come from: files that lie there, or an archive that is asked for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.tasks.infer.returned import Returned
+from pipeline.tasks.infer.sources import Refusal, Source, find_sources, require_new
+
+__all__ = ["FileSupply", "Supply"]
+
+
+class Supply(Protocol):
+    """What an inference asks for its sources.
+
+    Attributes:
+        named: What texts may call the sources, and the record must not.
+        sources: Their number, as far as it is known beforehand.
+        slices: The number of their slices.
+        passed: Slices of those that were passed over so far.
+        refused: Sources without a mask, which the inference adds to.
+        warnings: What a user should know.
+        earlier: Stems of sources whose results are there already.
+    """
+
+    named: list[str]
+    sources: int
+    slices: int
+    passed: int
+    refused: list[Refusal]
+    warnings: list[str]
+    earlier: list[str]
+
+    def __enter__(self) -> Supply:
+        """Begin."""
+
+    def __exit__(self, *error: object) -> None:
+        """Clean up, also after an error."""
+
+    def __iter__(self) -> Iterator[Source]:
+        """The sources, one after the other."""
+
+    def written(self, source: Source, masks: Sequence[Path]) -> None:
+        """Told of a source whose results are written."""
+
+    def spoken(self, text: str) -> str:
+        """A message as a user understands it."""
+
+    def finish(self) -> Returned | None:
+        """Told when the last source is done; what came of results that go back to an archive."""
+
+
+class FileSupply:
+    """Files, folders, globs.
+
+    Args:
+        inputs: What a user named.
+        out: Folder of the results.
+        overwrite: Whether results that are there may be replaced.
+    Raises: MissingFile, OutputExists: if there is nothing to do, or something in the way.
+    """
+
+    def __init__(self, inputs: Sequence[str], out: Path, *, overwrite: bool) -> None:
+        self._sources, self.refused, self.warnings = find_sources(inputs, out)
+        if not overwrite:
+            require_new(out, self._sources)
+        self.named = [str(source.path) for source in self._sources] + [one.file for one in self.refused]
+        self.sources = len(self.named)
+        self.slices = sum(len(source.slices) for source in self._sources)
+        self.passed = 0
+        self.earlier: list[str] = []
+
+    def __enter__(self) -> FileSupply:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def __iter__(self) -> Iterator[Source]:
+        return iter(self._sources)
+
+    def written(self, source: Source, masks: Sequence[Path]) -> None:
+        """Nothing more is done with them."""
+
+    def spoken(self, text: str) -> str:
+        """Files are called as the user called them."""
+        return text
+
+    def finish(self) -> None:
+        """Nothing goes back anywhere."""
