@@ -6,6 +6,7 @@ Each leaf is also a builtin, so that code that knows nothing of Planar can still
     PlanarError
     ├── UnreadableImage (ValueError)        a file that is there but cannot be decoded
     ├── UnsupportedImage (ValueError)       a file that decodes, but is not a picture that Planar works on
+    │   └── NoPicture                       a DICOM object that is no image by its kind
     ├── MissingFile (FileNotFoundError)     a path that the user named and that is not there
     ├── GeometryMismatch (ValueError)       two grids that should be one
     ├── UnknownLabel (ValueError)           a mask value that the task does not know
@@ -40,6 +41,7 @@ __all__ = [
     "InvalidSplit",
     "MissingExtra",
     "MissingFile",
+    "NoPicture",
     "OutputExists",
     "PlanarError",
     "TrackingUnreachable",
@@ -60,6 +62,10 @@ class UnreadableImage(PlanarError, ValueError):
 
 class UnsupportedImage(PlanarError, ValueError):
     """A file that can be decoded but is not a picture that Planar works on."""
+
+
+class NoPicture(UnsupportedImage):
+    """A DICOM object that is no image by its kind, as they lie in a study: a report, a segmentation."""
 
 
 class MissingFile(PlanarError, FileNotFoundError):

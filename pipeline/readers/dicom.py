@@ -10,7 +10,7 @@ import pydicom
 from pydicom.uid import UID
 
 from pipeline.archives import open_binary, split_archive, time_of_change
-from pipeline.errors import UnsupportedImage
+from pipeline.errors import NoPicture, UnsupportedImage
 from pipeline.geometry import SourceGrid
 from pipeline.readers.dicom_decoding import cut_short, stored_pixels
 from pipeline.readers.dicom_geometry import layout_of
@@ -26,8 +26,8 @@ NO_PICTURES = {
     "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation (SEG), not an image",
     "1.2.840.10008.5.1.4.1.1.66.7": "a segmentation (label map), not an image",
     "1.2.840.10008.5.1.4.1.1.481.2": "a radiotherapy dose, not an image",
-    "1.2.840.10008.5.1.4.1.1.77.1.6": "a tiled whole-slide image",
 }
+WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 # SEG and label map.
 SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 DIRECTORY = "1.2.840.10008.1.3.10"
@@ -132,7 +132,9 @@ def _check_is_picture(path: str, ds: Any) -> None:
     sop_class = str(ds.get("SOPClassUID") or "")
     what = NO_PICTURES.get(sop_class)
     if what is not None:
-        raise UnsupportedImage(f"{path}: the DICOM object is {what}. Give the images it was made from.")
+        raise NoPicture(f"{path}: the DICOM object is {what}. Give the images it was made from.")
+    if sop_class == WHOLE_SLIDE:
+        raise UnsupportedImage(f"{path}: the DICOM object is a tiled whole-slide image. Give the regions as images.")
     if "Rows" in ds and "Columns" in ds:
         return
     if "DirectoryRecordSequence" in ds or sop_class == DIRECTORY:
@@ -140,7 +142,7 @@ def _check_is_picture(path: str, ds: Any) -> None:
     name = UID(sop_class).name if KNOWN.fullmatch(sop_class) else ""
     if not name or "Image Storage" in name:
         raise cut_short(path)
-    raise UnsupportedImage(f"{path}: the DICOM object ({name}) holds no pixels. Give image objects.")
+    raise NoPicture(f"{path}: the DICOM object ({name}) holds no pixels. Give image objects.")
 
 
 def _check_colours(path: str, photometric: str, colour: bool) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import MissingFile, OutputExists, PlanarError, user_error_within
+from pipeline.errors import MissingFile, NoPicture, OutputExists, PlanarError, user_error_within
 from pipeline.readers import (
     DicomSeries,
     Picture,
@@ -92,12 +92,19 @@ def find_sources(inputs: Sequence[str], out: Path) -> tuple[list[Source], list[R
     earlier = _results_below(out, files, inputs)
     found: list[tuple[Path, list[str], DicomSeries | None]] = []
     refused: list[Refusal] = []
+    named = {_absolute(name) for name in inputs}
+    no_pictures: list[str] = []
     for entry in group_series(file for file in files if file not in earlier):
         if isinstance(entry, DicomSeries):
             found.append((Path(entry.folder), list(entry.files), entry))
             continue
         try:
             found.append((Path(entry), slices_in(entry), None))
+        except NoPicture as error:
+            if _absolute(entry) in named:
+                refused.append(Refusal(entry, reason(error, entry)))
+            else:
+                no_pictures.append(entry)
         except (PlanarError, OSError) as error:
             refused.append(Refusal(entry, reason(error, entry)))
     sources = _named(found, inputs)
@@ -107,9 +114,14 @@ def find_sources(inputs: Sequence[str], out: Path) -> tuple[list[Source], list[R
     if own:
         earlier |= {str(source.path) for source in own}
         sources = _named([(s.path, s.slices, s.series) for s in sources if s not in own], inputs)
+    if not sources and not refused and no_pictures:
+        raise MissingFile(f"{', '.join(inputs)}: DICOM objects, but no image among them. Name the images.")
     if not sources and not refused:
         raise MissingFile(f"{', '.join(inputs)}: nothing but results of an earlier run. Name the images.")
     told = [f"{len(earlier)} results of an earlier run in {out} were left out."] if earlier else []
+    if no_pictures:
+        others = f" and {count} other{'s' * (count > 1)}" if (count := len(no_pictures) - 1) else ""
+        told.append(f"{no_pictures[0]}{others}: no images, but reports, segmentations or the like, and left out.")
     told += [f"{file}: {why}." for file, why in passed_over(inputs)]
     return sources, refused, told
 

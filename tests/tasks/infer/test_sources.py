@@ -4,6 +4,7 @@ import errno
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 
@@ -100,3 +101,29 @@ def test_a_reason_names_the_file_once() -> None:
     assert reason(UnreadableImage("in/a.png: cut\nshort"), "in/a.png") == "in/a.png: cut short"
     assert reason(RuntimeError("size 3 against 4"), "in/a.png") == "in/a.png: size 3 against 4"
     assert reason(KeyError(), "in/a.png") == "in/a.png: KeyError"
+
+
+def test_reports_and_segmentations_among_a_study_s_images_are_left_out_and_told(tmp_path: Path) -> None:
+    draw(tmp_path, "study/film.png")
+    report = dicom_object(tmp_path / "study" / "sr.dcm", "1.2.840.10008.5.1.4.1.1.88.11")
+    dicom_object(tmp_path / "study" / "seg.dcm", "1.2.840.10008.5.1.4.1.1.66.4")
+    found, told = stems([tmp_path / "study"], tmp_path / "out")
+    assert found == ["film"]
+    assert [line for line in told if "no images, but reports" in line and "and 1 other:" in line] == told
+    # Named outright it is meant, and what is wrong with it is said.
+    _, refused, _ = find_sources([str(tmp_path / "study" / "film.png"), report], tmp_path / "out")
+    assert "Basic Text SR" in refused[0].reason
+    (tmp_path / "study" / "film.png").unlink()
+    with pytest.raises(MissingFile, match="no image among them"):
+        find_sources([str(tmp_path / "study")], tmp_path / "out")
+
+
+def dicom_object(path: Path, sop_class: str) -> str:
+    """A DICOM object without pixels."""
+    ds = pydicom.Dataset()
+    ds.SOPClassUID, ds.SOPInstanceUID = sop_class, pydicom.uid.generate_uid()
+    ds.file_meta = pydicom.dataset.FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    ds.file_meta.MediaStorageSOPClassUID, ds.file_meta.MediaStorageSOPInstanceUID = sop_class, ds.SOPInstanceUID
+    pydicom.dcmwrite(path, ds, enforce_file_format=True)
+    return str(path)
