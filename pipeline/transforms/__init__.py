@@ -2,6 +2,7 @@
 
 from pipeline.transforms.channels import AsChannelsd
 from pipeline.transforms.collimation import RandCollimationd
+from pipeline.transforms.colour_space import ToColourSpaced
 from pipeline.transforms.devices import RandDevicesd
 from pipeline.transforms.exposure import RandExposureFieldd
 from pipeline.transforms.local_contrast import RandLocalContrastd
@@ -19,5 +20,6 @@ __all__ = [
     "RandLocalContrastd",
     "RandLungOpacityd",
     "RemoveSmallRegionsd",
+    "ToColourSpaced",
     "ToSpacingd",
 ]
