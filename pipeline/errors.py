@@ -18,6 +18,7 @@ Each leaf is also a builtin, so that code that knows nothing of Planar can still
     ├── InvalidOption (ValueError)          options that contradict each other or the data
     ├── OutputExists (FileExistsError)      a result that would overwrite another
     ├── IncompleteResult (RuntimeError)     a result that would speak for cases that were not done
+    ├── DownloadFailed (ConnectionError)    a public set that cannot be fetched, or is not what it should be
     ├── TrackingUnreachable (ConnectionError)  an MLflow store that cannot be opened
     └── MissingExtra (ImportError)          an optional part that is not installed
 """
@@ -25,6 +26,7 @@ Each leaf is also a builtin, so that code that knows nothing of Planar can still
 import re
 
 __all__ = [
+    "DownloadFailed",
     "GeometryMismatch",
     "IncompleteResult",
     "InvalidBundle",
@@ -104,6 +106,10 @@ class OutputExists(PlanarError, FileExistsError):
 
 class IncompleteResult(PlanarError, RuntimeError):
     """A result that would speak for cases that were not done, and is therefore not written."""
+
+
+class DownloadFailed(PlanarError, ConnectionError):
+    """A public set that cannot be fetched whole, or is not what it should be."""
 
 
 class TrackingUnreachable(PlanarError, ConnectionError):

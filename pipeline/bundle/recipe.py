@@ -95,7 +95,9 @@ def find_recipe(name_or_path: str) -> Recipe:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidOption(f"{path}: cannot be read as YAML: {str(error).splitlines()[0]}. Mend the recipe.") from error
+        raise InvalidOption(
+            f"{path}: cannot be read as YAML: {str(error).splitlines()[0]}. Mend the recipe."
+        ) from error
     if path.suffix.lower() not in SUFFIXES or not isinstance(content, dict) or not content:
         raise InvalidOption(
             f"{path} is no recipe; expected a YAML file of overrides, such as 'max_epochs: 30' or "
@@ -110,6 +112,7 @@ def apply_recipe(bundle: Bundle, recipe: Recipe) -> None:
     Args:
         bundle: A copy that may be changed.
         recipe: What is written.
+
     Raises:
         InvalidBundle: if a key of the recipe leads nowhere in a config.
         InvalidOption: if the recipe adds to what cannot be added to.
@@ -176,7 +179,9 @@ def _merge(content: Any, key: str, value: Any, where: str) -> None:
 def _blocks(value: Any) -> Any:
     """Mappings and lists over several lines, their inner parts on one: as the planned configs have it."""
     if isinstance(value, dict):
-        return CommentedMap((name, _blocks(part) if isinstance(part, dict) else flow(part)) for name, part in value.items())
+        return CommentedMap(
+            (name, _blocks(part) if isinstance(part, dict) else flow(part)) for name, part in value.items()
+        )
     if isinstance(value, list) and any(isinstance(part, dict) for part in value):
         return CommentedSeq(flow(part) for part in value)
     return flow(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from monai.networks.blocks import Convolution
@@ -18,8 +19,8 @@ class ClassicUNet(nn.Module):
     interpolation behind a 1×1 convolution, and halves the channels of the last step only afterwards; its `UNet` is
     residual and has strides in place of pooling. So neither has this number of parameters.
 
-    How 34,527,106 come about, for three channels in and two out, widths 64-128-256-512-1024; a 3×3 convolution from a to
-    b channels has 9ab + b parameters, a batch norm 2b:
+    How 34,527,106 come about, for three channels in and two out, widths 64-128-256-512-1024; a 3×3 convolution from a
+    to b channels has 9ab + b parameters, a batch norm 2b:
 
         five encoder blocks of two convolutions with norms   18,851,136
         four steps up, a convolution with norm each           6,269,760
@@ -32,11 +33,9 @@ class ClassicUNet(nn.Module):
         widths: Channels at each level, the highest resolution first.
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, widths: Sequence[int] = (64, 128, 256, 512, 1024)
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, widths: Sequence[int] = (64, 128, 256, 512, 1024)) -> None:
         super().__init__()
-        pairs = [*zip(widths[:-1], widths[1:], strict=True)]
+        pairs = [*pairwise(widths)]
         self.down = nn.ModuleList([_block(in_channels, widths[0]), *(_block(a, b) for a, b in pairs)])
         self.pool = nn.MaxPool2d(2)
         self.rise = nn.ModuleList([nn.Sequential(nn.Upsample(scale_factor=2), _convolution(b, a)) for a, b in pairs])

@@ -63,8 +63,8 @@ def nested_logits(scores: torch.Tensor) -> torch.Tensor:
 class GreyLevels(nn.Module):
     """A network that paints one grey value between 0 and 1, as one with a score a class.
 
-    Class k of K is the level k / (K - 1); the class whose level is nearest to the grey value has the highest score, which
-    is the published quantisation (0, ½, 1 for three classes).
+    Class k of K is the level k / (K - 1); the class whose level is nearest to the grey value has the highest score,
+    which is the published quantisation (0, ½, 1 for three classes).
 
     Args:
         network: Gives one channel, without an activation; its sigmoid is the grey value.

@@ -11,7 +11,9 @@ def parameters(network: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-@pytest.mark.parametrize(("channels", "classes", "number"), [(3, 2, 34_527_106), (3, 1, 34_527_041), (1, 1, 34_525_889)])
+@pytest.mark.parametrize(
+    ("channels", "classes", "number"), [(3, 2, 34_527_106), (3, 1, 34_527_041), (1, 1, 34_525_889)]
+)
 def test_it_has_the_published_number_of_parameters(channels: int, classes: int, number: int) -> None:
     with torch.device("meta"):
         assert parameters(ClassicUNet(channels, classes)) == number

@@ -113,7 +113,7 @@ def test_a_recipes_own_flips_are_switched_off_where_classes_have_sides() -> None
 
 
 def test_a_recipe_that_is_not_there_is_told_with_those_that_are() -> None:
-    with pytest.raises(MissingFile, match="no recipe 'nope'.*montgomery"):
+    with pytest.raises(MissingFile, match=r"no recipe 'nope'.*montgomery"):
         find_recipe("nope")
 
 

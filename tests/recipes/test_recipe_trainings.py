@@ -99,7 +99,9 @@ def test_monais_own_command_trains_by_it_as_a_second_config_file(name: str, tmp_
     datalist = rings(tmp_path / "set", CLASSES[name], colour=name in ("drishti", "colour_masks"))
     source = find_bundle("cxr_lung_segmentation")
     labels = {str(number): label for number, label in enumerate(("background", *CLASSES[name]))}
-    settings = [part for pair in (*SMALL, WIDTHS[name]) for part in (f"--{pair.partition('=')[0]}", pair.partition("=")[2])]
+    settings = [
+        part for pair in (*SMALL, WIDTHS[name]) for part in (f"--{pair.partition('=')[0]}", pair.partition("=")[2])
+    ]
     command = [
         *(sys.executable, "-m", "monai.bundle", "run"),
         *("--config_file", f"['{source.config('train')}', '{find_recipe(name).path}']"),
