@@ -88,8 +88,8 @@ def find_recipe(name_or_path: str) -> Recipe:
         shipped = shipped_recipes()
         if name_or_path not in shipped:
             raise MissingFile(
-                f"There is no recipe '{name_or_path}': neither a file nor one of {', '.join(shipped) or 'none'}. Give a "
-                "name or the path of a YAML file."
+                f"There is no recipe '{name_or_path}': neither a file nor one of {', '.join(shipped) or 'none'}. Give "
+                "a name or the path of a YAML file."
             )
         path = shipped[name_or_path]
     try:
@@ -191,7 +191,7 @@ def _say_so(config: Path, recipe: Recipe) -> None:
     if config.suffix == ".json":
         return
     said = (
-        f"# Changed by the recipe {recipe.name} ({COPY} beside this file); comments of the plan stayed, also where the\n"
-        "# recipe chose otherwise.\n"
+        f"# Changed by the recipe {recipe.name} ({COPY} beside this file); comments of the plan stayed, also where\n"
+        "# the recipe chose otherwise.\n"
     )
     write_text_aside(config, said + config.read_text(encoding="utf-8"))

@@ -41,8 +41,8 @@ def summarise(
         seed: Of the bootstrap.
         level: Of the intervals.
     Returns: ``{class: {"per_image" | "per_subject": {metric: {"mean", "std", "ci_low", "ci_high", "median", "p5",
-        "p95", "min", "max", "n"}}}}`` and under "mean_of_classes" the same for the mean over the classes of each image. None
-        where no case has the metric.
+        "p95", "min", "max", "n"}}}}`` and under "mean_of_classes" the same for the mean over the classes of each
+        image. None where no case has the metric.
     """
     metrics = [name for name in METRICS if name in cases.columns]
     cases = in_one_unit(cases)
