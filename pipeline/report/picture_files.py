@@ -20,7 +20,15 @@ from pipeline.report.privacy import without_folders
 from pipeline.report.sheets import collage, overlay, triptych
 from pipeline.report.strips import COLLAGE, caption_of, cases_shown, ranked_images
 
-__all__ = ["require_free_folder", "write_pictures"]
+__all__ = ["require_drawable", "require_free_folder", "write_pictures"]
+
+
+def require_drawable(evaluation: EvaluationView, has_datalist: bool) -> None:
+    """Raise InvalidOption if there is nothing to draw cases from."""
+    if has_datalist and "mask" in evaluation.images:
+        return
+    why = "the evaluation kept no masks" if has_datalist else "give the datalist with --data"
+    raise InvalidOption(f"{evaluation.folder}: there is nothing to draw cases from: {why}.")
 
 
 def require_free_folder(folder: Path, overwrite: bool) -> None:
@@ -44,17 +52,16 @@ def write_pictures(material: Material, folder: Path, advance: Callable[[], None]
     Returns: What could not be drawn, one line each.
     Raises: InvalidOption: without a datalist or masks there are no cases.
     """
-    evaluation, source = material.evaluation, material.source
-    if source is None or "mask" not in evaluation.images:
-        why = "give the datalist with --data" if source is None else "the evaluation kept no masks"
-        raise InvalidOption(f"{evaluation.folder}: there is nothing to draw cases from: {why}.")
+    evaluation = material.evaluation
+    require_drawable(evaluation, material.source is not None)
+    items = material.source.items if material.source is not None else {}
     masks = dict(zip(evaluation.images["image"], evaluation.images["mask"], strict=True))
     notes: list[str] = []
     drawn: dict[str, CasePicture] = {}
     for number, name in enumerate(_worst_first(evaluation, cases_shown(material)), 1):
         short = evaluation.short[name]
         try:
-            case = read_case(source.items[name], [evaluation.folder / masks[name]])
+            case = read_case(items[name], [evaluation.folder / masks[name]])
         except PlanarError as error:
             notes.append(f"{short} is not drawn: {without_folders(str(error))}")
             continue

@@ -18,7 +18,7 @@ from pipeline.report.evaluation_page import evaluation_page, headline
 from pipeline.report.limits import Limit, limits_of
 from pipeline.report.material import Material
 from pipeline.report.page import write_page
-from pipeline.report.picture_files import require_free_folder, write_pictures
+from pipeline.report.picture_files import require_drawable, require_free_folder, write_pictures
 from pipeline.report.pictures import CaseSource
 from pipeline.report.strips import cases_shown
 
@@ -96,6 +96,7 @@ def write_report(
     require_free(page, overwrite)
     if pictures is not None:
         require_free_folder(pictures, overwrite)
+        require_drawable(evaluation, datalist is not None)
     notes: list[str] = []
     used = find_bundle(bundle) if bundle is not None else _bundle_of(evaluation)
     same = _same_weights(evaluation, used)

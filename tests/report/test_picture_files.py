@@ -116,6 +116,7 @@ def test_without_a_datalist_there_is_nothing_to_draw(tmp_path: Path, datalist: P
     folder = evaluated(tmp_path / "evaluation", datalist)
     with pytest.raises(InvalidOption, match="give the datalist with --data"):
         write_report(folder, tmp_path / "page.html", pictures=tmp_path / "pictures")
+    assert not (tmp_path / "page.html").exists()
 
 
 def test_pictures_that_are_there_stay_unless_they_may_go(tmp_path: Path, datalist: Path) -> None:
