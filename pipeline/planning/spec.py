@@ -22,6 +22,7 @@ KEYS = {
     "orientation",
     "sides",
     "deep_supervision",
+    "unions",
 }
 ORIENTATIONS = ("upright", "any")
 
@@ -40,6 +41,7 @@ class TaskSpec:
             modality say it.
         sides: Whether a class is a left or a right one, which forbids mirroring; None to let the names say it.
         plausibility: Rules that a right mask keeps, by class; see `pipeline.gate`.
+        unions: Name of each union of classes that masks of some sets tell as one → its classes; see `pipeline.unions`.
         deep_supervision: Whether lower levels of the decoder are trained on the masks too; None ("auto") where it has
             been measured to pay; see `pipeline.planning.supervision`.
     """
@@ -53,6 +55,15 @@ class TaskSpec:
     sides: bool | None = None
     plausibility: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     deep_supervision: bool | None = None
+    unions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def union_numbers(self) -> dict[int, list[int]]:
+        """Class number of each union, behind those of the classes → the numbers of its classes."""
+        return {
+            number: [self.labels.index(part) for part in parts]
+            for number, parts in enumerate(self.unions.values(), len(self.labels))
+        }
 
 
 def read_task_spec(path: str | Path) -> TaskSpec:
@@ -69,6 +80,7 @@ def read_task_spec(path: str | Path) -> TaskSpec:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
         labels = tuple(str(label) for label in document["labels"])
         coding = LabelCoding.parse(str(document["masks"]))
+        unions = {str(name): tuple(map(str, parts)) for name, parts in (document.get("unions") or {}).items()}
         plausibility = {str(name): dict(rules) for name, rules in (document.get("plausibility") or {}).items()}
     except FileNotFoundError:
         raise MissingFile(f"{file}: no such task spec. The ones that come with planar are in configs/tasks.") from None
@@ -87,6 +99,9 @@ def read_task_spec(path: str | Path) -> TaskSpec:
     strangers = sorted(set(plausibility) - set(labels))
     if strangers:
         raise InvalidOption(f"{file}: plausibility speaks of '{strangers[0]}'; the labels are {', '.join(labels)}.")
+    _require_unions(file, unions, labels)
+    if unions and document.get("deep_supervision") is True:
+        raise InvalidOption(f"{file}: unions and deep_supervision do not go together. Drop one of them.")
     orientation = document.get("orientation")
     if orientation not in (None, *ORIENTATIONS):
         raise InvalidOption(f"{file}: orientation is '{orientation}'; expected {' or '.join(ORIENTATIONS)}.")
@@ -108,4 +123,14 @@ def read_task_spec(path: str | Path) -> TaskSpec:
         sides=sides,
         plausibility=plausibility,
         deep_supervision=None if supervision == "auto" else supervision,
+        unions=unions,
     )
+
+
+def _require_unions(file: Path, unions: Mapping[str, tuple[str, ...]], labels: tuple[str, ...]) -> None:
+    for name, parts in unions.items():
+        if name in labels or len(set(parts)) < 2 or not set(parts) <= set(labels[1:]):
+            raise InvalidOption(
+                f"{file}: the union '{name}' is of {', '.join(parts) or 'nothing'}; expected a name of its own and two "
+                f"classes or more of {', '.join(labels[1:])}."
+            )

@@ -155,6 +155,7 @@ def _content(plan: Plan, name: str) -> dict[str, Any]:
         "channels": plan.normalisation.channels,
         "labels": flow(dict(enumerate(plan.spec.labels))),
         "patches": plan.scale.mode == "patch",
+        "unions": flow(plan.spec.union_numbers) if plan.spec.unions else "",
         "rare": rare_class(plan.fingerprint.document) if len(plan.spec.labels) > 2 else None,
         "square": plan.scale.size[0] == plan.scale.size[1],
         "one_size": plan.scale.mode == "longest" and plan.scale.size[0] == plan.scale.size[1],

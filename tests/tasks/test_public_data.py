@@ -91,7 +91,7 @@ def test_a_set_is_fetched_checked_and_indexed_with_both_lungs_as_one_class(serve
     content = read_datalist(result.datalist)
     cases = [item for part in ("training", "validation", "test") for item in content.part(part)]
     assert len(cases) == 5
-    assert content.labels == ("background", "lung")
+    assert list(content.labels) == ["background", "lung"]
     assert (content.name, content.modality, content.refused) == ("montgomery", "CR", [])
     assert len({item["subject"] for item in cases}) == 5
     masks = [(result.datalist.parent / path).resolve() for path in cases[0]["label"]]
@@ -149,7 +149,7 @@ def test_an_archive_that_was_downloaded_by_hand_is_unpacked_and_indexed(tmp_path
     options = replace(YES, source=tmp_path / "archive.zip")
     content = read_datalist(get(few(find_set("kaggle_ct"), 5), tmp_path / "set", options).datalist)
     assert sum(len(content.part(part)) for part in ("training", "validation", "test")) == 5
-    assert content.labels == ("background", "lung")
+    assert list(content.labels) == ["background", "lung"]
 
 
 def drishti(root: Path) -> None:
@@ -170,7 +170,7 @@ def test_drishtis_soft_maps_become_rim_and_cup_in_the_publishers_division(tmp_pa
     options = GetOptions(accepted=True, source=tmp_path / "Drishti-GS1_files", workers=1)
     result = get(entry, tmp_path / "set", options)
     content = read_datalist(result.datalist)
-    assert content.labels == ("background", "disc_rim", "cup")
+    assert list(content.labels) == ["background", "disc_rim", "cup"]
     assert [len(content.part(part)) for part in ("training", "validation", "test")] == [18, 2, 5]
     assert all("/Test/" in item["image"] for item in content.test)
     item = content.test[0]
@@ -188,7 +188,7 @@ def test_drions_outlines_become_masks(tmp_path: Path) -> None:
         (root / "experts_anotation" / f"anotExpert1_{number:03d}.txt").write_text(outline)
     result = get(few(find_set("drions"), 5), tmp_path / "set", replace(YES, source=root))
     content = read_datalist(result.datalist)
-    assert content.labels == ("background", "disc")
+    assert list(content.labels) == ["background", "disc"]
     mask = read_mask(str(result.datalist.parent / content.training[0]["label"]), content.training[0]["label_coding"])
     assert (mask[20, 10], mask[2, 2]) == (1, 0)
     assert mask.sum() == pytest.approx(20 * 15, rel=0.15)
