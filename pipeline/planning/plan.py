@@ -70,6 +70,17 @@ class Plan:
         """The deterministic transforms between the files and the augmentation, in order, z-score not included."""
         size: Any = "@image_size"
         resize: list[Step] = []
+        if self.spec.window_hu is not None and self.normalisation.kind != "hu_window":
+            low, high = self.spec.window_hu
+            resize.append(
+                Step(
+                    "pipeline.transforms.HUWindowd",
+                    {},
+                    None,
+                    {"window_hu": [low, high]},
+                    why="Slices in Hounsfield units as the pictures for the screen have them that were learnt from.",
+                )
+            )
         if self.scale.mode == "longest":
             resize.append(
                 Step(

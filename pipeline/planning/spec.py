@@ -23,6 +23,7 @@ KEYS = {
     "sides",
     "deep_supervision",
     "unions",
+    "window_hu",
 }
 ORIENTATIONS = ("upright", "any")
 
@@ -42,6 +43,8 @@ class TaskSpec:
         sides: Whether a class is a left or a right one, which forbids mirroring; None to let the names say it.
         plausibility: Rules that a right mask keeps, by class; see `pipeline.gate`.
         unions: Name of each union of classes that masks of some sets tell as one → its classes; see `pipeline.unions`.
+        window_hu: Of CT pictures for the screen, HU at their darkest and brightest: slices in Hounsfield units go through
+            it; see `pipeline.transforms.HUWindowd`. None where there is none.
         deep_supervision: Whether lower levels of the decoder are trained on the masks too; None ("auto") where it has
             been measured to pay; see `pipeline.planning.supervision`.
     """
@@ -56,6 +59,7 @@ class TaskSpec:
     plausibility: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     deep_supervision: bool | None = None
     unions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    window_hu: tuple[float, float] | None = None
 
     @property
     def union_numbers(self) -> dict[int, list[int]]:
@@ -105,6 +109,9 @@ def read_task_spec(path: str | Path) -> TaskSpec:
     orientation = document.get("orientation")
     if orientation not in (None, *ORIENTATIONS):
         raise InvalidOption(f"{file}: orientation is '{orientation}'; expected {' or '.join(ORIENTATIONS)}.")
+    window = document.get("window_hu")
+    if window is not None and not _is_window(window):
+        raise InvalidOption(f"{file}: window_hu is {window}; expected two values in HU, the darkest first.")
     sides = document.get("sides")
     if sides not in (None, True, False):
         raise InvalidOption(f"{file}: sides is '{sides}'; expected true or false.")
@@ -124,7 +131,13 @@ def read_task_spec(path: str | Path) -> TaskSpec:
         plausibility=plausibility,
         deep_supervision=None if supervision == "auto" else supervision,
         unions=unions,
+        window_hu=None if window is None else (float(window[0]), float(window[1])),
     )
+
+
+def _is_window(value: Any) -> bool:
+    numbers = isinstance(value, list) and len(value) == 2 and all(isinstance(one, (int, float)) for one in value)
+    return numbers and value[0] < value[1]
 
 
 def _require_unions(file: Path, unions: Mapping[str, tuple[str, ...]], labels: tuple[str, ...]) -> None:
