@@ -43,8 +43,8 @@ class TaskSpec:
         sides: Whether a class is a left or a right one, which forbids mirroring; None to let the names say it.
         plausibility: Rules that a right mask keeps, by class; see `pipeline.gate`.
         unions: Name of each union of classes that masks of some sets tell as one → its classes; see `pipeline.unions`.
-        window_hu: Of CT pictures for the screen, HU at their darkest and brightest: slices in Hounsfield units go through
-            it; see `pipeline.transforms.HUWindowd`. None where there is none.
+        window_hu: Of CT pictures for the screen, HU at their darkest and brightest: slices in Hounsfield units go
+            through it; see `pipeline.transforms.HUWindowd`. None where there is none.
         deep_supervision: Whether lower levels of the decoder are trained on the masks too; None ("auto") where it has
             been measured to pay; see `pipeline.planning.supervision`.
     """
