@@ -134,7 +134,7 @@ def make_plan(fingerprint: Fingerprint, spec: TaskSpec, options: PlanOptions) ->
         )
     modality = spec.modality if fingerprint["modality"] in ("", "unknown") else fingerprint["modality"]
     described = {**fingerprint.document, "modality": modality}
-    normalisation = choose_normalisation(described)
+    normalisation = choose_normalisation(described, spec.neighbours)
     supervision = choose_deep_supervision(spec.deep_supervision)
     scale, network, schedule = choose_size(
         described, normalisation.channels, len(spec.labels), options, supervised=supervision.value

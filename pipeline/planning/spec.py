@@ -16,6 +16,7 @@ KEYS = {
     "name",
     "description",
     "modality",
+    "neighbours",
     "labels",
     "masks",
     "plausibility",
@@ -26,6 +27,7 @@ KEYS = {
     "window_hu",
 }
 ORIENTATIONS = ("upright", "any")
+MOST_NEIGHBOURS = 5
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class TaskSpec:
         sides: Whether a class is a left or a right one, which forbids mirroring; None to let the names say it.
         plausibility: Rules that a right mask keeps, by class; see `pipeline.gate`.
         unions: Name of each union of classes that masks of some sets tell as one → its classes; see `pipeline.unions`.
+        neighbours: Slices to either side of a volume's slice that the network sees as channels (2.5D); 0 for none.
         window_hu: Of CT pictures for the screen, HU at their darkest and brightest: slices in Hounsfield units go
             through it; see `pipeline.transforms.HUWindowd`. None where there is none.
         deep_supervision: Whether lower levels of the decoder are trained on the masks too; None ("auto") where it has
@@ -60,6 +63,7 @@ class TaskSpec:
     deep_supervision: bool | None = None
     unions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     window_hu: tuple[float, float] | None = None
+    neighbours: int = 0
 
     @property
     def union_numbers(self) -> dict[int, list[int]]:
@@ -109,6 +113,11 @@ def read_task_spec(path: str | Path) -> TaskSpec:
     orientation = document.get("orientation")
     if orientation not in (None, *ORIENTATIONS):
         raise InvalidOption(f"{file}: orientation is '{orientation}'; expected {' or '.join(ORIENTATIONS)}.")
+    neighbours = document.get("neighbours", 0)
+    if not isinstance(neighbours, int) or isinstance(neighbours, bool) or not 0 <= neighbours <= MOST_NEIGHBOURS:
+        raise InvalidOption(
+            f"{file}: neighbours is '{neighbours}'; expected 0 to {MOST_NEIGHBOURS} slices to each side."
+        )
     window = document.get("window_hu")
     if window is not None and not _is_window(window):
         raise InvalidOption(f"{file}: window_hu is {window}; expected two values in HU, the darkest first.")
@@ -131,6 +140,7 @@ def read_task_spec(path: str | Path) -> TaskSpec:
         plausibility=plausibility,
         deep_supervision=None if supervision == "auto" else supervision,
         unions=unions,
+        neighbours=neighbours,
         window_hu=None if window is None else (float(window[0]), float(window[1])),
     )
 
