@@ -37,12 +37,8 @@ def balls(folder: Path, number: int = 6) -> None:
 @pytest.mark.slow
 def test_it_is_offered_planned_trained_scored_and_gives_volumes_back(tmp_path: Path) -> None:
     balls(tmp_path)
-    options = IndexOptions(
-        labels=LabelOptions(class_names=("ball",)),
-        modality="CT",
-        split=SplitOptions(Fractions(0.5, 0.2, 0.3)),
-        workers=1,
-    )
+    split = SplitOptions(Fractions(0.5, 0.2, 0.3))
+    options = IndexOptions(labels=LabelOptions(class_names=("ball",)), modality="CT", split=split, workers=1)
     datalist = tmp_path / "datalist.json"
     index_set(tmp_path / "images", [tmp_path / "masks"], datalist, options)
     task = tmp_path / "task.yaml"
@@ -57,7 +53,7 @@ def test_it_is_offered_planned_trained_scored_and_gives_volumes_back(tmp_path: P
     trained = train(str(planned.bundle.root), datalist, tmp_path / "trained", overrides, tracking=False)
     scores = evaluate(str(trained.bundle.root), datalist, "test", tmp_path / "scores", tracking=False)
     assert scores.cases > 5
-    infer(str(trained.bundle.root), [tmp_path / "images" / "v0.nii.gz"], tmp_path / "masks_found", tracking=False)
+    infer(str(trained.bundle.root), [str(tmp_path / "images" / "v0.nii.gz")], tmp_path / "masks_found", tracking=False)
     found = nibabel.load(tmp_path / "masks_found" / "v0_mask.nii.gz")
     assert found.shape == (40, 36, 7)
     assert np.allclose(found.affine, AFFINE)
