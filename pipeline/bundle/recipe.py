@@ -32,6 +32,7 @@ CONFIGS = ("train", "multi_gpu_train", "evaluate", "inference")
 PICTURE, PICTURE_ALONE = "image_preprocessing", "preprocessing"
 REFERENCE = re.compile(r"@(\w+)")
 COPY = "recipe.yaml"
+PLAN = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,7 @@ def apply_recipe(bundle: Bundle, recipe: Recipe) -> None:
                 rewrite_config(path, change)
                 _say_so(path, recipe)
     shutil.copyfile(recipe.path, bundle.root / "configs" / COPY)
+    (bundle.root / "configs" / PLAN).unlink(missing_ok=True)  # its choices are no longer those of the configs
 
 
 def describe_input(bundle: Bundle) -> None:

@@ -61,6 +61,7 @@ def test_all_configs_of_the_copy_agree_and_refer_to_what_is_there(name: str, tmp
     assert configs["evaluate"]["image_preprocessing"] == configs["inference"]["preprocessing"]
     assert configs["inference"]["test_time_flips"] == configs["evaluate"]["test_time_flips"] == [[]]
     assert "max_epochs" not in configs["inference"]
+    assert not (copy.root / "configs" / "plan.json").exists()  # what it says is not so any more
     assert "image_preprocessing" not in configs["inference"]
     assert read(copy.root / "configs" / "recipe.yaml") == dict(find_recipe(name).overrides)
     assert "pipeline.transforms.DecodeMaskd" in copy.config("train").read_text(encoding="utf-8")
