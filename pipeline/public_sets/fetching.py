@@ -96,6 +96,7 @@ class ResumingDownloader:
     def __call__(self, url: str, output_file: str, pooch: Any) -> None:
         """Download `url` into `output_file`; `pooch` is not used."""
         import requests
+        from urllib3.exceptions import HTTPError as ReadingFailed
 
         idle = 0
         while True:
@@ -106,7 +107,7 @@ class ResumingDownloader:
             except requests.HTTPError as error:
                 self._refuse(url, error)
                 what = f"the server answers {error.response.status_code}"
-            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+            except (requests.ConnectionError, requests.Timeout, ReadingFailed) as error:
                 what = "the connection breaks off" if self._have() else f"no connection ({_short(error)})"
             idle = 0 if self._have() > before else idle + 1
             if idle >= ATTEMPTS:
@@ -146,7 +147,8 @@ class ResumingDownloader:
             self._require_room(url, total if total is not None else self.size)
             self._note(response)
             with self.part.open("ab" if start else "wb") as out:
-                for chunk in response.iter_content(CHUNK):
+                # What comes is written at once: `iter_content` gathers a whole chunk, and loses it with the connection.
+                while chunk := response.raw.read1(CHUNK, decode_content=False):
                     out.write(chunk)
                     if self.size is not None and out.tell() > self.size:
                         break
