@@ -193,7 +193,7 @@ def _say_so(config: Path, recipe: Recipe) -> None:
     if config.suffix == ".json":
         return
     said = (
-        f"# Changed by the recipe {recipe.name} ({COPY} beside this file); comments of the plan stayed, also where\n"
-        "# the recipe chose otherwise.\n"
+        f"# Changed by the recipe {recipe.name} ({COPY} beside this file); comments that stayed are the\n"
+        "# plan's, also where the recipe chose otherwise.\n"
     )
     write_text_aside(config, said + config.read_text(encoding="utf-8"))

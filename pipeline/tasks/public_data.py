@@ -108,13 +108,15 @@ def get_set(
     datalist = folder / "datalist.json"
     if datalist.exists():
         raise OutputExists(f"{datalist} exists. Give another folder with -o, or delete it to index the set again.")
-    folders = {}
+    folders: dict[str, Path] = {}
+    notes: list[str] = []
+    digests: dict[str, str] = {}
+    # What the user has given is looked at before gigabytes are fetched to go with it.
     if options.source is not None:
-        folders["by_hand"] = _given(options.source, folder)
-    digests = _fetch_all(entry, folder, options, on_bytes, pause_s)
+        notes += _counted(entry, "by_hand", _given(options.source, folder), folders, options)
     if entry.files:
-        folders["files"] = folder / "files"
-    notes = count_files(entry.name, entry.counts, folders, any_number=options.as_it_is)
+        digests = _fetch_all(entry, folder, options, on_bytes, pause_s)
+        notes += _counted(entry, "files", folder / "files", folders, options)
     if entry.outlines:
         folders["masks"] = folder / "masks"
         _draw(entry.outlines, folders)
@@ -126,6 +128,13 @@ def get_set(
         on_progress=on_index,
     )
     return GetResult(datalist, result, digests, tuple(notes))
+
+
+def _counted(entry: PublicSet, name: str, found: Path, folders: dict[str, Path], options: GetOptions) -> list[str]:
+    """Add a folder to those of the set, and count its files."""
+    folders[name] = found
+    counts = {pattern: number for pattern, number in entry.counts.items() if f"{{{name}}}" in pattern}
+    return count_files(entry.name, counts, {name: found}, any_number=options.as_it_is)
 
 
 def _given(source: Path, folder: Path) -> Path:
