@@ -161,11 +161,10 @@ def _merge(content: Any, key: str, value: Any, where: str) -> None:
     """As MONAI merges a further config file."""
     path = split_key(key.removeprefix("+"))
     if not key.startswith("+"):
+        _forget_comment(content, path)
         place(content, path, _blocks(value), where)
         return
-    there = content
-    for step in path:
-        there = there.get(step) if isinstance(there, dict) else None
+    there = _at(content, path)
     if isinstance(there, dict) and isinstance(value, dict):
         for name, part in value.items():
             there[name] = _blocks(part)
@@ -176,6 +175,19 @@ def _merge(content: Any, key: str, value: Any, where: str) -> None:
             f"{where} adds a {type(value).__name__} to what is none in this bundle; expected a list or a mapping in "
             "both. Correct the recipe."
         )
+
+
+def _at(content: Any, path: list[str]) -> Any:
+    for step in path:
+        content = content.get(step) if isinstance(content, dict) else None
+    return content
+
+
+def _forget_comment(content: Any, path: list[str]) -> None:
+    """Drop what stands between a key and the list or mapping that is replaced: it was about its first entry."""
+    parent = _at(content, path[:-1])
+    if isinstance(parent, CommentedMap) and isinstance(parent.get(path[-1]), (dict, list)):
+        parent.ca.items.pop(path[-1], None)
 
 
 def _blocks(value: Any) -> Any:

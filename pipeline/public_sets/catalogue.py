@@ -102,8 +102,8 @@ def read_set(path: Path) -> PublicSet:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         files = tuple(_remote(entry) for entry in content.pop("files", []))
         by_hand = tuple(str(step) for step in content.pop("by_hand", []))
-        texts = {key: " ".join(str(content.pop(key)).split()) for key in ("title", "terms", "cite", "sources")}
-        return PublicSet(name=path.stem, files=files, by_hand=by_hand, **texts, **content)
+        content |= {key: " ".join(str(content[key]).split()) for key in ("title", "terms", "cite", "sources")}
+        return PublicSet(name=path.stem, files=files, by_hand=by_hand, **content)
     except (AttributeError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
         raise InvalidOption(
             f"{path}: is no description of a public set ({str(error).splitlines()[0]}). Mend it."

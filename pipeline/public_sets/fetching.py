@@ -105,8 +105,9 @@ class ResumingDownloader:
                 self._receive(url)
                 break
             except requests.HTTPError as error:
-                self._refuse(url, error)
-                what = f"the server answers {error.response.status_code}"
+                status = error.response.status_code if error.response is not None else 0
+                self._refuse(url, status, error)
+                what = f"the server answers {status}"
             except (requests.ConnectionError, requests.Timeout, ReadingFailed) as error:
                 what = "the connection breaks off" if self._have() else f"no connection ({_short(error)})"
             idle = 0 if self._have() > before else idle + 1
@@ -157,9 +158,8 @@ class ResumingDownloader:
             raise requests.ConnectionError("body shorter than announced")
         self._require_size(url, self._have())
 
-    def _refuse(self, url: str, error: requests.HTTPError) -> None:
+    def _refuse(self, url: str, status: int, error: requests.HTTPError) -> None:
         """Raise DownloadFailed for an answer that will not be another one in a few seconds."""
-        status = error.response.status_code
         if status in (401, 403):
             raise DownloadFailed(
                 f"{url}: the server asks for a login (status {status}). See planar data list."

@@ -21,6 +21,7 @@ COLUMNS = 3
 # Side of a case on the sheet of nine, pixels.
 SIDE = 320
 
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Colours = Mapping[int, tuple[int, int, int]]
 
 
@@ -101,7 +102,7 @@ def _key(
     at: tuple[float, float],
     name: str,
     colour: tuple[int, int, int],
-    font: ImageFont.FreeTypeFont,
+    font: Font,
 ) -> float:
     """A square of the colour and its name; returns where the next one may begin."""
     left, top = at
@@ -110,7 +111,7 @@ def _key(
     return left + TEXT + 4 + float(draw.textlength(name, font=font)) + 2 * GAP
 
 
-def _fitting(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont) -> str:
+def _fitting(draw: ImageDraw.ImageDraw, text: str, font: Font) -> str:
     while text and draw.textlength(text, font=font) > SIDE:
         text = f"{text[:-2]}…"
     return text

@@ -24,7 +24,7 @@ def spec(folder: Path, more: str = "", labels: str = "") -> TaskSpec:
 
 
 def configs(document: dict[str, Any], task: TaskSpec) -> dict[str, Any]:
-    files = bundle_files(make_plan(Fingerprint(document), task, PlanOptions()), "x_segmentation", {})
+    files = bundle_files(make_plan(Fingerprint(document), task, PlanOptions()), "x_segmentation", {"classes": {}})
     return {
         name.removeprefix("configs/"): yaml.safe_load(text)
         for name, text in files.items()

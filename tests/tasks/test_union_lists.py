@@ -135,7 +135,7 @@ def test_a_task_with_a_union_of_no_classes_is_one_clear_line(parts: str, tmp_pat
 def planned(folder: Path, whole: Path) -> Path:
     (folder / "task.yaml").write_text(SPEC)
     plan = make_plan(fingerprint_of(whole, workers=1), read_task_spec(folder / "task.yaml"), PlanOptions(budget_s=60))
-    write_bundle(plan, folder / "eyes_segmentation", {})
+    write_bundle(plan, folder / "eyes_segmentation", {"classes": {}})
     return folder / "eyes_segmentation"
 
 
