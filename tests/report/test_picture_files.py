@@ -92,7 +92,8 @@ def test_all_pictures_of_an_evaluation_are_written(tmp_path: Path, datalist: Pat
     notes = write_pictures(material, tmp_path / "pictures", lambda: steps.append(1))
     assert notes == []
     for name in ("collage.png", "confusion.png", "curves.png"):
-        assert Image.open(tmp_path / "pictures" / name).width > 200
+        with Image.open(tmp_path / "pictures" / name) as picture:
+            assert picture.width > 200
     triptychs = sorted(path.name for path in (tmp_path / "pictures" / "triptychs").iterdir())
     assert triptychs == sorted(path.name for path in (tmp_path / "pictures" / "overlays").iterdir())
     assert len(triptychs) == len(steps) >= 9

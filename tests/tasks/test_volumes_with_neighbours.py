@@ -20,7 +20,7 @@ SPEC = "name: balls\nmodality: CT\nlabels: [background, ball]\nmasks: index\n"
 AFFINE = np.diag([1.0, 1.0, 3.0, 1.0])
 
 
-def balls(folder: Path, number: int = 6) -> None:
+def balls(folder: Path, number: int = 9) -> None:
     """Volumes of noise with a bright ball, and its mask."""
     x, y, z = np.mgrid[:40, :36, :7]
     for kind in ("images", "masks"):
