@@ -18,11 +18,13 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from pipeline.atomic import written_aside
 from pipeline.errors import InvalidOption
 
-__all__ = ["Checkpoints", "Patience", "save_aside"]
+__all__ = ["Checkpoints", "Patience", "in_half", "save_aside"]
 
 # What a schedule plans by. The config says it, also to a training that is resumed with more epochs or another learning
 # rate: taken from the checkpoint, a cosine would end with the former epochs and then rise again.
 PLAN = ("base_lrs", "t_total", "T_max", "total_iters")
+# Batch statistics: a variance is divided by, and they are few.
+STATISTICS = ("running_mean", "running_var")
 
 
 def save_aside(content: Any, path: Path) -> None:
@@ -43,11 +45,16 @@ class Checkpoints:
         state: What `last.pt` holds, each with `state_dict()`; must have "network". The trainer and this object are
             added when the handler is attached to the trainer.
         best: Which of them is validated, and so becomes `model.pt`.
+        half: Write `model.pt` in float16, at half the size. It loads into float32 networks as it is: `load_state_dict`
+            copies values, which keep three digits; see `in_half`.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], state: Mapping[str, Any], best: str = "network") -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], state: Mapping[str, Any], best: str = "network", half: bool = False
+    ) -> None:
         self.folder = Path(folder)
         self.best = best
+        self.half = half
         self.state: dict[str, Any] = {**state, "best": self}
         self.best_metric = float("-inf")
         self.best_epoch = 0
@@ -111,7 +118,8 @@ class Checkpoints:
             self.best_epoch = int(self.state["trainer"].state.epoch)
             self.state["trainer"].state.best_validation = metric  # for whoever shows the progress
         if idist.get_rank() == 0:
-            save_aside(_weights(self.state[self.best]), self.best_path)
+            weights = _weights(self.state[self.best])
+            save_aside(in_half(weights) if self.half else weights, self.best_path)
 
     def save_last(self, trainer: Engine) -> None:
         """Write `last.pt` after an epoch."""
@@ -157,6 +165,27 @@ class Patience:
         since = max(kept.best_epoch, begun if begun - best_then >= self.epochs else 0)
         if trainer.state.epoch - since >= self.epochs:
             trainer.terminate()
+
+
+def in_half(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """Weights in float16; a tensor that has two names stays one.
+
+    Batch statistics stay in float32, and so does a tensor that has a value beyond float16's 65504.
+
+    Args:
+        weights: A state dict.
+    """
+    halved: dict[tuple[Any, ...], torch.Tensor] = {}
+    found: dict[str, Any] = {}
+    for name, value in weights.items():
+        if isinstance(value, torch.Tensor) and value.dtype == torch.float32 and not name.endswith(STATISTICS):
+            key = (value.data_ptr(), value.shape, value.stride())
+            if key not in halved:
+                small = value.half()
+                halved[key] = small if bool(torch.isfinite(small).all()) else value
+            value = halved[key]
+        found[name] = value
+    return found
 
 
 def _weights(part: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ Each leaf is also a builtin, so that code that knows nothing of Planar can still
     ├── InvalidOption (ValueError)          options that contradict each other or the data
     ├── OutputExists (FileExistsError)      a result that would overwrite another
     ├── IncompleteResult (RuntimeError)     a result that would speak for cases that were not done
+    ├── DownloadFailed (ConnectionError)    a public set that cannot be fetched, or is not what it should be
     ├── TrackingUnreachable (ConnectionError)  an MLflow store that cannot be opened
     ├── ArchiveUnreachable (ConnectionError)  a DICOMweb archive that does not answer, or lets nobody in
     ├── ArchiveRefusal (RuntimeError)       what an archive that answers does not give, or does not take
@@ -30,6 +31,7 @@ import re
 __all__ = [
     "ArchiveRefusal",
     "ArchiveUnreachable",
+    "DownloadFailed",
     "GeometryMismatch",
     "IncompleteResult",
     "InvalidBundle",
@@ -114,6 +116,10 @@ class OutputExists(PlanarError, FileExistsError):
 
 class IncompleteResult(PlanarError, RuntimeError):
     """A result that would speak for cases that were not done, and is therefore not written."""
+
+
+class DownloadFailed(PlanarError, ConnectionError):
+    """A public set that cannot be fetched whole, or is not what it should be."""
 
 
 class TrackingUnreachable(PlanarError, ConnectionError):

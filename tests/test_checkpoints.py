@@ -15,7 +15,7 @@ from tiny_engines import CLASSES, Training, cases
 from torch import nn
 
 from pipeline import checkpoints as checkpoints_module
-from pipeline.checkpoints import Checkpoints, Patience, save_aside
+from pipeline.checkpoints import Checkpoints, Patience, in_half, save_aside
 from pipeline.errors import InvalidOption
 
 
@@ -254,3 +254,34 @@ def test_epochs_of_another_length_are_refused_rather_than_cut(tmp_path: Path) ->
     with pytest.raises(InvalidOption, match=r"its epochs have 2 batches, those of this datalist and batch_size have 3"):
         made.trainer.run()
     assert load(tmp_path / "last.pt")["trainer"]["iteration"] == 2
+
+
+def test_half_precision_halves_the_file_and_loads_into_a_float32_network(tmp_path: Path) -> None:
+    made, kept = training(tmp_path / "models", [0.3])
+    kept.half = True
+    made.trainer.run()
+    stored = load(kept.best_path)
+    assert {value.dtype for value in stored.values() if value.is_floating_point()} == {torch.float16}
+    before = {name: value.clone() for name, value in made.network.state_dict().items()}
+    CheckpointLoader(str(kept.best_path), {"model": made.network}, map_location="cpu")(made.trainer)
+    after = made.network.state_dict()
+    assert {value.dtype for value in after.values()} == {value.dtype for value in before.values()}
+    for name, value in before.items():
+        torch.testing.assert_close(after[name], value, atol=1e-6, rtol=1e-3)
+    assert {value.dtype for value in load(kept.last_path)["network"].values()} == {torch.float32}
+
+
+def test_what_half_precision_cannot_hold_stays_as_it_is() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    network[1].running_var.fill_(1e-9)
+    nn.init.constant_(network[0].weight, 1e6)
+    halved = in_half(network.state_dict())
+    assert halved["0.weight"].dtype == halved["1.running_var"].dtype == torch.float32
+    assert halved["0.bias"].dtype == halved["1.weight"].dtype == torch.float16
+    assert halved["1.num_batches_tracked"].dtype == torch.int64
+
+
+def test_a_tensor_with_two_names_is_halved_once() -> None:
+    layer = nn.Linear(3, 3)
+    shared = in_half({**layer.state_dict(prefix="a."), **layer.state_dict(prefix="b.")})
+    assert shared["a.weight"].data_ptr() == shared["b.weight"].data_ptr()

@@ -12,12 +12,13 @@ from ruamel.yaml.comments import CommentedMap
 
 from pipeline.bundle.editing import edit_config, rewrite_config
 from pipeline.bundle.find import SUFFIXES, Bundle
+from pipeline.bundle.recipe import Recipe, apply_recipe, describe_input
 from pipeline.errors import InvalidBundle, OutputExists
 
 __all__ = ["apply_settings", "copy_bundle"]
 
 # They tell of the past, or are no config of a workflow.
-RECORDS = ("metadata", "tracking", "plan", "fingerprint")
+RECORDS = ("metadata", "tracking", "plan", "fingerprint", "recipe")
 
 
 def copy_bundle(
@@ -26,6 +27,7 @@ def copy_bundle(
     labels: Mapping[int, str],
     settings: Mapping[str, Any] | None = None,
     trained_on: str | None = None,
+    recipe: Recipe | None = None,
 ) -> Bundle:
     """A copy of a bundle without weights, data and results, for a training of its own.
 
@@ -39,6 +41,7 @@ def copy_bundle(
         labels: Class index → name.
         settings: Overrides by MONAI's nested keys, such as {"image_size": [128, 128], "network_def#norm": "BATCH"}.
         trained_on: What the weights to come are trained on, for the metadata.
+        recipe: Written into the configs before the settings, which win.
 
     Raises:
         OutputExists: if `out` is there and not empty.
@@ -54,11 +57,16 @@ def copy_bundle(
     try:
         shutil.copytree(bundle.root, aside, ignore=lambda folder, names: _left_out(bundle.root, folder, names))
         (aside / "models").mkdir()
+        copied = Bundle(aside, bundle.name)
+        if recipe is not None:
+            apply_recipe(copied, recipe)
         changes: dict[str, Any] = dict(settings or {})
         if dict(labels) != bundle.labels("train"):
             changes["labels"] = dict(labels)
             _rename_rules(aside / "configs" / "quality.yaml", list(labels.values()))
-        apply_settings(Bundle(aside, bundle.name), changes)
+        apply_settings(copied, changes)
+        if recipe is not None:
+            describe_input(copied)
         _describe(aside, labels, trained_on)
         if fill:
             # `configs` last: it makes the folder a bundle.

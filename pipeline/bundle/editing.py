@@ -19,7 +19,7 @@ from pipeline.atomic import write_text_aside
 from pipeline.bundle.overrides import split_key
 from pipeline.errors import InvalidBundle
 
-__all__ = ["edit_config", "flow", "rewrite_config"]
+__all__ = ["edit_config", "flow", "place", "rewrite_config"]
 
 
 def edit_config(config: Path, changes: Mapping[str, Any]) -> None:
@@ -34,7 +34,7 @@ def edit_config(config: Path, changes: Mapping[str, Any]) -> None:
     def change(content: Any) -> bool:
         known = {k: v for k, v in changes.items() if isinstance(content, dict) and split_key(k)[0] in content}
         for key, value in known.items():
-            _set(content, split_key(key), value, f"{config.name}: {key}")
+            place(content, split_key(key), flow(value), f"{config.name}: {key}")
         return bool(known)
 
     rewrite_config(config, change)
@@ -65,15 +65,24 @@ def rewrite_config(config: Path, change: Callable[[Any], bool]) -> None:
     write_text_aside(config, out.getvalue())
 
 
-def _set(content: Any, path: list[str], value: Any, where: str) -> None:
+def place(content: Any, path: list[str], value: Any, where: str) -> None:
+    """Put a value at a place in a config's content.
+
+    Args:
+        content: Mappings and lists, as `rewrite_config` gives them.
+        path: Keys and list positions that lead there; all but the last must be there.
+        value: As it is to be written.
+        where: For the message.
+    Raises: InvalidBundle: if the path leads nowhere.
+    """
     for step in path[:-1]:
         content = _inside(content, step, where)
     last = path[-1]
     if isinstance(content, list):
         _inside(content, last, where)
-        content[int(last)] = flow(value)
+        content[int(last)] = value
     elif isinstance(content, dict):
-        content[last] = flow(value)
+        content[last] = value
     else:
         raise InvalidBundle(f"{where} leads into a single value. Check the key.")
 

@@ -9,12 +9,13 @@ from typing import Any
 import yaml
 
 from pipeline.bundle.find import Bundle
+from pipeline.bundle.recipe import Recipe
 from pipeline.labels import has_sides
 
 __all__ = ["without_mirroring"]
 
 
-def without_mirroring(bundle: Bundle, labels: Mapping[int, str]) -> dict[str, Any]:
+def without_mirroring(bundle: Bundle, labels: Mapping[int, str], recipe: Recipe | None = None) -> dict[str, Any]:
     """The settings that keep a bundle from mirroring pictures, if a class is a left or a right one.
 
     A left lung that is flipped looks like a right one and keeps the left one's label: trained so, a network cannot
@@ -23,6 +24,7 @@ def without_mirroring(bundle: Bundle, labels: Mapping[int, str]) -> dict[str, An
     Args:
         bundle: Whose train config. What its task spec said of sides counts for its own classes.
         labels: Class index → name, such as {1: "left_lung", 2: "right_lung"}.
+        recipe: What the bundle is trained by, which may have random transforms of its own.
     Returns: Settings for `copy_bundle`: the probability 0 for each flip of axis 0, and no flips at test time. Empty if
         no class has a side.
     """
@@ -31,6 +33,8 @@ def without_mirroring(bundle: Bundle, labels: Mapping[int, str]) -> dict[str, An
         return {}
     content = yaml.safe_load(bundle.config("train").read_text(encoding="utf-8"))
     transforms = content.get("train", {}).get("random_transforms", [])
+    if recipe is not None:
+        transforms = recipe.overrides.get("train#random_transforms", transforms)
     settings: dict[str, Any] = {"test_time_flips": [[]]}
     for number, step in enumerate(transforms):
         # Without `spatial_axis` MONAI flips all axes.

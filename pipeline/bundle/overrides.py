@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ _Values.add_implicit_resolver(
 
 
 def parse_overrides(
-    pairs: tuple[str, ...], config: Path, set_elsewhere: Mapping[str, str] | None = None
+    pairs: tuple[str, ...], config: Path, set_elsewhere: Mapping[str, str] | None = None, also: Iterable[str] = ()
 ) -> dict[str, Any]:
     """`key=value` pairs as MONAI's override, values read as YAML.
 
@@ -39,11 +39,12 @@ def parse_overrides(
         config: The config that they override, for telling a mistyped key. The settings of the `tracking.json` beside
             it, such as `run_name`, may be overridden too.
         set_elsewhere: Keys that an option of the command sets, with that option: one of the two would be lost.
+        also: Further keys that the config will have, such as a recipe's.
     Raises: InvalidOption: if a pair has no "=", its first part is no key of the config, or an option sets that key.
     """
     import difflib
 
-    keys = list(yaml.safe_load(config.read_text(encoding="utf-8")))
+    keys = list(dict.fromkeys([*yaml.safe_load(config.read_text(encoding="utf-8")), *also]))
     tracking = config.parent / "tracking.json"
     settings = json.loads(tracking.read_text(encoding="utf-8")).get("configs", {}) if tracking.is_file() else {}
     found: dict[str, Any] = {}

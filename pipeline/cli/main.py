@@ -21,6 +21,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # that the help page needs no import of torch (1.6 s) or MONAI (5 s).
 COMMANDS: dict[str, tuple[str, str]] = {
     "phantom": ("phantom", "Make a digital thorax phantom: radiographs and CT slices with exact masks."),
+    "data": ("data", "Public image sets: list them, get them with their terms accepted, checked and indexed."),
     "index": ("index", "Pair images with masks, check them, split by subject, write datalist.json."),
     "merge": ("merge", "Join datalists of the same classes into one."),
     "inspect": ("inspect", "Look at a datalist: sizes, intensities, classes, objects, near-duplicates."),

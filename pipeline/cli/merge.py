@@ -17,6 +17,13 @@ import click
 )
 @click.option("--seed", default=0, show_default=True, help="Of the split and of the folds.")
 @click.option("--folds", default=5, show_default=True, help="Folds for cross-validation outside the test part.")
+@click.option(
+    "--union",
+    "unions",
+    multiple=True,
+    metavar="NAME=CLASS,CLASS",
+    help="Further lists may have the class NAME, which stands for those of the first list.",
+)
 @click.option("--workers", type=click.IntRange(1), help="Processes that decode; by default one a core.")
 def command(
     datalists: tuple[Path, ...],
@@ -26,6 +33,7 @@ def command(
     split: str | None,
     seed: int,
     folds: int,
+    unions: tuple[str, ...],
     workers: int | None,
 ) -> int:
     """Join DATALISTS that have the same classes into one.
@@ -34,12 +42,17 @@ def command(
     picture that two lists have is taken once. Nearly equal pictures count as one subject, and no subject is on two
     sides.
 
+    With --union a set that marks several classes as one can be learnt from: its training cases are taken, and say of a
+    pixel that it is one of them. The bundle's task must name the union (unions: in its spec).
+
     \b
+    planar merge disc_and_cup.json discs.json --union disc=disc_rim,cup -o all.json
     planar merge lungs.json chest.json --split 0.8,0,0.2 -o both.json
     """  # noqa: D301  (click reads the backspace as: keep the lines)
     from pipeline.cli.progress import progress_bar
     from pipeline.split import PARTS, Fractions
     from pipeline.tasks.merge import merge_datalists
+    from pipeline.tasks.union_lists import parse_unions
 
     with progress_bar("pictures") as bar:
         task = bar.add_task("Looking for the same pictures", total=None)
@@ -50,6 +63,7 @@ def command(
             fractions=Fractions.parse(split) if split else None,
             seed=seed,
             folds=folds,
+            unions=parse_unions(unions),
             workers=workers,
             overwrite=overwrite,
             on_progress=lambda done, total: bar.update(task, completed=done, total=total),
@@ -64,5 +78,7 @@ def command(
     ):
         if number:
             click.echo(f"Warning: {number} {what}; see {output}", err=True)
+    if result.unscored:
+        click.echo(f"{result.unscored} cases of lists with a union were not for training and are left out.")
     click.echo(f"Written to {output}.")
     return 1 if result.left_out else 0

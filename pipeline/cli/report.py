@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     help="Table of `planar calibrate --check`: the risk–coverage curve.  [EVALUATION_FOLDER/gate.csv]",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The page.  [EVALUATION_FOLDER/report.html]")
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Also write triptychs, overlays, a collage of nine, confusion matrix and curves there as PNG (needs --data).",
+)
 @click.option("--overwrite", is_flag=True, help="Replace a page that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures and limits as JSON.")
 def command(
@@ -37,6 +43,7 @@ def command(
     fingerprint: Path | None,
     gate: Path | None,
     output: Path | None,
+    pictures: Path | None,
     overwrite: bool,
     as_json: bool,
 ) -> int:
@@ -63,6 +70,7 @@ def command(
             datalist=datalist,
             fingerprint=fingerprint,
             gate=gate,
+            pictures=pictures,
             overwrite=overwrite,
             progress=begin,
         )
@@ -76,4 +84,6 @@ def command(
     for note in result.notes:
         click.echo(f"Note: {note}")
     click.echo(f"Page:  {result.page}")
+    if pictures is not None:
+        click.echo(f"Pictures: {pictures}")
     return 0

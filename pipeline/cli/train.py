@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Folder of the trained bundle, or of the folds.  [runs/BUNDLE/train-TIME, runs/BUNDLE/folds-TIME]",
 )
+@click.option(
+    "--recipe",
+    metavar="NAME|PATH",
+    help="Train by a published project's settings: a name from configs/recipes, or a YAML file of overrides.",
+)
 @click.option("--folds", type=int, help="Cross-validate: train this many networks, each scored on its own fold.")
 @click.option("--fold", type=int, metavar="K", help="Of the folds train number K (from 0) alone.")
 @click.option(
@@ -43,6 +48,7 @@ def command(
     overrides: tuple[str, ...],
     datalist: Path | None,
     output: Path | None,
+    recipe: str | None,
     folds: int | None,
     fold: int | None,
     resume: bool,
@@ -62,8 +68,12 @@ def command(
 
     \b
     planar train cxr_lung_segmentation --data datalist.json -o runs/lungs max_epochs=60
+    planar train cxr_lung_segmentation --data datalist.json --recipe montgomery -o runs/montgomery
     planar train cxr_lung_segmentation --data datalist.json --folds 5 -o runs/lungs_cv
     planar train --resume runs/lungs_cv
+
+    With --recipe the copy is trained by a published project's own settings, for comparison; KEY=VALUE wins over it.
+    Evaluation and inference of the copy follow the recipe by themselves.
 
     With --register the best weights become the next version of a model in MLflow's registry, which `mlflow models
     serve -m models:/NAME@champion --env-manager local` serves.
@@ -79,10 +89,12 @@ def command(
     if in_folds:
         if register_as is not None or champion:
             raise InvalidOption("--register is for one training: make one network of the folds with planar find-best.")
+        if recipe is not None:
+            raise InvalidOption("--recipe is for one training, as the published projects had it: leave out --folds.")
         return _train_folds(bundle, overrides, datalist, output, folds, fold, resume, no_tracking)
     if datalist is None:
         raise click.UsageError("Missing option '--data'.")
-    return _train(bundle, overrides, datalist, output, resume, no_tracking, register_as, champion)
+    return _train(bundle, overrides, datalist, output, recipe, resume, no_tracking, register_as, champion)
 
 
 def _train(
@@ -90,6 +102,7 @@ def _train(
     overrides: tuple[str, ...],
     datalist: Path,
     output: Path | None,
+    recipe: str | None,
     resume: bool,
     no_tracking: bool,
     register_as: str | None,
@@ -105,6 +118,7 @@ def _train(
             datalist,
             output,
             overrides,
+            recipe=recipe,
             resume=resume,
             tracking=not no_tracking,
             handlers=[progress],

@@ -18,10 +18,11 @@ AGGREGATION = (
     "per_image: over the images of the split, each image counting once. per_subject: the mean of a subject's images "
     "first, then over the subjects, each subject counting once; its area error is that of its images' areas together, "
     "which for slices of one thickness is the error of the volume. mean_of_classes: the mean over the classes of each "
-    "image first. n: the images or subjects that have the metric. p5 and p95: percentiles, linear between ranks; min "
-    "and max: the least and the greatest, of which one is the worst, by the metric. Distances in pixels are never "
-    "mixed with distances in mm: where a set has both, 95 % Hausdorff, surface distance and surface Dice are over the "
-    "images of the unit that most of them have, which `distance_unit` says."
+    "image first. n: the images or subjects that have the metric; std: the standard deviation over these (n - 1), from "
+    "two on. p5 and p95: percentiles, linear between ranks; min and max: the least and the greatest, of which one is "
+    "the worst, by the metric. Distances in pixels are never mixed with distances in mm: where a set has both, 95 % "
+    "Hausdorff, surface distance and surface Dice are over the images of the unit that most of them have, which "
+    "`distance_unit` says."
 )
 
 # Enough for any reader, and few enough that the last bits of a sum, which differ between machines, do not show.
@@ -39,9 +40,9 @@ def summarise(
         resamples: Of the bootstrap; see `interval_rule`.
         seed: Of the bootstrap.
         level: Of the intervals.
-    Returns: ``{class: {"per_image" | "per_subject": {metric: {"mean", "ci_low", "ci_high", "median", "p5", "p95",
-        "min", "max", "n"}}}}`` and under "mean_of_classes" the same for the mean over the classes of each image. None
-        where no case has the metric.
+    Returns: ``{class: {"per_image" | "per_subject": {metric: {"mean", "std", "ci_low", "ci_high", "median", "p5",
+        "p95", "min", "max", "n"}}}}`` and under "mean_of_classes" the same for the mean over the classes of each
+        image. None where no case has the metric.
     """
     metrics = [name for name in METRICS if name in cases.columns]
     cases = in_one_unit(cases)
@@ -117,6 +118,7 @@ def _figures(values: pd.Series, ci_low: float | None, ci_high: float | None) -> 
     column = values.dropna()
     figures: dict[str, float | None] = {
         "mean": column.mean(),
+        "std": column.std() if len(column) > 1 else None,
         "ci_low": ci_low,
         "ci_high": ci_high,
         "median": column.median(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.planning.choice import Step
@@ -32,8 +32,18 @@ class Normalisation:
     standardise: Step
 
 
-def choose_normalisation(fingerprint: Mapping[str, Any]) -> Normalisation:
-    """A HU window for CT in Hounsfield units, channel statistics for colour, else the picture's own percentiles."""
+def choose_normalisation(fingerprint: Mapping[str, Any], neighbours: int = 0) -> Normalisation:
+    """A HU window for CT in Hounsfield units, channel statistics for colour, else the picture's own percentiles.
+
+    Args:
+        fingerprint: Of the data.
+        neighbours: Slices to either side that are channels beside the slice's own, which are grey then.
+    """
+    chosen = _of_pictures({**fingerprint, "channels": 1} if neighbours else fingerprint)
+    return replace(chosen, channels=2 * neighbours + 1) if neighbours else chosen
+
+
+def _of_pictures(fingerprint: Mapping[str, Any]) -> Normalisation:
     intensity = fingerprint["intensity"]
     if fingerprint["channels"] == 3:
         return Normalisation(

@@ -70,6 +70,17 @@ class Plan:
         """The deterministic transforms between the files and the augmentation, in order, z-score not included."""
         size: Any = "@image_size"
         resize: list[Step] = []
+        if self.spec.window_hu is not None and self.normalisation.kind != "hu_window":
+            low, high = self.spec.window_hu
+            resize.append(
+                Step(
+                    "pipeline.transforms.HUWindowd",
+                    {},
+                    None,
+                    {"window_hu": [low, high]},
+                    why="Slices in Hounsfield units as the pictures for the screen have them that were learnt from.",
+                )
+            )
         if self.scale.mode == "longest":
             resize.append(
                 Step(
@@ -123,7 +134,7 @@ def make_plan(fingerprint: Fingerprint, spec: TaskSpec, options: PlanOptions) ->
         )
     modality = spec.modality if fingerprint["modality"] in ("", "unknown") else fingerprint["modality"]
     described = {**fingerprint.document, "modality": modality}
-    normalisation = choose_normalisation(described)
+    normalisation = choose_normalisation(described, spec.neighbours)
     supervision = choose_deep_supervision(spec.deep_supervision)
     scale, network, schedule = choose_size(
         described, normalisation.channels, len(spec.labels), options, supervised=supervision.value

@@ -16,14 +16,18 @@ KEYS = {
     "name",
     "description",
     "modality",
+    "neighbours",
     "labels",
     "masks",
     "plausibility",
     "orientation",
     "sides",
     "deep_supervision",
+    "unions",
+    "window_hu",
 }
 ORIENTATIONS = ("upright", "any")
+MOST_NEIGHBOURS = 5
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,10 @@ class TaskSpec:
             modality say it.
         sides: Whether a class is a left or a right one, which forbids mirroring; None to let the names say it.
         plausibility: Rules that a right mask keeps, by class; see `pipeline.gate`.
+        unions: Name of each union of classes that masks of some sets tell as one → its classes; see `pipeline.unions`.
+        neighbours: Slices to either side of a volume's slice that the network sees as channels (2.5D); 0 for none.
+        window_hu: Of CT pictures for the screen, HU at their darkest and brightest: slices in Hounsfield units go
+            through it; see `pipeline.transforms.HUWindowd`. None where there is none.
         deep_supervision: Whether lower levels of the decoder are trained on the masks too; None ("auto") where it has
             been measured to pay; see `pipeline.planning.supervision`.
     """
@@ -53,6 +61,17 @@ class TaskSpec:
     sides: bool | None = None
     plausibility: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     deep_supervision: bool | None = None
+    unions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    window_hu: tuple[float, float] | None = None
+    neighbours: int = 0
+
+    @property
+    def union_numbers(self) -> dict[int, list[int]]:
+        """Class number of each union, behind those of the classes → the numbers of its classes."""
+        return {
+            number: [self.labels.index(part) for part in parts]
+            for number, parts in enumerate(self.unions.values(), len(self.labels))
+        }
 
 
 def read_task_spec(path: str | Path) -> TaskSpec:
@@ -69,6 +88,7 @@ def read_task_spec(path: str | Path) -> TaskSpec:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
         labels = tuple(str(label) for label in document["labels"])
         coding = LabelCoding.parse(str(document["masks"]))
+        unions = {str(name): tuple(map(str, parts)) for name, parts in (document.get("unions") or {}).items()}
         plausibility = {str(name): dict(rules) for name, rules in (document.get("plausibility") or {}).items()}
     except FileNotFoundError:
         raise MissingFile(f"{file}: no such task spec. The ones that come with planar are in configs/tasks.") from None
@@ -87,9 +107,20 @@ def read_task_spec(path: str | Path) -> TaskSpec:
     strangers = sorted(set(plausibility) - set(labels))
     if strangers:
         raise InvalidOption(f"{file}: plausibility speaks of '{strangers[0]}'; the labels are {', '.join(labels)}.")
+    _require_unions(file, unions, labels)
+    if unions and document.get("deep_supervision") is True:
+        raise InvalidOption(f"{file}: unions and deep_supervision do not go together. Drop one of them.")
     orientation = document.get("orientation")
     if orientation not in (None, *ORIENTATIONS):
         raise InvalidOption(f"{file}: orientation is '{orientation}'; expected {' or '.join(ORIENTATIONS)}.")
+    neighbours = document.get("neighbours", 0)
+    if not isinstance(neighbours, int) or isinstance(neighbours, bool) or not 0 <= neighbours <= MOST_NEIGHBOURS:
+        raise InvalidOption(
+            f"{file}: neighbours is '{neighbours}'; expected 0 to {MOST_NEIGHBOURS} slices to each side."
+        )
+    window = document.get("window_hu")
+    if window is not None and not _is_window(window):
+        raise InvalidOption(f"{file}: window_hu is {window}; expected two values in HU, the darkest first.")
     sides = document.get("sides")
     if sides not in (None, True, False):
         raise InvalidOption(f"{file}: sides is '{sides}'; expected true or false.")
@@ -108,4 +139,21 @@ def read_task_spec(path: str | Path) -> TaskSpec:
         sides=sides,
         plausibility=plausibility,
         deep_supervision=None if supervision == "auto" else supervision,
+        unions=unions,
+        neighbours=neighbours,
+        window_hu=None if window is None else (float(window[0]), float(window[1])),
     )
+
+
+def _is_window(value: Any) -> bool:
+    numbers = isinstance(value, list) and len(value) == 2 and all(isinstance(one, (int, float)) for one in value)
+    return numbers and value[0] < value[1]
+
+
+def _require_unions(file: Path, unions: Mapping[str, tuple[str, ...]], labels: tuple[str, ...]) -> None:
+    for name, parts in unions.items():
+        if name in labels or len(set(parts)) < 2 or not set(parts) <= set(labels[1:]):
+            raise InvalidOption(
+                f"{file}: the union '{name}' is of {', '.join(parts) or 'nothing'}; expected a name of its own and two "
+                f"classes or more of {', '.join(labels[1:])}."
+            )

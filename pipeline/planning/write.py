@@ -155,6 +155,8 @@ def _content(plan: Plan, name: str) -> dict[str, Any]:
         "channels": plan.normalisation.channels,
         "labels": flow(dict(enumerate(plan.spec.labels))),
         "patches": plan.scale.mode == "patch",
+        "neighbours": f", neighbours: {plan.spec.neighbours}" if plan.spec.neighbours else "",
+        "unions": flow(plan.spec.union_numbers) if plan.spec.unions else "",
         "rare": rare_class(plan.fingerprint.document) if len(plan.spec.labels) > 2 else None,
         "square": plan.scale.size[0] == plan.scale.size[1],
         "one_size": plan.scale.mode == "longest" and plan.scale.size[0] == plan.scale.size[1],
@@ -205,7 +207,11 @@ def _metadata(plan: Plan) -> dict[str, Any]:
     fingerprint = plan.fingerprint
     size = list(plan.scale.size)
     channels = plan.normalisation.channels
-    names = {"0": "image"} if channels == 1 else {"0": "red", "1": "green", "2": "blue"}
+    reach = plan.spec.neighbours
+    if reach:
+        names = {str(k): f"slice {k - reach:+d}" if k != reach else "slice" for k in range(channels)}
+    else:
+        names = {"0": "image"} if channels == 1 else {"0": "red", "1": "green", "2": "blue"}
     return {
         "schema": SCHEMA,
         "version": "0.1.0",
@@ -224,7 +230,7 @@ def _metadata(plan: Plan) -> dict[str, Any]:
         "copyright": "Copyright (c) The Planar authors",
         "data_source": fingerprint.name,
         "data_type": "DICOM, NIfTI, MHA, NRRD, PNG, JPEG, TIFF or BMP",
-        "image_classes": "one channel" if channels == 1 else "three channels, red, green, blue",
+        "image_classes": _described(names),
         "label_classes": f"single channel, {named}",
         "pred_classes": f"{len(labels)} channels, {named}",
         "eval_metrics": {},
@@ -238,7 +244,7 @@ def _metadata(plan: Plan) -> dict[str, Any]:
             "inputs": {
                 "image": {
                     "type": "image",
-                    "format": "magnitude" if channels == 1 else "rgb",
+                    "format": "magnitude" if channels == 1 or reach else "rgb",
                     "modality": plan.modality,
                     "num_channels": channels,
                     "spatial_shape": size,
@@ -262,6 +268,11 @@ def _metadata(plan: Plan) -> dict[str, Any]:
             },
         },
     }
+
+
+def _described(names: Mapping[str, str]) -> str:
+    count = {1: "one channel", 3: "three channels"}.get(len(names), f"{len(names)} channels")
+    return count if len(names) == 1 else f"{count}, {', '.join(names.values())}"
 
 
 def _record(plan: Plan) -> dict[str, Any]:

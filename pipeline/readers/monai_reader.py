@@ -11,6 +11,7 @@ from monai.data import ImageReader
 
 from pipeline.readers.container import SUFFIXES, suffix_of
 from pipeline.readers.masks import stacked
+from pipeline.readers.neighbours import read_with_neighbours
 from pipeline.readers.read import read_picture
 
 __all__ = ["PlanarReader"]
@@ -24,12 +25,14 @@ class PlanarReader(ImageReader):
     Args:
         voi: Apply the DICOM VOI LUT or window: grey from 0 to 255.
         labels: The files are masks; see `read_picture`.
+        neighbours: Slices to either side of a volume's slice that are read with it, as grey channels (2.5D).
     """
 
-    def __init__(self, voi: bool = False, labels: bool = False) -> None:
+    def __init__(self, voi: bool = False, labels: bool = False, neighbours: int = 0) -> None:
         super().__init__()
         self.voi = voi
         self.labels = labels
+        self.neighbours = neighbours
 
     def verify_suffix(self, filename: Paths) -> bool:
         """Whether all the files may be pictures: a known suffix, or none that says otherwise (DICOM, a folder)."""
@@ -56,6 +59,9 @@ class PlanarReader(ImageReader):
             MissingFile, UnreadableImage, UnsupportedImage: as `read_picture`.
             GeometryMismatch: if several files differ in size.
         """
+        if self.neighbours and len(img) == 1 and not self.labels:
+            channels, picture = read_with_neighbours(img[0], self.neighbours, voi=self.voi)
+            return channels, {**picture.meta(), "original_channel_dim": -1}
         pictures = [read_picture(path, voi=self.voi, labels=self.labels) for path in img]
         meta = pictures[0].meta()
         return stacked(pictures), meta if len(pictures) == 1 else {**meta, "original_channel_dim": -1}

@@ -12,7 +12,7 @@ from pipeline.report.material import Material
 from pipeline.report.pictures import panels, read_case
 from pipeline.report.privacy import without_folders
 
-__all__ = ["Pictures", "Strip", "caption_of", "cases_shown", "pictures_of"]
+__all__ = ["COLLAGE", "Pictures", "Strip", "caption_of", "cases_shown", "pictures_of", "ranked_images"]
 
 COLLAGE = 9
 PANELS = ("Image", "Reference", "Prediction", "Both outlines")
@@ -59,7 +59,7 @@ def cases_shown(material: Material) -> list[str]:
     evaluation = material.evaluation
     if material.source is None or "mask" not in evaluation.images:
         return []
-    ranked = _ranked(evaluation)
+    ranked = ranked_images(evaluation)
     wanted = [*(name for names in extremes(ranked).values() for name in names), *spread(ranked, COLLAGE)]
     return [*dict.fromkeys(wanted)]
 
@@ -94,7 +94,7 @@ def pictures_of(material: Material, notes: list[str], advance: Callable[[], None
             notes.append(f"{short} is not shown: {without_folders(str(error))}")
         finally:
             advance()
-    ranked = _ranked(evaluation)
+    ranked = ranked_images(evaluation)
     return Pictures(extremes(ranked), spread(ranked, COLLAGE), drawn)
 
 
@@ -113,6 +113,6 @@ def caption_of(evaluation: EvaluationView, name: str) -> str:
     return f"subject {str(rows[0]['subject'])[:8]}: {'; '.join(parts)}"
 
 
-def _ranked(evaluation: EvaluationView) -> list[str]:
+def ranked_images(evaluation: EvaluationView) -> list[str]:
     """The images that have a Dice, the worst first."""
     return [str(name) for name in evaluation.images.dropna(subset=["dice"])["image"]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from pipeline.readers import read_picture
 from pipeline.split import PARTS, Fractions, assign_folds, split_subjects
 from pipeline.tasks.index.duplicates import nearly_equal_pairs, thumbnail
 from pipeline.tasks.index.parallel import default_workers, map_in_order
+from pipeline.tasks.union_lists import class_numbers, with_unions
 
 __all__ = ["MergeResult", "merge_datalists"]
 
@@ -31,6 +32,7 @@ class MergeResult:
         path: The datalist.
         datalist: Its content.
         left_out: Cases whose pixels another list has too.
+        unscored: Cases outside the training part whose masks know a union alone, and which cannot score classes.
         joined: Pairs of subjects of nearly equal pictures, which count as one.
     """
 
@@ -38,6 +40,7 @@ class MergeResult:
     datalist: Datalist
     left_out: int
     joined: int
+    unscored: int = 0
 
 
 @dataclass
@@ -56,6 +59,7 @@ def merge_datalists(
     fractions: Fractions | None = None,
     seed: int = 0,
     folds: int = 5,
+    unions: Mapping[str, Sequence[str]] | None = None,
     workers: int | None = None,
     overwrite: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
@@ -71,13 +75,15 @@ def merge_datalists(
         fractions: Split all anew by subject; None keeps the part that each case has.
         seed: Of that split and of the folds.
         folds: For cross-validation, anew among all.
+        unions: Name of what further lists may mark in place of several of the first one's classes → these classes. Of
+            such a list the training part is taken, for the network to learn from; see `pipeline.unions`.
         workers: Processes that decode; None for one a core.
         overwrite: Replace the output.
         on_progress: Told of pictures done and in all.
 
     Raises:
         OutputExists: if the output is there.
-        InvalidOption: for fewer than two lists.
+        InvalidOption: for fewer than two lists, a union of no classes, or lists with unions that are to be split anew.
         InvalidDatalist: if their classes differ, or a file is gone.
         InvalidSplit: if one subject would be on two sides.
     """
@@ -86,9 +92,12 @@ def merge_datalists(
     if output.exists() and not overwrite:
         raise OutputExists(f"{output} exists. Give --overwrite to replace it, or another name with -o.")
     lists = [read_datalist(path) for path in paths]
-    _require_same_classes(paths, lists)
+    numbers = [class_numbers(path, content, lists[0], unions or {}) for path, content in zip(paths, lists, strict=True)]
+    if fractions is not None and any(numbers):
+        raise InvalidOption("Lists with unions cannot be split anew: their cases are for training. Drop --split.")
+    unscored = sum(len(c.validation) + len(c.test) for c, own in zip(lists, numbers, strict=True) if own)
     folder = output.absolute().parent
-    cases, refused = _gather(paths, lists, folder)
+    cases, refused = _gather(paths, [with_unions(c, own) for c, own in zip(lists, numbers, strict=True)], folder)
     subjects, warnings = _join(cases, folder, workers, on_progress)
     for case, subject in zip(cases, subjects, strict=True):
         case.subject = subject
@@ -118,16 +127,7 @@ def merge_datalists(
         own = {key: value for key, value in case.item.items() if key != "fold"} | {"subject": case.subject}
         merged.part(part[case.subject]).append(own | ({"fold": fold[case.subject]} if case.subject in fold else {}))
     write_datalist(merged, output, overwrite=overwrite)
-    return MergeResult(output, merged, len(refused), len(warnings))
-
-
-def _require_same_classes(paths: Sequence[Path], lists: Sequence[Datalist]) -> None:
-    for path, content in zip(paths[1:], lists[1:], strict=True):
-        if content.labels != lists[0].labels:
-            raise InvalidDatalist(
-                f"{path} has the classes {', '.join(content.labels)}, {paths[0]} has {', '.join(lists[0].labels)}; "
-                "expected the same in the same order. Index one of them again with the other's (--task, --colours …)."
-            )
+    return MergeResult(output, merged, len(refused), len(warnings), unscored)
 
 
 def _gather(paths: Sequence[Path], lists: Sequence[Datalist], folder: Path) -> tuple[list[_Case], list[Finding]]:

@@ -11,6 +11,7 @@ from pipeline.bundle import Bundle
 from pipeline.datalist import Finding
 from pipeline.errors import InvalidDatalist, InvalidOption, MissingFile
 from pipeline.fingerprint import FORMAT, Fingerprint
+from pipeline.fragments import FRAGMENT
 from pipeline.gate import default_rules
 from pipeline.planning import Plan, PlanOptions, make_plan, read_task_spec, write_bundle
 
@@ -65,9 +66,21 @@ def plan_bundle(
     fingerprint, failed = _fingerprint(data, workers, on_progress)
     plan = make_plan(fingerprint, spec, options)
     said = write_bundle(plan, out, default_rules(fingerprint, spec.labels, spec.plausibility), overwrite=overwrite)
-    return PlanResult(
-        Bundle(out.resolve(), out.resolve().name), plan, (*_notes(plan, out), *said, *_left_out(failed)), failed
-    )
+    notes = (*_notes(plan, out), *_of_volumes(data, spec.neighbours), *said, *_left_out(failed))
+    return PlanResult(Bundle(out.resolve(), out.resolve().name), plan, notes, failed)
+
+
+def _of_volumes(data: Path, neighbours: int) -> list[str]:
+    """The offer of neighbouring slices as channels, if that is possible."""
+    content = json.loads(data.read_text(encoding="utf-8"))
+    images = [str(item.get("image", "")) for item in content.get("training", [])] if isinstance(content, dict) else []
+    slices = sum(FRAGMENT in image for image in images)
+    if neighbours or not slices:
+        return []
+    return [
+        f"{slices} of {len(images)} training cases are slices of volumes: with 'neighbours: 1' in the task spec the "
+        "network sees the slices before and behind as channels (2.5D)."
+    ]
 
 
 def _fingerprint(

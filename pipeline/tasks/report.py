@@ -18,6 +18,7 @@ from pipeline.report.evaluation_page import evaluation_page, headline
 from pipeline.report.limits import Limit, limits_of
 from pipeline.report.material import Material
 from pipeline.report.page import write_page
+from pipeline.report.picture_files import require_drawable, require_free_folder, write_pictures
 from pipeline.report.pictures import CaseSource
 from pipeline.report.strips import cases_shown
 
@@ -67,6 +68,7 @@ def write_report(
     datalist: Path | None = None,
     fingerprint: Path | None = None,
     gate: Path | None = None,
+    pictures: Path | None = None,
     overwrite: bool = False,
     progress: Callable[[int], Callable[[], None]] = lambda total: lambda: None,
 ) -> ReportResult:
@@ -80,16 +82,21 @@ def write_report(
         datalist: The datalist that was evaluated, for pictures and refusals.
         fingerprint: `fingerprint.json` of `planar inspect`; without it, one beside the datalist or in the bundle.
         gate: The table of `planar calibrate --check`; without it, `gate.csv` in the folder if there is one.
+        pictures: Folder for the pictures as files, or None; see `pipeline.report.picture_files`.
         overwrite: Replace a page that is there.
         progress: Told the number of cases to draw; what it returns is called after each.
 
     Raises:
         MissingFile, InvalidEvaluation, InvalidBundle, InvalidDatalist, InvalidFingerprint: if an input cannot be used.
         OutputExists: if the page is there.
+        InvalidOption: if pictures are wanted and there is nothing to draw.
     """
     evaluation = view_evaluation(folder, gate)
     page = out or folder / "report.html"
     require_free(page, overwrite)
+    if pictures is not None:
+        require_free_folder(pictures, overwrite)
+        require_drawable(evaluation, datalist is not None)
     notes: list[str] = []
     used = find_bundle(bundle) if bundle is not None else _bundle_of(evaluation)
     same = _same_weights(evaluation, used)
@@ -102,8 +109,11 @@ def write_report(
         history=_history(used, notes),
         fingerprint=_fingerprint(evaluation, fingerprint, datalist, used),
     )
-    html, missing = evaluation_page(material, progress(len(cases_shown(material))))
+    advance = progress(len(cases_shown(material)) * (1 if pictures is None else 2))
+    html, missing = evaluation_page(material, advance)
     write_page(page, html)
+    if pictures is not None:
+        notes += write_pictures(material, pictures, advance)
     if used is None:
         notes.append("No curves and settings: the bundle was not given (--bundle).")
     return ReportResult(page, evaluation, headline(evaluation), tuple(limits_of(material)), (*missing, *notes))

@@ -13,8 +13,18 @@ from typing import Any
 
 import yaml
 
-from pipeline.bundle import Bundle, apply_settings, copy_bundle, find_bundle, parse_overrides, without_mirroring
+from pipeline.bundle import (
+    Bundle,
+    Recipe,
+    apply_settings,
+    copy_bundle,
+    find_bundle,
+    find_recipe,
+    parse_overrides,
+    without_mirroring,
+)
 from pipeline.datalist import load_cases, read_datalist
+from pipeline.digests import file_sha256
 from pipeline.errors import InvalidOption
 from pipeline.tasks.evaluate import compare_classes
 from pipeline.tasks.resuming import (
@@ -67,6 +77,7 @@ def train(
     out: Path | None = None,
     overrides: Sequence[str] = (),
     *,
+    recipe: str | None = None,
     resume: bool = False,
     tracking: bool = True,
     handlers: Sequence[object] = (),
@@ -80,7 +91,8 @@ def train(
         name_or_path: The bundle; with `resume` the folder of the training to continue.
         datalist: `datalist.json` with cases in "training" and "validation".
         out: Folder of the trained bundle; default `runs/<bundle>/train-<time>`.
-        overrides: `key=value` for the train config.
+        overrides: `key=value` for the train config; they win over the recipe.
+        recipe: Name or path of a published project's settings, by which the copy is trained.
         resume: Continue in place from `models/last.pt`.
         tracking: Whether to record an MLflow run.
         handlers: Ignite handlers for the trainer, such as a progress bar.
@@ -94,7 +106,10 @@ def train(
     began = time.perf_counter()
     _require_registrable(register_as, champion, tracking)
     source = find_bundle(name_or_path)
-    settings: dict[str, Any] = parse_overrides(tuple(overrides), source.config("train"), SET_ELSEWHERE)
+    by = _recipe(recipe, resume)
+    settings: dict[str, Any] = parse_overrides(
+        tuple(overrides), source.config("train"), SET_ELSEWHERE, also=by.keys if by is not None else ()
+    )
     for split in ("training", "validation"):
         load_cases(datalist, split)
     content = read_datalist(datalist)
@@ -115,12 +130,16 @@ def train(
         trained_on = f"{content.name} ({len(content.training)} training cases)"
         folder = out or default_folder(source, "train")
         made = [] if folder.exists() else [folder.resolve()]
-        mirroring = without_mirroring(source, labels)
+        mirroring = without_mirroring(source, labels, by)
         if mirroring:
             notes.append(
                 "A class is a left or a right one: pictures are mirrored neither in training nor in inference."
             )
-        bundle = copy_bundle(source, folder, labels, single_network(source) | mirroring | settings, trained_on)
+        if by is not None:
+            notes.append(f"Trained by the recipe {by.name}, not by the bundle's own settings.")
+            tags = {"planar.recipe": by.name, "planar.recipe_sha256": file_sha256(by.path), **(tags or {})}
+        network = single_network(source) if by is None or "network_def" not in by.keys else {}
+        bundle = copy_bundle(source, folder, labels, network | mirroring | settings, trained_on, by)
         note_data(bundle, content)
         made = [*bundle.root.iterdir(), bundle.root / "eval", *made]
     run_settings = settings | {"datalist": str(datalist.resolve())} | ({"resume": True} if resume else {})
@@ -150,6 +169,15 @@ def train(
         run_id=run_id,
         notes=tuple(notes),
     )
+
+
+def _recipe(name_or_path: str | None, resume: bool) -> Recipe | None:
+    """The recipe that was asked for."""
+    if name_or_path is None:
+        return None
+    if resume:
+        raise InvalidOption("--resume goes on by the training's own configs, which have its recipe: drop --recipe.")
+    return find_recipe(name_or_path)
 
 
 def _require_registrable(name: str | None, champion: bool, tracking: bool) -> None:

@@ -2,8 +2,10 @@
 
 from pipeline.transforms.channels import AsChannelsd
 from pipeline.transforms.collimation import RandCollimationd
+from pipeline.transforms.colour_space import ToColourSpaced
 from pipeline.transforms.devices import RandDevicesd
 from pipeline.transforms.exposure import RandExposureFieldd
+from pipeline.transforms.hu_window import HUWindowd
 from pipeline.transforms.local_contrast import RandLocalContrastd
 from pipeline.transforms.masks import DecodeMaskd
 from pipeline.transforms.opacity import RandLungOpacityd
@@ -13,11 +15,13 @@ from pipeline.transforms.spacing import ToSpacingd
 __all__ = [
     "AsChannelsd",
     "DecodeMaskd",
+    "HUWindowd",
     "RandCollimationd",
     "RandDevicesd",
     "RandExposureFieldd",
     "RandLocalContrastd",
     "RandLungOpacityd",
     "RemoveSmallRegionsd",
+    "ToColourSpaced",
     "ToSpacingd",
 ]

@@ -35,7 +35,16 @@ def test_the_figures_of_a_case_counted_by_hand() -> None:
     found = figures(summarise(cases), "lung", "per_image")
     low, high = found.pop("ci_low"), found.pop("ci_high")
     assert found == pytest.approx(
-        {"mean": 0.5, "median": 0.5, "p5": 0.05, "p95": 0.95, "min": 0.0, "max": 1.0, "n": 11}
+        {
+            "mean": 0.5,
+            "std": round(math.sqrt(0.11), 6),
+            "median": 0.5,
+            "p5": 0.05,
+            "p95": 0.95,
+            "min": 0.0,
+            "max": 1.0,
+            "n": 11,
+        }
     )
     assert 0.25 < low < 0.4 < 0.6 < high < 0.75
 
@@ -52,14 +61,14 @@ def test_undefined_scores_are_left_out_and_not_taken_for_zero_or_one() -> None:
     summary = summarise(cases)
     expected = dict.fromkeys(("mean", "median", "p5", "p95", "min", "max"), 0.8) | {"n": 1}
     found = figures(summary, "cup", "per_image")
-    assert (found.pop("ci_low"), found.pop("ci_high")) == (None, None)  # one subject is no sample
+    assert (found.pop("ci_low"), found.pop("ci_high"), found.pop("std")) == (None, None, None)  # one is no sample
     assert found == pytest.approx(expected)
     assert figures(summary, "cup", "per_subject")["n"] == 1
 
 
 def test_a_class_that_is_nowhere_has_no_figures() -> None:
     summary = summarise(table(("a", "A", "cup", math.nan)))
-    none = dict.fromkeys(("mean", "ci_low", "ci_high", "median", "p5", "p95", "min", "max"))
+    none = dict.fromkeys(("mean", "std", "ci_low", "ci_high", "median", "p5", "p95", "min", "max"))
     assert figures(summary, "cup", "per_image") == {**none, "n": 0}
 
 

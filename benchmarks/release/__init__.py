@@ -1,0 +1,1 @@
+"""The released bundles, made anew from the public sets: indexed, planned, trained, calibrated, scored and shown."""

@@ -1,0 +1,248 @@
+"""The commands that make a bundle, one after the other; each is what a user gives."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.commands import PeerError, run_logged
+from benchmarks.release.releases import Release, Source
+from benchmarks.release.united import score_united
+from benchmarks.stages import Stages
+from pipeline.bundle import shipped_folder
+from pipeline.datalist import load_cases
+from pipeline.planning import read_task_spec
+
+__all__ = ["Setting", "make"]
+
+PLANAR = Path(sys.executable).with_name("planar")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where and how long.
+
+    Attributes:
+        data: Folder of the sets.
+        out: Folder of the results.
+        minutes: Of a training; None for each bundle's own budget.
+        machine: Options of `planar plan` that describe the machine.
+        recipes: Whether the recipes are trained beside.
+        overrides: `KEY=VALUE` for the trainings of the bundles.
+    """
+
+    data: Path
+    out: Path
+    minutes: float | None
+    machine: tuple[str, ...]
+    recipes: bool
+    overrides: tuple[str, ...] = ()
+
+
+def make(release: Release, setting: Setting, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Make one bundle; what was done before with the same settings is not done again.
+
+    Returns: Seconds, parameters and the scores by datalist.
+    """
+    return _Making(release, setting, tell).run()
+
+
+class _Making:
+    def __init__(self, release: Release, setting: Setting, tell: Callable[[str], None]) -> None:
+        configs = shipped_folder("configs")
+        assert configs is not None
+        self.release = release
+        self.setting = setting
+        self.task = configs / "tasks" / f"{release.task}.yaml"
+        self.names = {"tasks": str(self.task.parent)}
+        self.lists = setting.out / "data"
+        self.bundle = setting.out / "bundles" / release.name
+        self.trained = setting.out / "trained" / release.name
+        self.minutes = setting.minutes or release.budget_min
+        self.stages = Stages(setting.out / "stages" / release.name, lambda line: tell(f"{release.name}  {line}"))
+
+    def run(self) -> dict[str, Any]:
+        release = self.release
+        self.lists.mkdir(parents=True, exist_ok=True)
+        for name, source in release.sources.items():
+            self.step(f"index_{name}", self.index(name, source), None)
+        if release.merged:
+            unions = [word for union in release.unions for word in ("--union", union)]
+            joined = [self.list_of(name) for name in release.merged]
+            after = [f"index_{name}" for name in release.merged]
+            self.step(
+                "merge", ["merge", *joined, *unions, "-o", self.list_of(release.training), "--overwrite"], None, after
+            )
+        before = [f"index_{name}" for name in release.sources] + (["merge"] if release.merged else [])
+        fingerprint = self.lists / f"{release.name}_fingerprint.json"
+        self.step(
+            "inspect", ["inspect", self.list_of(release.planned_from), "-o", fingerprint, "--overwrite"], None, before
+        )
+        budget = ("--budget", f"{self.minutes:g}min", *self.setting.machine)
+        self.step(
+            "plan",
+            ["plan", fingerprint, "--task", self.task, *budget, "-o", self.bundle, "--overwrite"],
+            None,
+            ["inspect"],
+        )
+        whole = self.list_of(release.training)
+        self.step(
+            "train", ["train", self.bundle, "--data", whole, "-o", self.trained, *self.setting.overrides],
+            self.trained, ["plan", *before],
+        )  # fmt: skip
+        self.step(
+            "calibrate", ["calibrate", self.trained, "--data", self.scored_list(), "--overwrite"], None, ["train"]
+        )
+        scores = {name: self.evaluate(name, self.trained, name, ["calibrate"]) for name in release.scored}
+        scores |= {f"{name}, {union}": self.unite(name, union) for name, union in release.united.items()}
+        self.step("card", ["card", self.run_id(), "--into", self.trained, "--overwrite"], None, ["calibrate"])
+        if release.series:
+            self.infer_series()
+        found = {
+            "seconds": self.stages.records["train"]["seconds"],
+            "parameters": json.loads((self.bundle / "configs" / "plan.json").read_text(encoding="utf-8"))["parameters"],
+            "scores": scores,
+        }
+        if self.setting.recipes and release.recipe is not None:
+            found["recipe"] = self.recipe(release.recipe)
+        return found
+
+    def list_of(self, name: str) -> Path:
+        return self.lists / f"{name}.json"
+
+    def scored_list(self) -> Path:
+        """The list whose validation part has all classes: of joined lists the first, where there are unions."""
+        return self.list_of(self.release.scored[0] if self.release.unions else self.release.training)
+
+    def index(self, name: str, source: Source) -> list[str | Path]:
+        folder = self.setting.data / source.folder
+        subjects: tuple[str, ...] = ()
+        if source.blocks:
+            subjects = ("--subjects", f"{self.blocks(name, source)}:block")
+        elif source.subjects:
+            subjects = ("--subjects", f"{folder / 'index.csv'}:{source.subjects}")
+        options = [option.format(**self.names) for option in source.options]
+        return [
+            "index",
+            folder / "images",
+            folder / source.masks,
+            *options,
+            *subjects,
+            "-o",
+            self.list_of(name),
+            "--overwrite",
+        ]
+
+    def blocks(self, name: str, source: Source) -> Path:
+        """A table in which neighbouring slices are one subject."""
+        with (self.setting.data / source.folder / "index.csv").open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+        path = self.lists / f"{name}_blocks.csv"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(("file", "block"))
+            writer.writerows((row["file"], number // source.blocks) for number, row in enumerate(rows))
+        return path
+
+    def evaluate(self, name: str, bundle: Path, label: str, after: Sequence[str]) -> Mapping[str, Any]:
+        folder = self.setting.out / "evaluations" / f"{bundle.name}_{name}"
+        datalist = self.list_of(name)
+        self.step(
+            f"evaluate_{label}", ["evaluate", bundle, "--data", datalist, "-o", folder, "--overwrite"], None, after
+        )
+        pictures = self.setting.out / "pictures" / folder.name
+        shown = ["report", folder, "--bundle", bundle, "--data", datalist, "--pictures", pictures, "--overwrite"]
+        self.step(f"report_{label}", shown, None, [f"evaluate_{label}"])
+        return self.figures(folder)
+
+    def unite(self, name: str, union: str) -> Mapping[str, Any]:
+        """Scores of the joined classes on the test part, from the masks of `planar infer`."""
+        masks = self.setting.out / "masks" / f"{self.release.name}_{name}"
+        images = [item["image"] for item in load_cases(self.list_of(name), "test")]
+        self.step(f"infer_{name}", ["infer", self.trained, *images, "-o", masks, "--overwrite"], None, ["calibrate"])
+        folder = self.setting.out / "evaluations" / f"{self.release.name}_{name}_{union.partition('=')[0]}"
+        labels = list(read_task_spec(self.task).labels)
+        score_united(self.list_of(name), labels, masks, union, folder, self.release.name)
+        return self.figures(folder)
+
+    def infer_series(self) -> None:
+        """Masks of the CT series, DICOM and NIfTI, to be looked at; of one there are lobes to compare with."""
+        series = self.setting.data / "ct_series"
+        out = self.setting.out / "masks" / f"{self.release.name}_series"
+        inputs = [series / "dicom", *sorted((series / "nifti").glob("*.nii.gz"))]
+        self.step(
+            "infer_series", ["infer", self.trained, *inputs, "-o", out, "--overlay", "--overwrite"], None, ["calibrate"]
+        )
+        lobes = sorted((series / "lobes").glob("*.nii.gz"))
+        found = sorted(out.rglob("*_sm*_mask.nii.gz"))
+        if lobes and found and "lung" in read_task_spec(self.task).labels:
+            lung = read_task_spec(self.task).labels.index("lung")
+            self.stages.do("lobes", {}, lambda: {"dice": _volume_dice(found[0], lung, lobes)}, after=["infer_series"])
+
+    def recipe(self, name: str) -> dict[str, Any]:
+        """The published settings on the same split, and both side by side."""
+        folder = self.setting.out / "trained" / f"{self.release.name}_{name}"
+        first = self.release.scored[0]
+        self.step(
+            "recipe_train", ["train", self.bundle, "--data", self.list_of(first), "--recipe", name, "-o", folder],
+            folder, ["plan"],
+        )  # fmt: skip
+        figures = self.evaluate(first, folder, f"recipe_{first}", ["recipe_train"])
+        evaluations = [self.setting.out / "evaluations" / f"{one.name}_{first}" for one in (folder, self.trained)]
+        page = self.setting.out / f"{self.release.name}_{name}.html"
+        self.step("compare", ["compare", *evaluations, "-o", page, "--overwrite"], None, [f"evaluate_recipe_{first}"])
+        return {"name": name, "seconds": self.stages.records["recipe_train"]["seconds"], "scores": figures}
+
+    def run_id(self) -> str:
+        record = json.loads((self.trained / "models" / "record.json").read_text(encoding="utf-8"))
+        return str(record["run_id"])
+
+    def figures(self, folder: Path) -> Mapping[str, Any]:
+        summary = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["summary"]
+        return {name: part["per_subject"] for name, part in summary.items()}
+
+    def step(self, name: str, words: Sequence[str | Path], new: Path | None, after: Sequence[str] = ()) -> None:
+        """One command of ours; `new` is a folder that it makes and that must not be there."""
+
+        def work() -> Mapping[str, Any]:
+            if new is not None and new.is_dir():
+                shutil.rmtree(new)
+            log = self.setting.out / "logs" / self.release.name / f"{name}.log"
+            store = f"sqlite:///{(self.setting.out / 'mlruns.db').resolve()}"
+            began = time.time()
+            try:
+                run_logged([PLANAR, *words], log, {"MLFLOW_TRACKING_URI": store, **_threads()})
+            except PeerError:
+                # Status 1 with a result: some files were refused, and the log says which.
+                made = Path(words[words.index("-o") + 1]) if "-o" in words else None
+                if words[0] not in ("index", "merge") or made is None or not _is_new(made, began):
+                    raise
+            return {"log": str(log)}
+
+        self.stages.do(name, {"command": [str(word) for word in words]}, work, after=after)
+
+
+def _is_new(path: Path, began: float) -> bool:
+    return path.is_file() and path.stat().st_mtime >= began - 1
+
+
+def _threads() -> dict[str, str]:
+    """Limits on threads of this shell, which `run_logged` takes away for fairness between peers; here is no peer."""
+    return {name: os.environ[name] for name in ("OMP_NUM_THREADS",) if name in os.environ}
+
+
+def _volume_dice(mask: Path, lung: int, lobes: Sequence[Path]) -> float:
+    """Dice of a volume of classes with the union of lobes, on the mask's grid."""
+    import nibabel
+
+    found = nibabel.load(mask).get_fdata() == lung
+    expected = sum(nibabel.load(path).get_fdata() > 0.5 for path in lobes) > 0
+    return float(2 * (found & expected).sum() / (found.sum() + expected.sum()))

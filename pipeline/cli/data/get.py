@@ -1,0 +1,120 @@
+"""`planar data get`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from pipeline.public_sets import PublicSet
+    from pipeline.tasks.public_data import GetOptions, GetResult
+
+__all__ = ["command"]
+
+
+@click.command("get")
+@click.argument("name")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the set.  [data/NAME]")
+@click.option("--accept-terms", is_flag=True, help="The terms are known and accepted; nobody is asked.")
+@click.option(
+    "--from", "source", type=click.Path(path_type=Path), help="Folder or zip archive of what was downloaded by hand."
+)
+@click.option("--as-it-is", is_flag=True, help="Go on if sizes or numbers of files are others than expected.")
+@click.option("--split", metavar="TRAIN,VAL,TEST", help="Split by subject.  [the publisher's own, else 0.7,0.1,0.2]")
+@click.option("--seed", default=0, show_default=True, help="Of the split.")
+@click.option("--workers", type=click.IntRange(1), help="Processes that index; by default one a core.")
+def command(
+    name: str,
+    output: Path | None,
+    accept_terms: bool,
+    source: Path | None,
+    as_it_is: bool,
+    split: str | None,
+    seed: int,
+    workers: int | None,
+) -> int:
+    """Get the public set NAME: shows its terms, fetches, unpacks, checks and indexes it.
+
+    What broke off goes on where it was when the command is given again. A set behind a login is downloaded by hand,
+    by the steps that are shown, and given with --from.
+
+    \b
+    planar data get montgomery
+    planar data get drishti_gs --from Drishti-GS1_files
+    """  # noqa: D301  (click reads the backspace as: keep the lines)
+    from pipeline.public_sets import find_set
+    from pipeline.split import Fractions
+
+    entry = find_set(name)
+    shares = Fractions.parse(split) if split else None
+    click.echo(f"{entry.title}\n{entry.homepage}\n\nTerms: {entry.terms}\nCite:  {entry.cite}\n")
+    if entry.by_hand and source is None:
+        click.echo(f"{entry.name} can only be had by hand:")
+        for number, step in enumerate(entry.by_hand, 1):
+            click.echo(f"  {number}. {step}")
+        return 1
+    accepted = accept_terms or click.confirm("Do you accept these terms?")
+    if not accepted:
+        click.echo("Nothing was fetched.", err=True)
+        return 1
+    from pipeline.tasks.public_data import GetOptions
+
+    options = GetOptions(True, source, as_it_is, shares, seed, workers)
+    return _say(entry, _get(entry, output or Path("data") / name, options))
+
+
+def _get(entry: PublicSet, folder: Path, options: GetOptions) -> GetResult:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    from pipeline.cli.progress import stage_bars
+    from pipeline.tasks.public_data import get_set
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    bars = Progress(*columns, console=Console(stderr=True), transient=True)
+    tasks: dict[str, TaskID] = {}
+
+    def on_bytes(name: str, done: int, total: int | None) -> None:
+        if name not in tasks:
+            bars.start()
+            tasks[name] = bars.add_task(name, total=total)
+        bars.update(tasks[name], completed=done, total=total)
+
+    with stage_bars("cases") as on_index:
+
+        def index_now(stage: str, done: int, total: int) -> None:
+            bars.stop()
+            on_index(stage, done, total)
+
+        try:
+            return get_set(entry, folder, options, on_bytes=on_bytes, on_index=index_now)
+        finally:
+            bars.stop()
+
+
+def _say(entry: PublicSet, result: GetResult) -> int:
+    for name, digest in result.digests.items():
+        known = next(file.sha256 for file in entry.files if file.name == name)
+        checked = "as published" if known else "the publisher gives none to compare with"
+        click.echo(f"SHA-256 {digest}  {name} ({checked})")
+    for note in result.notes:
+        click.echo(f"Warning: {note}", err=True)
+    content = result.index.datalist
+    refused = len(content.refused)
+    if refused:
+        click.echo(f"Warning: {refused} files were refused; {result.datalist} says why.", err=True)
+    sides = ", ".join(f"{part} {len(content.part(part))}" for part in ("training", "validation", "test"))
+    click.echo(f"Cases:    {sides}")
+    click.echo(f"Datalist: {result.datalist}")
+    click.echo(f"Next:     planar inspect {result.datalist} -o {result.datalist.with_name('fingerprint.json')}")
+    return 1 if result.notes or refused else 0

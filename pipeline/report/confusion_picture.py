@@ -1,0 +1,45 @@
+"""The pixel confusion matrix as a picture, for places that show no pages."""
+
+from __future__ import annotations
+
+import pandas as pd
+from PIL import Image, ImageDraw, ImageFont
+
+from pipeline.report.confusion import confusion_rows
+
+__all__ = ["draw_confusion"]
+
+CELL, TEXT, GAP = 110, 14, 8
+INK, PAPER = "#222222", "white"
+# Share 0 and share 1 of a row.
+LIGHT, DARK = (247, 251, 255), (8, 81, 156)
+
+
+def draw_confusion(confusion: pd.DataFrame) -> Image.Image:
+    """Rows are reference classes, columns predicted ones; each cell has its share of the row and its pixels.
+
+    Args:
+        confusion: Pixels by reference class (rows) and predicted class (columns).
+    """
+    rows = confusion_rows(confusion)
+    names = [str(name) for name in confusion.columns]
+    font, small = ImageFont.load_default(TEXT), ImageFont.load_default(TEXT - 3)
+    margin = GAP + max(int(font.getlength(name)) for name in [*names, *(name for name, _ in rows), "reference"]) + GAP
+    top = 2 * TEXT + 3 * GAP
+    picture = Image.new("RGB", (margin + CELL * len(names) + GAP, top + CELL * len(rows) + GAP), PAPER)
+    draw = ImageDraw.Draw(picture)
+    draw.text((margin + CELL * len(names) / 2, GAP), "predicted", fill=INK, font=font, anchor="ma")
+    draw.text((GAP, GAP), "reference", fill=INK, font=font)
+    for column, name in enumerate(names):
+        draw.text((margin + CELL * (column + 0.5), top - GAP / 2), name, fill=INK, font=font, anchor="mb")
+    for row, (name, cells) in enumerate(rows):
+        middle = top + CELL * (row + 0.5)
+        draw.text((margin - GAP, middle), name, fill=INK, font=font, anchor="rm")
+        for column, cell in enumerate(cells):
+            left = margin + CELL * column
+            shade = tuple(round(light + (dark - light) * cell.shade) for light, dark in zip(LIGHT, DARK, strict=True))
+            draw.rectangle((left, top + CELL * row, left + CELL, top + CELL * (row + 1)), fill=shade, outline=PAPER)
+            ink = PAPER if cell.shade > 0.5 else INK
+            draw.text((left + CELL / 2, middle - 4), cell.text, fill=ink, font=font, anchor="mb")
+            draw.text((left + CELL / 2, middle + 4), f"{cell.count} px", fill=ink, font=small, anchor="ma")
+    return picture

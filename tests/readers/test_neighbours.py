@@ -1,0 +1,76 @@
+"""A slice with its neighbours as channels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged
+from PIL import Image
+
+from pipeline.readers import PlanarReader
+from pipeline.readers.neighbours import neighbours_of, read_with_neighbours
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    """Five slices, each of its own number."""
+    array = np.broadcast_to(np.arange(5, dtype=np.int16), (6, 4, 5)).copy()
+    nibabel.save(nibabel.Nifti1Image(array, np.diag([1.0, 1.0, 2.0, 1.0])), tmp_path / "ct.nii.gz")
+    return tmp_path / "ct.nii.gz"
+
+
+def numbers(paths: list[str]) -> list[int]:
+    return [int(path.rpartition("=")[2]) for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("number", "reach", "expected"),
+    [(2, 1, [1, 2, 3]), (0, 1, [0, 0, 1]), (4, 1, [3, 4, 4]), (1, 2, [0, 0, 1, 2, 3]), (3, 0, [3])],
+)
+def test_the_ends_of_a_volume_are_repeated(number: int, reach: int, expected: list[int], volume: Path) -> None:
+    assert numbers(neighbours_of(f"{volume}#slice={number}", reach)) == expected
+
+
+def test_channels_are_the_slices_in_the_volumes_order(volume: Path) -> None:
+    array, middle = read_with_neighbours(f"{volume}#slice=3", 1)
+    assert array.shape == (6, 4, 3)
+    values = array[0, 0].tolist()
+    assert sorted(values) == [min(values), min(values) + 1, min(values) + 2]
+    alone = PlanarReader().get_data([f"{volume}#slice=3"])[0]
+    assert np.array_equal(array[..., 1], alone)
+    assert middle.path.endswith("#slice=3")
+
+
+def test_monais_loader_gives_them_channel_first_with_the_slices_own_place(volume: Path) -> None:
+    def load(**options: int) -> dict:
+        steps = Compose([LoadImaged(keys="image", reader=PlanarReader, **options), EnsureChannelFirstd(keys="image")])
+        return steps({"image": f"{volume}#slice=2"})["image"]
+
+    three, one = load(neighbours=1), load()
+    assert three.shape == (3, *one.shape[1:])
+    assert np.array_equal(three[1].numpy(), one[0].numpy())
+    assert np.array_equal(three.affine, one.affine)
+
+
+def test_a_picture_that_is_no_slice_stands_in_its_neighbours_place(tmp_path: Path) -> None:
+    Image.fromarray(np.arange(24, dtype=np.uint8).reshape(4, 6)).save(tmp_path / "a.png")
+    array, _ = read_with_neighbours(tmp_path / "a.png", 2)
+    assert array.shape == (6, 4, 5)
+    assert (array == array[..., :1]).all()
+
+
+def test_a_coloured_picture_counts_by_its_brightness(tmp_path: Path) -> None:
+    Image.new("RGB", (6, 4), (200, 100, 50)).save(tmp_path / "a.png")
+    array, _ = read_with_neighbours(tmp_path / "a.png", 1)
+    assert array.shape == (6, 4, 3)
+    assert float(array.max()) == pytest.approx(0.299 * 200 + 0.587 * 100 + 0.114 * 50, abs=0.01)
+
+
+def test_a_volume_that_was_replaced_is_seen(volume: Path) -> None:
+    assert numbers(neighbours_of(f"{volume}#slice=4", 1)) == [3, 4, 4]
+    longer = np.zeros((6, 4, 9), np.int16)
+    nibabel.save(nibabel.Nifti1Image(longer, np.eye(4)), volume)
+    assert numbers(neighbours_of(f"{volume}#slice=4", 1)) == [3, 4, 5]

@@ -1,0 +1,59 @@
+"""A bundle that sees neighbouring slices, from a volume to a volume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from pipeline.planning import PlanOptions
+from pipeline.split import Fractions
+from pipeline.tasks.evaluate import evaluate
+from pipeline.tasks.index import IndexOptions, LabelOptions, SplitOptions, index_set
+from pipeline.tasks.infer import infer
+from pipeline.tasks.plan import plan_bundle
+from pipeline.tasks.train import train
+
+SPEC = "name: balls\nmodality: CT\nlabels: [background, ball]\nmasks: index\n"
+AFFINE = np.diag([1.0, 1.0, 3.0, 1.0])
+
+
+def balls(folder: Path, number: int = 9) -> None:
+    """Volumes of noise with a bright ball, and its mask."""
+    x, y, z = np.mgrid[:40, :36, :7]
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir(parents=True)
+    for seed in range(number):
+        rng = np.random.default_rng(seed)
+        at = rng.uniform(14, 24, 2)
+        mask = (x - at[0]) ** 2 + (y - at[1]) ** 2 + (3 * (z - 3)) ** 2 < 110
+        image = (60 * mask + rng.normal(80, 12, mask.shape)).clip(0, 255)
+        nibabel.save(nibabel.Nifti1Image(image.astype(np.uint8), AFFINE), folder / "images" / f"v{seed}.nii.gz")
+        nibabel.save(nibabel.Nifti1Image(mask.astype(np.uint8), AFFINE), folder / "masks" / f"v{seed}.nii.gz")
+
+
+@pytest.mark.slow
+def test_it_is_offered_planned_trained_scored_and_gives_volumes_back(tmp_path: Path) -> None:
+    balls(tmp_path)
+    split = SplitOptions(Fractions(0.5, 0.2, 0.3))
+    options = IndexOptions(labels=LabelOptions(class_names=("ball",)), modality="CT", split=split, workers=1)
+    datalist = tmp_path / "datalist.json"
+    index_set(tmp_path / "images", [tmp_path / "masks"], datalist, options)
+    task = tmp_path / "task.yaml"
+    task.write_text(SPEC)
+    offered = plan_bundle(datalist, task, tmp_path / "flat_segmentation", PlanOptions(budget_s=60), workers=1)
+    assert any("neighbours: 1" in note for note in offered.notes)
+    task.write_text(f"{SPEC}neighbours: 1\n")
+    planned = plan_bundle(datalist, task, tmp_path / "balls_segmentation", PlanOptions(budget_s=60), workers=1)
+    assert not any("neighbours: 1" in note for note in planned.notes)
+
+    overrides = ("max_epochs=1", "val_interval=1", "image_size=[32, 32]", "num_workers=0", "batch_size=4", "repeats=1")
+    trained = train(str(planned.bundle.root), datalist, tmp_path / "trained", overrides, tracking=False)
+    scores = evaluate(str(trained.bundle.root), datalist, "test", tmp_path / "scores", tracking=False)
+    assert scores.cases > 5
+    infer(str(trained.bundle.root), [str(tmp_path / "images" / "v0.nii.gz")], tmp_path / "masks_found", tracking=False)
+    found = nibabel.load(tmp_path / "masks_found" / "v0_mask.nii.gz")
+    assert found.shape == (40, 36, 7)
+    assert np.allclose(found.affine, AFFINE)
