@@ -47,7 +47,7 @@ def command(films: int, size: int, bundle: str, threads: int | None, note: str, 
     with tempfile.TemporaryDirectory(prefix="planar-bench-") as name:
         folder = Path(name)
         click.echo("Making films …", err=True)
-        made = make_films(folder / "films", films, size)
+        made = make_films(folder / "films", films, size, workers=os.cpu_count() or 1)
         archive = Orthanc(folder / "orthanc")
         try:
             archive.start()

@@ -19,16 +19,17 @@ BY_PYDICOM = {"RLE": RLELossless, "JPEG 2000": JPEG2000Lossless, "JPEG-LS": JPEG
 BY_DCMTK = {"JPEG lossless": ["dcmcjpeg", "+un"], "JPEG-LS": ["dcmcjpls", "+un"], "RLE": ["dcmcrle", "+un"]}
 
 
-def make_films(folder: Path, number: int, size: int) -> dict[str, list[Path]]:
+def make_films(folder: Path, number: int, size: int, workers: int = 1) -> dict[str, list[Path]]:
     """Make films and compress them in turns.
 
     Args:
         folder: New.
         number: Of films.
         size: Pixels along the longer side.
+        workers: Processes that draw.
     Returns: Files by the name of their transfer syntax.
     """
-    make_phantoms(folder, number=number, size=size, format="dicom")
+    make_phantoms(folder, number=number, size=size, format="dicom", workers=workers)
     ways = _ways()
     made: dict[str, list[Path]] = {name: [] for name in ways}
     for turn, path in enumerate(sorted((folder / "dicom").glob("*.dcm"))):

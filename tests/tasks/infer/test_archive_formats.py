@@ -176,11 +176,11 @@ def test_ctrl_c_leaves_no_half_of_a_source(
 
     real, seen = secondary_capture.make_secondary_capture, []
 
-    def third_stops(*arguments: object) -> object:
+    def third_stops(*arguments: object, **options: object) -> object:
         seen.append(arguments)
         if len(seen) == 3:
             raise KeyboardInterrupt
-        return real(*arguments)
+        return real(*arguments, **options)
 
     monkeypatch.setattr(secondary_capture, "make_secondary_capture", third_stops)
     with pytest.raises(KeyboardInterrupt):
