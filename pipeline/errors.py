@@ -6,7 +6,7 @@ Each leaf is also a builtin, so that code that knows nothing of Planar can still
     PlanarError
     ├── UnreadableImage (ValueError)        a file that is there but cannot be decoded
     ├── UnsupportedImage (ValueError)       a file that decodes, but is not a picture that Planar works on
-    │   └── NoPicture                       a DICOM object that is no image by its kind
+    │   └── NoPicture (ValueError)          a DICOM object that is no image by its kind
     ├── MissingFile (FileNotFoundError)     a path that the user named and that is not there
     ├── GeometryMismatch (ValueError)       two grids that should be one
     ├── UnknownLabel (ValueError)           a mask value that the task does not know
@@ -66,7 +66,7 @@ class UnsupportedImage(PlanarError, ValueError):
     """A file that can be decoded but is not a picture that Planar works on."""
 
 
-class NoPicture(UnsupportedImage):
+class NoPicture(UnsupportedImage, ValueError):
     """A DICOM object that is no image by its kind, as they lie in a study: a report, a segmentation."""
 
 
