@@ -1,0 +1,8 @@
+"""Settings that the server reads from the environment, because uvicorn loads it by its name."""
+
+__all__ = ["MEGABYTES", "USERS"]
+
+# Path of the file of users; none: everybody is let in.
+USERS = "PLANAR_LABEL_USERS"
+# The largest request, MB.
+MEGABYTES = "PLANAR_LABEL_MEGABYTES"
