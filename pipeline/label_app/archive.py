@@ -14,13 +14,8 @@ from typing import Any
 from monailabel.config import settings
 from numpy.typing import NDArray
 
-from pipeline.dicomweb.address import Address
-from pipeline.dicomweb.archive import Archive
-from pipeline.dicomweb.listing import Series, find_series, instances_of
-from pipeline.dicomweb.patience import Patience
-from pipeline.dicomweb.query import Query, is_uid
-from pipeline.dicomweb.retrieving import retrieve
-from pipeline.dicomweb.storing import store
+from pipeline.dicomweb import Address, Archive, Patience, Query, Series, find_series, instances_of, retrieve, store
+from pipeline.dicomweb.query import is_uid
 from pipeline.errors import (
     ArchiveUnreachable,
     GeometryMismatch,

@@ -14,11 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datalist import pixel_digest
-from pipeline.dicom_seg import Annotation, read_terms, write_seg
-from pipeline.dicomweb.archive import Archive
-from pipeline.dicomweb.listing import Series, find_series, instances_of
-from pipeline.dicomweb.query import Query
-from pipeline.dicomweb.retrieving import retrieve
+from pipeline.dicom_seg import Annotation, read_terms, uid_from_inputs, write_seg
+from pipeline.dicomweb import Archive, Query, Series, find_series, instances_of, retrieve
 from pipeline.label_app.label_files import FINAL, SavedLabel
 from pipeline.readers import read_picture, segmentation_of
 from pipeline.tasks.infer.archive import images_of
@@ -113,7 +110,9 @@ def write_annotation(path: Path, source: Source, mask: NDArray[Any], names: Mapp
         saved: When, ISO 8601; the same saving gives the same object.
     Raises: UnsupportedImage: if no segmentation of these images can be made.
     """
-    write_seg(path, images_of(source), mask, read_terms(names), Annotation(saved))
+    images = images_of(source)
+    instance = uid_from_inputs("annotation", saved, [(str(header.SOPInstanceUID), 0) for header in images.headers])
+    write_seg(path, images, mask, read_terms(names), Annotation(saved), instance=instance)
 
 
 def _label_in(uid: str, path: Path) -> tuple[ArchivedLabel, set[str]]:
