@@ -92,8 +92,8 @@ class BundleTraining(TrainTask):
             subjects=str(request.get("subjects") or "") or None,
         )
         say(f"{len(data.content.training)} images to train on, {len(data.content.validation)} to choose by")
-        for finding in data.content.refused:
-            say(f"left out: {finding.reason}")
+        if data.content.refused:  # without the reasons, which name images
+            say(f"{len(data.content.refused)} labels left out: {folder / 'datalist.json'} says why")
         decision = self._train(data, folder, request)
         self._tidy()
         return {"decision": vars(decision)}
