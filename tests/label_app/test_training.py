@@ -80,8 +80,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelServer]:
 def train(server: LabelServer, **params: object) -> dict:
     request = {"device": "cpu", "overrides": OVERRIDES, **params}
     server.client.train_start(NAME, request)
-    done = server.wait_for("train", 900)
-    return done
+    return server.wait_for("train", 900)
 
 
 def weights(server: LabelServer) -> Path:
