@@ -39,7 +39,7 @@ from monailabel.interfaces.exception import MONAILabelException
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from pipeline.errors import MissingFile, OutputExists, PlanarError, user_error_within
-from pipeline.label_app import proxy, segmentations
+from pipeline.label_app import proxy, segmentations, task_status
 from pipeline.label_app.access import read_users
 from pipeline.label_app.doorway import Doorway, login_routes
 from pipeline.label_app.health import health_routes
@@ -59,8 +59,8 @@ def build() -> FastAPI:
     users = read_users(Path(os.environ[USERS])) if os.environ.get(USERS) else None
     outer.include_router(login_routes(users))
     outer.include_router(health_routes())
-    outer.include_router(threaded(segmentations.router))
-    outer.include_router(threaded(proxy.router))
+    for before in (segmentations, task_status, proxy):
+        outer.include_router(threaded(before.router))
     for part in IN_THREADS:
         outer.include_router(threaded(part.router))
     outer.include_router(threaded(infer.router))

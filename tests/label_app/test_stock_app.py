@@ -14,6 +14,7 @@ from label_server import LabelServer
 from PIL import Image
 
 from pipeline.bundle import find_bundle
+from pipeline.digests import file_sha256
 
 pytestmark = [pytest.mark.label, pytest.mark.timeout(900)]
 
@@ -76,8 +77,24 @@ def test_a_film_as_nifti_comes_back_on_its_grid(stock: LabelServer, expected: Pa
     assert dice(mask, wanted) > 0.995
 
 
-def test_it_trains_the_bundle_too(stock: LabelServer, expected: Path, tmp_path: Path) -> None:
+def test_a_jpeg_gets_a_jpeg_and_other_numbers_than_classes(stock: LabelServer) -> None:
+    """What ours does not do: see test_same_as_infer."""
+    file, _ = stock.client.infer(BUNDLE, "film_jpg", {})
+    assert file.endswith(".jpg")
+
+
+def test_a_volume_is_too_much_for_it(stock: LabelServer) -> None:
+    """What ours does not do: see test_same_as_infer."""
+    with pytest.raises(Exception, match="500"):
+        stock.client.infer(BUNDLE, "volume", {})
+
+
+def test_it_trains_the_bundle_too_and_overwrites_the_model_with_whatever_comes_out(
+    stock: LabelServer, expected: Path, tmp_path: Path
+) -> None:
     client = stock.client
+    weights = stock.work / "model" / BUNDLE / "models" / "model.pt"
+    before = file_sha256(weights)
     for image in ("film_png", "film_tif"):
         client.save_label(image, str(expected / f"{image}_mask.png"))
     client.train_start(
@@ -85,3 +102,4 @@ def test_it_trains_the_bundle_too(stock: LabelServer, expected: Path, tmp_path: 
     )
     done = stock.wait_for("train", 600)
     assert done["status"] == "DONE", "\n".join(done["details"])
+    assert file_sha256(weights) != before

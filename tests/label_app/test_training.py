@@ -80,6 +80,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelServer]:
 def train(server: LabelServer, **params: object) -> dict:
     request = {"device": "cpu", "overrides": OVERRIDES, **params}
     server.client.train_start(NAME, request)
+    assert server.client.train_status(check_if_running=True)
     return server.wait_for("train", 900)
 
 
