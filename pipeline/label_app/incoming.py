@@ -43,7 +43,7 @@ def read_label(file: Path, picture: Picture, image: str) -> NDArray[np.uint8]:
     if file.name.endswith(BARE):
         return _bare(file, picture, image)
     label = read_picture(file, labels=True)
-    mask = LabelCoding.parse("index").decode(label.array)
+    mask = _values(label)
     if label.source_format in PLACED:
         return _turned(mask, label, picture, image)
     if mask.shape != picture.grid.display_shape:
@@ -98,6 +98,14 @@ def renumbered(
 
 def _plain(name: str) -> str:
     return "".join(letter for letter in name.casefold() if letter.isalnum())
+
+
+def _values(label: Picture) -> NDArray[np.uint8]:
+    coding = LabelCoding.parse("index")
+    if label.colour or label.array.ndim == 2:
+        return coding.decode(label.array)
+    # The coding knows pictures alone.
+    return coding.decode(label.array.reshape(len(label.array), -1)).reshape(label.array.shape)
 
 
 def _bare(file: Path, picture: Picture, image: str) -> NDArray[np.uint8]:

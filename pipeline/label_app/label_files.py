@@ -4,7 +4,7 @@
     labels/original/<image>.png     what models proposed
     labels/journal.jsonl            each saving: image, tag, digest, annotator, time
 
-A saving is two lines of the journal with the mask between them, which takes its name at once. A server that dies
+A saving is two lines of the journal; between them the mask, which is there already, takes its name. A server that dies
 between them has lost nothing: the next one finds the mask, and the first line says whose it is.
 """
 
@@ -20,14 +20,17 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pipeline.datalist import pixel_digest
+from pipeline.digests import file_sha256
 from pipeline.errors import InvalidOption
 from pipeline.label_app.journal import Journal
-from pipeline.readers import Picture, read_mask, write_mask
+from pipeline.readers import Picture, read_picture, write_mask
 
 __all__ = ["FINAL", "ORIGINAL", "LabelFiles", "SavedLabel"]
 
 FINAL, ORIGINAL = "final", "original"
 SUFFIXES = (".nii.gz", ".png")
+# Of a mask that has not got its name yet.
+ASIDE = ".new-"
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class SavedLabel:
         names: Value → name of what is drawn, as the client says; empty if it does not.
         info: What else the client said.
         archived: SOPInstanceUID of the DICOM SEG that holds it, or "".
+        file_sha256: Of the file's bytes.
     """
 
     image: str
@@ -55,6 +59,7 @@ class SavedLabel:
     names: Mapping[str, str] = field(default_factory=dict)
     info: Mapping[str, Any] = field(default_factory=dict)
     archived: str = ""
+    file_sha256: str = ""
 
     @property
     def seconds(self) -> int:
@@ -139,10 +144,16 @@ class LabelFiles:
             label = SavedLabel(image, tag, f"{tag}/{image}{suffix}", digest, _now(), annotator, names, info)
             if unfinished is not None and (unfinished.sha256, dict(unfinished.names)) == (digest, names):
                 label = unfinished  # with its time, from which the identifiers in the archive are made
-            self._add("saving", label)
-            if archive is not None:
-                label = replace(label, archived=archive(label))
-            write_mask(mask, picture, self.path(label))
+            aside = self.path(label).with_name(f"{ASIDE}{image}{suffix}")
+            write_mask(mask, picture, aside)
+            try:
+                label = replace(label, file_sha256=file_sha256(aside))
+                self._add("saving", label)
+                if archive is not None:
+                    label = replace(label, archived=archive(label))
+                aside.replace(self.path(label))
+            finally:
+                aside.unlink(missing_ok=True)
             for other in SUFFIXES:
                 if other != suffix:
                     (self.folder / f"{tag}/{image}{other}").unlink(missing_ok=True)
@@ -197,24 +208,23 @@ class LabelFiles:
     def _take_up(self) -> None:
         """Finish what a process that was killed has begun, and take masks that someone put into the folder."""
         with self.journal.locked():
-            for part in self.folder.glob("*/.part-*"):
+            for part in (*self.folder.glob(f"*/{ASIDE}*"), *self.folder.glob("*/.part-*")):
                 part.unlink(missing_ok=True)
-            known = self._current()
-            for file in sorted(self.folder.glob("*/**/*")):
-                suffix = next((end for end in SUFFIXES if file.name.endswith(end)), None)
-                if suffix is None or not file.is_file():
-                    continue
-                inside = file.relative_to(self.folder)
-                tag, image = inside.parts[0], Path(*inside.parts[1:]).as_posix()[: -len(suffix)]
-                label, unfinished = known.get((image, tag)), self._open.get((image, tag))
-                if label is not None and unfinished is None:
-                    continue
-                digest = pixel_digest(read_mask(str(file)))
-                if unfinished is not None and unfinished.sha256 == digest:
+            self._current()
+            for unfinished in list(self._open.values()):
+                file = self.path(unfinished)
+                if file.is_file() and file_sha256(file) == unfinished.file_sha256:
                     self._add("saved", unfinished)
-                elif label is None:
+            known = self._current()
+            for file in sorted(self.folder.glob("*/*")):
+                suffix = next((end for end in SUFFIXES if file.name.endswith(end)), None)
+                if suffix is None or file.name.startswith(".") or not file.is_file():
+                    continue
+                tag, image = file.parent.name, file.name[: -len(suffix)]
+                if (image, tag) not in known:
+                    digest = pixel_digest(read_picture(file, labels=True).array)
                     when = datetime.fromtimestamp(file.stat().st_mtime, timezone.utc).isoformat()
-                    self._add("saved", SavedLabel(image, tag, inside.as_posix(), digest, when))
+                    self._add("saved", SavedLabel(image, tag, f"{tag}/{file.name}", digest, when))
 
 
 def require_name(tag: str) -> None:

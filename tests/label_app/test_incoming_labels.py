@@ -104,7 +104,7 @@ def test_a_png_is_the_label_of_a_dicom_film_as_viewers_show_it(film: Picture, tm
     Image.fromarray(np.ascontiguousarray(drawn.T)).save(tmp_path / "label.png")
     np.testing.assert_array_equal(read_label(tmp_path / "label.png", film, "film"), drawn)
     Image.fromarray(drawn.T[:-1].copy()).save(tmp_path / "other.png")
-    with pytest.raises(GeometryMismatch, match="24×23, its image 24×24"):
+    with pytest.raises(GeometryMismatch, match=r"×23, its image \d+×24"):
         read_label(tmp_path / "other.png", film, "film")
 
 
