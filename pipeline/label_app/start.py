@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pipeline.atomic import write_text_aside
 from pipeline.bundle import Bundle, find_bundle
+from pipeline.dicomweb import Address
 from pipeline.errors import InvalidOption, MissingExtra, MissingFile
 from pipeline.label_app.own_copy import own_copy
 from pipeline.label_app.settings import MEGABYTES, USERS
@@ -79,7 +79,7 @@ def require_monailabel() -> None:
 
 def is_archive(studies: str) -> bool:
     """Whether images come from DICOMweb and not from a folder."""
-    return studies.startswith(("http://", "https://"))
+    return studies.startswith(("dicomweb://", "dicomwebs://", "http://", "https://"))
 
 
 def prepare(
@@ -116,12 +116,13 @@ def prepare(
         found[bundle.name] = bundle
     if not found:
         raise InvalidOption("Name a bundle: --bundle NAME or the path of its folder.")
-    if not is_archive(studies):
+    if is_archive(studies):
+        # MONAI Label tells archives from folders by this beginning.
+        studies = Address.parse(studies).url
+    else:
         if not Path(studies).is_dir():
             raise MissingFile(f"{studies}: no such folder of images. Give a folder, or the address of an archive.")
         studies = str(Path(studies).resolve())
-    elif urlsplit(studies).password:
-        raise InvalidOption("The address of the archive holds a password, which others would see. Leave it out.")
     if users is not None and not users.is_file():
         raise MissingFile(f"{users}: no such file of users. Make one: htpasswd -B -c {users} NAME")
     remarks = [] if users or host in LOOPBACK else [f"Everybody who reaches {host} is let in: give --users FILE."]

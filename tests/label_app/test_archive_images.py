@@ -16,9 +16,9 @@ import pydicom
 import pytest
 import requests
 from label_server import LabelServer
-from orthanc_server import Orthanc, why_not
 from PIL import Image
 
+from benchmarks.orthanc import Orthanc, why_no_orthanc
 from pipeline.readers import read_picture
 
 pytestmark = [pytest.mark.label, pytest.mark.timeout(900)]
@@ -52,13 +52,13 @@ def sources(films: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
 @pytest.fixture(scope="module")
 def orthanc(sources: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
-    if reason := why_not():
+    if reason := why_no_orthanc():
         pytest.skip(reason)
     archive = Orthanc(tmp_path_factory.mktemp("orthanc"))
     try:
         archive.start()
         for path in sources.values():
-            archive.put(*(path.iterdir() if path.is_dir() else [path]))
+            archive.send(path.iterdir() if path.is_dir() else [path])
         yield archive
     finally:
         archive.stop()
@@ -70,7 +70,7 @@ def server(
 ) -> Iterator[LabelServer]:
     settings = {"MONAI_LABEL_DICOMWEB_CONVERT_TO_NIFTI": request.param}
     folder = tmp_path_factory.mktemp("archive_server")
-    running = LabelServer(folder, ["--studies", orthanc.dicomweb, "--bundle", BUNDLE], settings)
+    running = LabelServer(folder, ["--studies", orthanc.address, "--bundle", BUNDLE], settings)
     try:
         yield running.start()
     finally:
@@ -88,6 +88,10 @@ def expected(sources: dict[str, Path], tmp_path_factory: pytest.TempPathFactory)
         result = infer(BUNDLE, [str(path)], out / str(number), gate=False)
         masks[series] = stored(result.masks[0])
     return masks
+
+
+def segmentations(orthanc: Orthanc) -> list[bytes]:
+    return [orthanc.file(one["SOPInstanceUID"]) for one in orthanc.find(Modality="SEG")]
 
 
 def stored(path: str | Path) -> np.ndarray:
@@ -111,22 +115,22 @@ def test_labels_are_stored_once_refer_to_the_image_and_the_newest_counts(
 ) -> None:
     client = server.client
     for series, source in sources.items():
-        before = len(orthanc.segmentations())
+        before = len(segmentations(orthanc))
         file, _ = client.infer(BUNDLE, series, {})
         first = stored(file).copy()
         names = {"label_info": [{"name": "lung", "idx": 1}]}
         for _ in range(2):  # a client that got no answer sends again
             client.save_label(series, file, params=names)
-        assert len(orthanc.segmentations()) == before + 1
+        assert len(segmentations(orthanc)) == before + 1
         drawn = read_picture(file, labels=True)
         corrected = drawn.array.copy()
         corrected[:9, :7] = 1
         write(corrected, drawn, tmp_path / "corrected")
         client.save_label(series, str(next(tmp_path.glob("corrected.*"))), params=names)
         next(tmp_path.glob("corrected.*")).unlink()
-        assert len(orthanc.segmentations()) == before + 2
+        assert len(segmentations(orthanc)) == before + 2
         known = {uid(path, "SOPInstanceUID") for path in (source.iterdir() if source.is_dir() else [source])}
-        made = [hd.seg.segread(io.BytesIO(content)) for content in orthanc.segmentations()]
+        made = [hd.seg.segread(io.BytesIO(content)) for content in segmentations(orthanc)]
         own = [seg for seg in made if seg.ReferencedSeriesSequence[0].SeriesInstanceUID == series]
         newest = max(own, key=lambda seg: (seg.ContentDate, seg.ContentTime))
         for seg in own:
@@ -156,7 +160,7 @@ def test_another_server_finds_the_newest_labels_in_the_archive(
     server: LabelServer, orthanc: Orthanc, tmp_path: Path
 ) -> None:
     objects = server.client.datastore()["objects"]
-    other = LabelServer(tmp_path, ["--studies", orthanc.dicomweb, "--bundle", BUNDLE])
+    other = LabelServer(tmp_path, ["--studies", orthanc.address, "--bundle", BUNDLE])
     try:
         client = other.start().client
         assert client.info()["datastore"]["completed"] == len(objects)
@@ -171,7 +175,7 @@ def test_filters_take_several_modalities_as_people_write_them(orthanc: Orthanc, 
     for number, written in enumerate(('{"Modality": "CR,DX"}', '{"Modality": "CR\\\\DX"}')):
         settings = {"MONAI_LABEL_DICOMWEB_SEARCH_FILTER": written}
         folder = tmp_path / str(number)
-        running = LabelServer(folder, ["--studies", orthanc.dicomweb, "--bundle", BUNDLE], settings)
+        running = LabelServer(folder, ["--studies", orthanc.address, "--bundle", BUNDLE], settings)
         try:
             assert len(running.start().client.datastore()["objects"]) == 2
         finally:
@@ -188,7 +192,7 @@ def test_ohifs_list_has_a_modality_for_every_study(server: LabelServer) -> None:
 def test_an_archive_that_is_away_is_told_at_once_and_found_again(
     orthanc: Orthanc, sources: dict[str, Path], tmp_path: Path
 ) -> None:
-    server = LabelServer(tmp_path, ["--studies", orthanc.dicomweb, "--bundle", BUNDLE])
+    server = LabelServer(tmp_path, ["--studies", orthanc.address, "--bundle", BUNDLE])
     orthanc.stop()
     try:
         server.start()

@@ -42,7 +42,7 @@ def test_what_cannot_be_is_told_before_anything_starts(tmp_path: Path) -> None:
         start.prepare(str(tmp_path), ["no_bundle"])
     with pytest.raises(InvalidOption, match="Two bundles"):
         start.prepare(str(tmp_path), [BUNDLE, BUNDLE])
-    with pytest.raises(InvalidOption, match="holds a password"):
+    with pytest.raises(InvalidOption, match="holds a user or a password"):
         start.prepare("http://user:secret@127.0.0.1:8042/dicom-web", [BUNDLE])
     with pytest.raises(MissingFile, match="htpasswd"):
         start.prepare(str(tmp_path), [BUNDLE], users=tmp_path / "users")
