@@ -1,7 +1,7 @@
 """What breaks in MONAI Label 0.8.5: shown on its own code, and what this app does instead.
 
 The other facts stand where their parts are tested: 2 and 10 in test_same_as_infer and test_stock_app; 4, 6, 8, 13 and
-14 in test_archive_images; 11 in test_training and test_stock_app.
+14 in test_archive_images; 7 in test_real_images; 11 in test_training and test_stock_app.
 """
 
 from __future__ import annotations
