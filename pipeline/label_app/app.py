@@ -13,8 +13,6 @@ from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.batch_infer import BatchInferTask
 from monailabel.interfaces.tasks.strategy import Strategy
-from monailabel.tasks.activelearning.first import First
-from monailabel.tasks.activelearning.random import Random
 
 from pipeline import __version__
 from pipeline.bundle import Bundle, find_bundle
@@ -22,6 +20,7 @@ from pipeline.errors import InvalidOption, MissingFile
 from pipeline.label_app.images import LabelledImages
 from pipeline.label_app.label_files import ORIGINAL
 from pipeline.label_app.segmenting import BundleSegmentation, source_at
+from pipeline.label_app.strategies import Anyone, InOrder
 from pipeline.label_app.training import BundleTraining
 from pipeline.label_app.uploads import is_upload
 
@@ -75,7 +74,7 @@ class PlanarLabelApp(MONAILabelApp):
 
     def init_strategies(self) -> dict[str, Strategy]:
         """Which image is next."""
-        return {"random": Random(), "first": First()}
+        return {"random": Anyone(), "first": InOrder()}
 
     def init_batch_infer(self) -> BatchInferTask:
         """All images, or those without a label."""
@@ -119,7 +118,7 @@ class PlanarLabelApp(MONAILabelApp):
         return task
 
     def _session_folder(self) -> str:
-        return self._sessions.store_path if self._sessions else ""
+        return self._sessions.store_path if self._sessions is not None else ""
 
 
 class BatchOnWhatThereIs(BatchInferTask):

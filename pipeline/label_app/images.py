@@ -8,7 +8,7 @@ import threading
 import time
 import zipfile
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from monailabel.interfaces.datastore import Datastore
 from pipeline.errors import InvalidOption, MissingFile
 from pipeline.label_app.access import current_user
 from pipeline.label_app.incoming import names_of, read_label
-from pipeline.label_app.label_files import FINAL, ORIGINAL, LabelFiles, SavedLabel
+from pipeline.label_app.label_files import FINAL, LabelFiles, SavedLabel
 from pipeline.label_app.views import needs_view, suffixes, write_view
 from pipeline.readers import Picture
 
@@ -211,8 +211,8 @@ class LabelledImages(Datastore):
     def status(self) -> dict[str, Any]:
         """Numbers of images and labels."""
         images = set(self.list_images())
-        tags = {tag: len(images & set(self.labels.images(tag))) for tag in self._tags(images)}
-        return {"total": len(images), "completed": tags.get(FINAL, 0), "label_tags": tags}
+        tags = Counter(tag for image, tag in self.labels.pairs() if image in images)
+        return {"total": len(images), "completed": tags[FINAL], "label_tags": dict(tags)}
 
     def json(self) -> dict[str, Any]:
         """All images and labels, in the form of MONAI Label's own datastore."""
@@ -227,9 +227,6 @@ class LabelledImages(Datastore):
                 },
             }
         return {"name": self._name, "description": self._description, "objects": objects}
-
-    def _tags(self, images: Iterable[str]) -> list[str]:
-        return sorted({tag for image in images for tag in self.labels.tags(image)} | {FINAL, ORIGINAL})
 
 
 def _info_of(label: SavedLabel) -> dict[str, Any]:

@@ -96,6 +96,10 @@ class LabelFiles:
         """The images with such a label."""
         return [name for name, other in self._current() if other == tag]
 
+    def pairs(self) -> list[tuple[str, str]]:
+        """Image and tag of each label."""
+        return list(self._current())
+
     def path(self, label: SavedLabel) -> Path:
         """The mask's file."""
         return self.folder / label.file

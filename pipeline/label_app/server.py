@@ -20,9 +20,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import monailabel.app
 from fastapi import APIRouter, FastAPI, HTTPException
 from fastapi.routing import APIRoute
+from monailabel.config import settings
 from monailabel.endpoints import (
     activelearning,
     batch_infer,
@@ -43,9 +43,15 @@ from pipeline.label_app import proxy, segmentations, task_status
 from pipeline.label_app.access import read_users
 from pipeline.label_app.doorway import Doorway, login_routes
 from pipeline.label_app.health import health_routes
-from pipeline.label_app.settings import MEGABYTES, USERS
+from pipeline.label_app.settings import MEGABYTES, ORIGIN, USERS
 
 __all__ = ["app", "build"]
+
+# Before its application is made: left empty, pages of every site might use it. As an environment variable it would keep
+# MONAI Label from starting.
+settings.MONAI_LABEL_CORS_ORIGINS = [os.environ.get(ORIGIN, "")]
+
+import monailabel.app  # noqa: E402
 
 logger = logging.getLogger(__name__)
 

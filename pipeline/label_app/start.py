@@ -17,7 +17,7 @@ from pipeline.bundle import Bundle, find_bundle
 from pipeline.dicomweb import Address
 from pipeline.errors import InvalidOption, MissingExtra, MissingFile
 from pipeline.label_app.own_copy import own_copy
-from pipeline.label_app.settings import MEGABYTES, USERS
+from pipeline.label_app.settings import MEGABYTES, ORIGIN, USERS
 from pipeline.tracking.state import state_folder
 
 __all__ = ["Server", "prepare", "require_monailabel", "serve"]
@@ -27,6 +27,8 @@ MAIN = '''"""What MONAI Label loads; written by `planar label start`."""
 from pipeline.label_app.app import PlanarLabelApp  # noqa: F401
 '''
 OHIF_PORT = 8000
+# Loggers of what runs in processes of their own.
+TASKS = ("task_train", "task_batch_infer", "task_scoring")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -153,6 +155,7 @@ def serve(server: Server, run: Callable[[], None] | None = None) -> None:
     log_config = server.work / "logging.json"
     write_text_aside(log_config, json.dumps(_log_config(server.work / "logs" / "app.log"), indent=1) + "\n")
     os.environ |= {"TMPDIR": str(temporary), MEGABYTES: str(server.megabytes), USERS: str(server.users or "")}
+    os.environ[ORIGIN] = server.address
     for name, value in _defaults(server).items():
         os.environ.setdefault(name, value)
     arguments = ["start_server", "--app", str(server.work), "--studies", server.studies]
@@ -174,8 +177,6 @@ def _run() -> None:
 def _defaults(server: Server) -> dict[str, str]:
     """Settings of MONAI Label that the environment may say otherwise."""
     return {
-        # Pages of other sites may not use a server that listens on this machine.
-        "MONAI_LABEL_CORS_ORIGINS": json.dumps([server.address]),
         "MONAI_LABEL_SESSION_PATH": str(server.work / "sessions"),
         "MONAI_LABEL_AUTO_UPDATE_SCORING": "false",
         "MONAI_LABEL_DICOMWEB_SEARCH_FILTER": "{}",
@@ -183,7 +184,7 @@ def _defaults(server: Server) -> dict[str, str]:
 
 
 def _log_config(file: Path) -> dict[str, object]:
-    """What goes to the log: requests without their parameters, trainings, and errors."""
+    """What goes to the log: requests without their parameters, and errors."""
     file.parent.mkdir(parents=True, exist_ok=True)
     plain = {"format": "%(asctime)s %(levelname)s %(message)s"}
     rotating = {"class": "logging.handlers.RotatingFileHandler", "filename": str(file), "encoding": "utf-8"}
@@ -191,18 +192,17 @@ def _log_config(file: Path) -> dict[str, object]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"plain": plain, "line": {"format": "%(message)s"}},
+        "formatters": {"plain": plain},
         "handlers": {
             "console": {"class": "logging.StreamHandler", "formatter": "plain"},
             "file": {**rotating, "formatter": "plain", "backupCount": 10, "maxBytes": 10 << 20},
-            "task": {"class": "logging.StreamHandler", "formatter": "line"},
         },
         "root": {"level": "WARNING", "handlers": ["console", "file"]},
         "loggers": {
             "pipeline.label_app": here,
-            **{f"task_{name}": {**here, "handlers": ["task", "file"]} for name in ("train", "batch_infer", "scoring")},
-            # They write down requests with file names, and what a transform was given when it failed.
-            **{name: {"level": "ERROR"} for name in ("monailabel", "uvicorn", "urllib3", "httpx")},
+            # They write down requests with file names, and what a transform was given when it failed; what a training
+            # says, its status has.
+            **{name: {"level": "ERROR"} for name in ("monailabel", "uvicorn", "urllib3", "httpx", *TASKS)},
             "uvicorn.error": {"level": "WARNING"},
             "DataStats": {"level": "CRITICAL"},
         },

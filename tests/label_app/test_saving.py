@@ -155,3 +155,16 @@ def test_logs_name_neither_images_nor_patients(saving: LabelServer) -> None:
     assert "save_label 200" in said
     for word in ("film_", "PHANTOM", "Traceback"):
         assert word not in said, said[-2000:]
+
+
+def test_two_annotators_are_given_different_images_while_there_are_others(films: Path, tmp_path: Path) -> None:
+    shutil.copytree(films, tmp_path / "studies")
+    server = LabelServer(tmp_path, ["--studies", tmp_path / "studies", "--bundle", BUNDLE]).start()
+    try:
+        one, other = server.client, server.client
+        one._client_id, other._client_id = "one", "other"
+        given = [client.next_sample("first", {})["id"] for client in (one, other)]
+        assert given[0] != given[1]
+        assert one.next_sample("first", {})["id"] == given[0]
+    finally:
+        server.stop()

@@ -65,8 +65,7 @@ def test_monai_label_is_started_with_our_app_and_a_temporary_folder_of_its_own(
     assert Path(bundle) == tmp_path / "work" / "bundles" / BUNDLE
     assert Path(os.environ["TMPDIR"]).is_relative_to(tmp_path / "work")
     assert "PlanarLabelApp" in (tmp_path / "work" / "main.py").read_text()
-    # Pages of other sites may not use it.
-    assert json.loads(os.environ["MONAI_LABEL_CORS_ORIGINS"]) == ["http://127.0.0.1:8123"]
+    assert os.environ["PLANAR_LABEL_ORIGIN"] == "http://127.0.0.1:8123"
 
 
 def test_a_shipped_bundle_is_copied_and_one_of_the_users_is_not(tmp_path: Path) -> None:
