@@ -16,7 +16,7 @@ from typing import Any
 import requests
 from mlflow_server import free_port
 
-__all__ = ["LabelServer", "client_of"]
+__all__ = ["PLANAR", "LabelServer", "client_of"]
 
 FOREIGN = ("MLFLOW_TRACKING_URI", "PLANAR_TRACEBACK")
 # What `planar` is in a shell.
