@@ -35,7 +35,7 @@ test: $(STAMP)  ## All tests
 	$(BIN)/python -m pytest
 
 test-fast: $(STAMP)  ## Tests without those that take long
-	$(BIN)/python -m pytest -m "not slow and not services"
+	$(BIN)/python -m pytest -m "not slow and not services and not label"
 
 # What cannot be had is told, and its tests are skipped and say why.
 test-services: $(STAMP)  ## Tests with MLflow on PostgreSQL, and with Orthanc (installed on Debian where root or sudo can)

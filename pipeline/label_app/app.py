@@ -19,8 +19,9 @@ from pipeline.bundle import Bundle, find_bundle
 from pipeline.errors import InvalidOption, MissingFile
 from pipeline.label_app.images import LabelledImages
 from pipeline.label_app.label_files import ORIGINAL
+from pipeline.label_app.scoring import Scores
 from pipeline.label_app.segmenting import BundleSegmentation, source_at
-from pipeline.label_app.strategies import Anyone, InOrder
+from pipeline.label_app.strategies import KINDS, Anyone, ByScores, InOrder
 from pipeline.label_app.training import BundleTraining
 from pipeline.label_app.uploads import is_upload
 
@@ -74,7 +75,14 @@ class PlanarLabelApp(MONAILabelApp):
 
     def init_strategies(self) -> dict[str, Strategy]:
         """Which image is next."""
-        return {"random": Anyone(), "first": InOrder()}
+        found: dict[str, Strategy] = {"random": Anyone(), "first": InOrder()}
+        images = self.datastore()
+        for name, task in self._infers.items():
+            scores = Scores(task, _require_ours(images), Path(self.app_dir) / "scores")
+            for kind in KINDS:
+                # Of several bundles each has its own.
+                found[kind if len(self._infers) == 1 else f"{kind} of {name}"] = ByScores(scores, kind)
+        return found
 
     def init_batch_infer(self) -> BatchInferTask:
         """All images, or those without a label."""

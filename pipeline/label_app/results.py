@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pipeline.errors import InvalidOption
+from pipeline.geometry import lps_to_ras, spacing_of
 from pipeline.readers import write_mask
 
 if TYPE_CHECKING:
@@ -46,10 +49,10 @@ def write_result(made: Made, request: Mapping[str, Any]) -> Path:
     try:
         if ending == ".dcm":
             _write_seg(made, path)
+        elif ending == ".nrrd":
+            _write_nrrd(made, path, str(request.get("result_dtype") or "uint8"))
         else:
             write_mask(made.result.mask, picture, path)
-        if ending == ".nrrd":
-            _as_dtype(path, str(request.get("result_dtype") or "uint8"))
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -63,11 +66,20 @@ def _write_seg(made: Made, path: Path) -> None:
     write_segmentation(made.result, images_of(made.result.source), made.model, "binary", path)
 
 
-def _as_dtype(path: Path, dtype: str) -> None:
-    """The numbers as a client's array type reads them: OHIF takes the bytes for 16-bit numbers."""
+def _write_nrrd(made: Made, path: Path, dtype: str) -> None:
+    """A mask for viewers: of three axes also for a film, for one of two says nothing of space.
+
+    The numbers are of the type that the client's arrays have: OHIF takes the bytes for 16-bit numbers.
+    """
     if dtype not in DTYPES:
         raise InvalidOption(f"Masks have the type {' or '.join(DTYPES)}, not {dtype[:20]!r}.")
-    if dtype == "uint16":
-        import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk  # noqa: N813
 
-        sitk.WriteImage(sitk.Cast(sitk.ReadImage(str(path)), sitk.sitkUInt16), str(path), True)
+    grid = made.result.picture.grid
+    stored = grid.to_source(made.result.mask).reshape(grid.shape).astype(dtype)
+    affine, spacing = lps_to_ras(grid.stored_affine), spacing_of(grid.stored_affine)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(stored.T))
+    image.SetSpacing(spacing.tolist())
+    image.SetOrigin(affine[:3, 3].tolist())
+    image.SetDirection((affine[:3, :3] / spacing).ravel().tolist())
+    sitk.WriteImage(image, str(path), True)

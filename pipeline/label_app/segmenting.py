@@ -6,13 +6,15 @@ import json
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 from monailabel.utils.others.generic import device_list, name_to_device
+from numpy.typing import NDArray
 
 from pipeline.bundle import Bundle
 from pipeline.errors import InvalidOption, MissingFile, UnreadableImage
@@ -124,6 +126,26 @@ class BundleSegmentation(InferTask):
             mask, _, _ = segment_source(source, predict, False, lambda done: None, None, None)
             seconds = time.perf_counter() - began
         return Made(Segmented(source, source.picture(), mask), model, seconds)
+
+    def observe(self, names: Sequence[str]) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
+        """Probabilities of pictures or slices, each (C, W, H), and what the network's innermost layers say of them.
+
+        Returns: The probabilities, averaged over the bundle's flips, and features, (names, values).
+        """
+        from pipeline.gate import FeatureTap
+        from pipeline.gate.features import innermost_layers
+
+        with self._lock:
+            predict, _ = self._ready("", True)
+            found, vectors = [], []
+            for name in names:
+                image = predict.preprocessing({"image": name})["image"][None].to(predict.device)
+                tap = FeatureTap(predict.network, innermost_layers(predict.network, image))
+                with tap.reading() as noted:
+                    (result,) = predict([name], probabilities=True)
+                found.append(result.probabilities)
+                vectors.append(np.concatenate(tap.vectors(noted, 1), axis=1)[0])
+        return found, np.stack(vectors)
 
     def _ready(self, device: str, flips: bool) -> tuple[Predictor, Model]:
         """The network with the weights that are there now."""

@@ -11,8 +11,11 @@ from typing import Any
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
 
-__all__ = ["Anyone", "InOrder", "Offering"]
+from pipeline.label_app.scoring import Scores, farthest
 
+__all__ = ["KINDS", "Anyone", "ByScores", "InOrder", "Offering"]
+
+KINDS = ("uncertainty", "diversity", "both")
 # An annotator who has not saved an image for so long, s, is not waited for.
 LEASE_S = 900
 
@@ -55,6 +58,35 @@ class InOrder(Offering):
     def choose(self, images: Sequence[str], datastore: Datastore) -> str:
         """The first."""
         return images[0]
+
+
+class ByScores(Offering):
+    """The image from which most is to be learnt, as far as images have scores; any image before there are some.
+
+    Args:
+        scores: By a bundle.
+        kind: "uncertainty": what the bundle is most unsure of. "diversity": what is most unlike all that has labels.
+            "both": the best sum of ranks by the two.
+    """
+
+    def __init__(self, scores: Scores, kind: str) -> None:
+        super().__init__({"uncertainty": "Unsure", "diversity": "Unlike the others", "both": "Unsure and unlike"}[kind])
+        self.scores, self.kind = scores, kind
+
+    def choose(self, images: Sequence[str], datastore: Datastore) -> str:
+        """The best."""
+        known = self.scores.now()
+        candidates = [image for image in images if image in known]
+        if not candidates:
+            return random.choice(images)
+        unsure = {image: known[image].entropy for image in candidates}
+        if self.kind == "uncertainty":
+            return max(candidates, key=unsure.__getitem__)
+        unlike = farthest(candidates, datastore.get_labeled_images(), known)
+        if self.kind == "diversity":
+            return max(candidates, key=unlike.__getitem__)
+        ranks = [{image: rank for rank, image in enumerate(sorted(candidates, key=by.get))} for by in (unsure, unlike)]
+        return max(candidates, key=lambda image: sum(rank[image] for rank in ranks))
 
 
 def _is_with_another(info: Mapping[str, Any], me: Any, now: float) -> bool:

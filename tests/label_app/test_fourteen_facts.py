@@ -17,7 +17,8 @@ from label_server import LabelServer
 
 from pipeline.readers import read_picture
 
-pytestmark = [pytest.mark.label, pytest.mark.timeout(900)]
+# MONAI Label imports what Python is going to drop.
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.label, pytest.mark.timeout(900)]
 
 BUNDLE = "cxr_lung_segmentation"
 
