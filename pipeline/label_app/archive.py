@@ -36,7 +36,7 @@ __all__ = ["ArchiveImages", "open_archive"]
 logger = logging.getLogger(__name__)
 
 # A client waits for an answer: an archive that is away is told, and not waited for.
-PATIENCE = Patience(connect_s=3.0, read_s=60.0, away_s=4.0)
+PATIENCE = Patience(connect_s=3.0, read_s=30.0, away_s=4.0)
 # What was found stays for so long, s: a longer time would offer images that someone has just labelled.
 FRESH_S = 5.0
 # Objects that are no images.
@@ -75,6 +75,7 @@ class ArchiveImages(LabelledImages):
         self._found: dict[str, tuple[Series, str]] = {}
         self._found_at = -FRESH_S
         self._sources: dict[str, Source] = {}
+        self._fetching: dict[str, threading.Lock] = {}
         self._asked: tuple[float, str] = (-FRESH_S, "")
         self._archived = ArchivedLabels(archive, folder / "segmentations")
 
@@ -129,11 +130,13 @@ class ArchiveImages(LabelledImages):
             return self._sources[image_id]
         with self._lock:
             series, instance = self._series_of(image_id)
-            self._require_archive()
-            uids = [one.uid for one in instances_of(self.archive, series)]
-            chosen = [instance] if instance else uids
-            files = retrieve(self.archive, series.study, series.uid, chosen, self.cache / "images" / series.uid)
-            self._sources[image_id] = _one_image(image_id, [str(file) for file in files])
+            fetching = self._fetching.setdefault(series.uid, threading.Lock())
+        with fetching:  # others go on with other series
+            if image_id not in self._sources:
+                self._require_archive()
+                uids = [instance] if instance else [one.uid for one in instances_of(self.archive, series)]
+                files = retrieve(self.archive, series.study, series.uid, uids, self.cache / "images" / series.uid)
+                self._sources[image_id] = _one_image(image_id, [str(file) for file in files])
             return self._sources[image_id]
 
     def get_image_uri(self, image_id: str) -> str:
