@@ -76,12 +76,14 @@ class ArchiveImages(LabelledImages):
         self._found_at = -FRESH_S
         self._sources: dict[str, Source] = {}
         self._fetching: dict[str, threading.Lock] = {}
+        # A lock of its own: who fetches asks too, and others may wait for what is fetched.
+        self._asking = threading.Lock()
         self._asked: tuple[float, str] = (-FRESH_S, "")
         self._archived = ArchivedLabels(archive, folder / "segmentations")
 
     def why_not(self) -> str:
         """Why the archive cannot be used now; "" if it can. Asked once in a while."""
-        with self._lock:
+        with self._asking:
             when, said = self._asked
             if time.monotonic() - when > (1.0 if said else FRESH_S):
                 try:
