@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import highdicom as hd
 import nibabel as nib
 import numpy as np
 import pydicom
@@ -130,7 +129,7 @@ def test_labels_are_stored_once_refer_to_the_image_and_the_newest_counts(
         next(tmp_path.glob("corrected.*")).unlink()
         assert len(segmentations(orthanc)) == before + 2
         known = {uid(path, "SOPInstanceUID") for path in (source.iterdir() if source.is_dir() else [source])}
-        made = [hd.seg.segread(io.BytesIO(content)) for content in segmentations(orthanc)]
+        made = [pydicom.dcmread(io.BytesIO(content)) for content in segmentations(orthanc)]
         own = [seg for seg in made if seg.ReferencedSeriesSequence[0].SeriesInstanceUID == series]
         newest = max(own, key=lambda seg: (seg.ContentDate, seg.ContentTime))
         for seg in own:

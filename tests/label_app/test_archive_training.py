@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
@@ -81,7 +80,7 @@ def test_from_drawing_to_an_audited_model(tmp_path: Path) -> None:
         stored = [archive.file(one["SOPInstanceUID"]) for one in archive.find(Modality="SEG")]
         assert len(stored) == len(drawn)
         for content in stored:
-            seg = hd.seg.segread(io.BytesIO(content))
+            seg = pydicom.dcmread(io.BytesIO(content))
             series = str(seg.ReferencedSeriesSequence[0].SeriesInstanceUID)
             np.testing.assert_array_equal(np.squeeze(seg.pixel_array), drawn[series].T)
             (tmp_path / "seg.dcm").write_bytes(content)

@@ -17,8 +17,7 @@ from label_server import LabelServer
 
 from pipeline.readers import read_picture
 
-# MONAI Label imports what Python is going to drop.
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.label, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.label, pytest.mark.timeout(900)]
 
 BUNDLE = "cxr_lung_segmentation"
 

@@ -17,8 +17,7 @@ from PIL import Image
 from benchmarks.orthanc import Orthanc, why_no_orthanc
 from pipeline.readers import read_picture
 
-# MONAI Label imports what Python is going to drop.
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.label, pytest.mark.real_data, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.label, pytest.mark.real_data, pytest.mark.timeout(1800)]
 
 BUNDLE = "cxr_lung_segmentation"
 WG04 = Path("dicom/dicom-test-files/data/WG04")
