@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.datalist import Datalist, Finding, pixel_digest, relative_to, write_datalist
-from pipeline.errors import InvalidSplit, PlanarError
+from pipeline.errors import InvalidDatalist, InvalidSplit, PlanarError
 from pipeline.label_app.incoming import read_label, renumbered
 from pipeline.label_app.label_files import FINAL
 from pipeline.readers import write_mask
@@ -54,6 +54,7 @@ def gather(
             image is a subject of its own.
 
     Raises:
+        InvalidDatalist: if no label can be used.
         InvalidSplit: if there are not enough subjects.
         InvalidOption, MissingFile: for a table that cannot be used.
     """
@@ -75,6 +76,8 @@ def gather(
         items.setdefault(subject_pseudonym(subject, key), []).extend(found)
         who = subject_pseudonym(label.annotator, key) if label.annotator else "unknown"
         annotators.setdefault(who, []).append(label.sha256)
+    if refused and not items:
+        raise InvalidDatalist(f"None of {len(refused)} labels can be used. The first: {refused[0].reason}")
     chosen = is_for_validation(list(items), share)
     content = Datalist(
         name="annotated",

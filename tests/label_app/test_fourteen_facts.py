@@ -58,7 +58,7 @@ def test_fact_5_the_segmentation_of_a_film_is_read_by_the_instance_that_it_names
         f"{server.uri}/infer/{BUNDLE}", params={"image": "film_MONOCHROME1", "output": "dicom_seg"}, timeout=120
     )
     (tmp_path / "seg.dcm").write_bytes(answer.content)
-    with pytest.raises(ValueError, match="Orientation"):
+    with pytest.raises((ValueError, AttributeError), match=r"Orientation|SliceThickness"):
         pydicom_seg.MultiClassReader().read(pydicom.dcmread(tmp_path / "seg.dcm"))
     film = pydicom.dcmread(films / "film_MONOCHROME1.dcm")
     mask = read_picture(f"{tmp_path / 'seg.dcm'}#instance={film.SOPInstanceUID}", labels=True)

@@ -67,11 +67,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelServer]:
         for number, row in enumerate(rows[:8]):
             image = Path(row["image_path"]).stem
             client._client_id = f"annotator {number % 2}"
-            client.save_label(
-                image,
-                str(folder / "phantom" / row["mask_path"]),
-                params={"label_info": [{"name": "lung", "idx": 1}]},
-            )
+            mask = np.asarray(Image.open(folder / "phantom" / row["mask_path"])) > 0
+            Image.fromarray(mask.astype(np.uint8)).save(folder / "drawn.png")
+            client.save_label(image, str(folder / "drawn.png"), params={"label_info": [{"name": "lung", "idx": 1}]})
         yield running
     finally:
         running.stop()
