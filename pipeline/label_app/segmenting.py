@@ -137,13 +137,15 @@ class BundleSegmentation(InferTask):
 
         with self._lock:
             predict, _ = self._ready("", True)
-            found, vectors = [], []
+            found: list[NDArray[np.float32]] = []
+            vectors: list[NDArray[np.float32]] = []
             for name in names:
                 image = predict.preprocessing({"image": name})["image"][None].to(predict.device)
                 tap = FeatureTap(predict.network, innermost_layers(predict.network, image))
                 with tap.reading() as noted:
                     (result,) = predict([name], probabilities=True)
-                found.append(result.probabilities)
+                if result.probabilities is not None:
+                    found.append(result.probabilities)
                 vectors.append(np.concatenate(tap.vectors(noted, 1), axis=1)[0])
         return found, np.stack(vectors)
 

@@ -106,7 +106,7 @@ def _in_thread(endpoint: Callable[..., Any]) -> Callable[..., Any]:
         try:
             result = endpoint(**arguments)
             # They are coroutines that wait for nothing.
-            result = asyncio.run(result) if inspect.isawaitable(result) else result
+            result = asyncio.run(result) if inspect.iscoroutine(result) else result
         except HTTPException as error:
             _tell(endpoint, error.status_code, began)
             raise

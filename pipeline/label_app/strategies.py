@@ -85,7 +85,10 @@ class ByScores(Offering):
         unlike = farthest(candidates, datastore.get_labeled_images(), known)
         if self.kind == "diversity":
             return max(candidates, key=unlike.__getitem__)
-        ranks = [{image: rank for rank, image in enumerate(sorted(candidates, key=by.get))} for by in (unsure, unlike)]
+        ranks = [
+            {image: rank for rank, image in enumerate(sorted(candidates, key=by.__getitem__))}
+            for by in (unsure, unlike)
+        ]
         return max(candidates, key=lambda image: sum(rank[image] for rank in ranks))
 
 

@@ -24,7 +24,7 @@ SCHEMAS = (
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
 SYMPTOM = "operator torchvision::nms does not exist"
-_kept = []  # the declarations end with the object that made them
+_kept: list[object] = []  # the declarations end with the object that made them
 
 
 class _BeforeTorchvision(importlib.abc.MetaPathFinder):
