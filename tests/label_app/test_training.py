@@ -29,7 +29,6 @@ SMALL = {
     "network_def#channels": [4, 8],
     "network_def#strides": [2],
 }
-OVERRIDES = ['initialize=["$monai.utils.set_determinism(seed=0)"]']
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +75,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelServer]:
 
 
 def train(server: LabelServer, **params: object) -> dict:
-    request = {"device": "cpu", "overrides": OVERRIDES, **params}
+    request = {"device": "cpu", **params}
     server.client.train_start(NAME, request)
     assert server.client.train_status(check_if_running=True)
     return server.wait_for("train", 900)
@@ -157,7 +156,7 @@ def test_the_run_says_whose_labels_it_had_and_names_nobody(trained: LabelServer)
 
 def test_a_training_can_be_stopped_and_leaves_the_model_alone(trained: LabelServer) -> None:
     now = file_sha256(weights(trained))
-    trained.client.train_start(NAME, {"device": "cpu", "max_epochs": 500, "overrides": OVERRIDES})
+    trained.client.train_start(NAME, {"device": "cpu", "max_epochs": 500})
     until = time.monotonic() + 240
     while "epoch 1 of" not in str(requests.get(f"{trained.uri}/train/", timeout=30).json().get("details")):
         assert time.monotonic() < until
