@@ -133,7 +133,7 @@ class BundleSegmentation(InferTask):
         Returns: The probabilities, averaged over the bundle's flips, and features, (names, values).
         """
         from pipeline.gate import FeatureTap
-        from pipeline.gate.features import innermost_layers
+        from pipeline.gate.features import innermost_layers, members_of
 
         with self._lock:
             predict, _ = self._ready("", True)
@@ -141,7 +141,7 @@ class BundleSegmentation(InferTask):
             vectors: list[NDArray[np.float32]] = []
             for name in names:
                 image = predict.preprocessing({"image": name})["image"][None].to(predict.device)
-                tap = FeatureTap(predict.network, innermost_layers(predict.network, image))
+                tap = FeatureTap(predict.network, innermost_layers(members_of(predict.network)[0], image))
                 with tap.reading() as noted:
                     (result,) = predict([name], probabilities=True)
                 if result.probabilities is not None:

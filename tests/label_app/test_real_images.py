@@ -34,7 +34,14 @@ def images(planar_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(picture, folder)
     for film in DICOM_FILMS:
         shutil.copy(planar_data / film, folder / f"{film.name.split('.')[0]}.dcm")
-    shutil.copytree(planar_data / "ct_series" / "dicom", folder / "series")
+    (folder / "series").mkdir()
+    for number, file in enumerate(sorted((planar_data / "ct_series" / "dicom").iterdir())):
+        ds = pydicom.dcmread(file)
+        # Whoever made the set anonymous took these away, and no archive takes an object without them.
+        ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID
+        ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.PatientID = "2.25.1", "2.25.2", "ANONYMOUS"
+        ds.save_as(folder / "series" / f"{number}.dcm")
     return folder
 
 
