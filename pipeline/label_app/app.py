@@ -27,8 +27,6 @@ from pipeline.label_app.uploads import is_upload
 
 __all__ = ["PlanarLabelApp", "bundles_of"]
 
-logger = logging.getLogger(__name__)
-
 
 class PlanarLabelApp(MONAILabelApp):
     """Bundles for annotators.
@@ -115,6 +113,11 @@ class PlanarLabelApp(MONAILabelApp):
             info = {"model": request["model"], "params": told, "label_info": _named(task)}
             label = images.save_label(image, file, tag, info)
         return {"label": label, "tag": tag, "file": file, "params": told}
+
+    def on_init_complete(self) -> None:
+        """Begin to clear away sessions that have ended, without the lines that the clock of it writes."""
+        logging.getLogger("timeloop").disabled = True
+        super().on_init_complete()
 
     def on_save_label(self, image_id: str, label_id: str) -> None:
         """Nothing more: the datastore has written down who saved what."""
