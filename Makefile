@@ -5,9 +5,12 @@ BIN := $(VENV)/bin
 # Rewritten when what is to be installed changes.
 STAMP := $(VENV)/.installed
 SERVICES := $(VENV)/.installed-services
+# MONAI Label needs other versions of NumPy and pydicom.
+LABEL := .venv-label
+LABELLED := $(LABEL)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-services bench-nnunet bench-tracking screenshots check format clean
+.PHONY: help demo test test-fast test-services label test-label bench-nnunet bench-tracking screenshots check format clean
 
 help:  ## Show this page
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -32,7 +35,7 @@ test: $(STAMP)  ## All tests
 	$(BIN)/python -m pytest
 
 test-fast: $(STAMP)  ## Tests without those that take long
-	$(BIN)/python -m pytest -m "not slow and not services"
+	$(BIN)/python -m pytest -m "not slow and not services and not label"
 
 # What cannot be had is told, and its tests are skipped and say why.
 test-services: $(STAMP)  ## Tests with MLflow on PostgreSQL, and with Orthanc (installed on Debian where root or sudo can)
@@ -40,6 +43,26 @@ test-services: $(STAMP)  ## Tests with MLflow on PostgreSQL, and with Orthanc (i
 		&& touch $(SERVICES)) || echo "The packages of planar[services] cannot be installed here."
 	@sh tests/services/install.sh
 	$(BIN)/python -m pytest -m services
+
+# sam2 is a model that MONAI Label would load and does not need; it brings much along.
+$(LABELLED): pyproject.toml constraints-label.txt
+	$(PYTHON) -m venv $(LABEL)
+	$(LABEL)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-label.txt --editable '.[label]' pytest pytest-timeout
+	$(LABEL)/bin/python -m pip uninstall --quiet --yes sam2
+	$(LABEL)/bin/python -m pipeline.label_app.torchvision_mend
+	@touch $@
+
+STUDIES ?= label-phantom/images
+BUNDLE ?= cxr_lung_segmentation
+label: $(LABELLED)  ## A MONAI Label server on the phantom's films (STUDIES, BUNDLE), for 3D Slicer and OHIF
+	@test -d $(STUDIES) || $(LABEL)/bin/planar phantom label-phantom -n 12
+	$(LABEL)/bin/planar label start --studies $(STUDIES) --bundle $(BUNDLE)
+
+# Where the packages cannot be had, the tests are skipped and say why.
+test-label:  ## Tests with the real MONAI Label server, and the parts that its environment runs too
+	@$(MAKE) --no-print-directory $(LABELLED) || echo "MONAI Label's packages cannot be installed here: its tests are skipped."
+	@test ! -e $(LABELLED) || $(LABEL)/bin/python -m pytest -m label
+	@test ! -e $(LABELLED) || $(LABEL)/bin/python -m pytest -m "not services and not label and not slow" tests/readers tests/dicom_seg tests/tasks/infer tests/test_bundle.py tests/tracking
 
 # nnU-Net needs an environment of its own; DATA, TASK and OUT say what is compared.
 NNUNET ?= .nnunet-env
@@ -66,4 +89,4 @@ format: $(STAMP)  ## Format and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 
 clean:  ## Remove the environment and what was built
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(LABEL) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

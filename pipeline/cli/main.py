@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("compare", "Evaluations side by side, with paired differences."),
     "runs": ("runs", "The runs that are recorded: status, data, best metric."),
     "audit": ("audit", "Check that what is recorded of a run is still true; compare and pack runs."),
+    "label": ("label", "Annotate in 3D Slicer or OHIF with bundles, and train them from it (MONAI Label)."),
     "card": ("card", "Write a bundle's model card and scores from the record of its run."),
 }
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.dicom_seg.algorithm import Algorithm, algorithm_of
+from pipeline.dicom_seg.algorithm import Algorithm, Annotation, algorithm_of
 from pipeline.dicom_seg.identity import result_series_uid, uid_from_inputs
 from pipeline.dicom_seg.terms import Code, Term, read_terms, terms_of
 from pipeline.lazy import lazily
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Algorithm",
+    "Annotation",
     "Code",
     "SourceImages",
     "Term",

@@ -1,4 +1,4 @@
-"""Which model made a result: its name, version and weights."""
+"""What made a result: a model, with its name, version and weights; or people."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from pipeline import __version__
 from pipeline.bundle import Bundle
 from pipeline.digests import file_sha256
 
-__all__ = ["Algorithm", "algorithm_of"]
+__all__ = ["Algorithm", "Annotation", "algorithm_of"]
 
 # Characters of a DICOM long string.
 LONG_STRING = 64
@@ -45,6 +46,38 @@ class Algorithm:
     def title(self) -> str:
         """Name and version, for a series' description."""
         return f"{self.name} {self.version}"[:LONG_STRING]
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What DICOM is told of a mask that people drew; in the place of an `Algorithm`.
+
+    Attributes:
+        saved: When, ISO 8601 with its offset from UTC.
+        name: Of the program that it was saved with.
+        version: Of that.
+        software: Planar and its version.
+    """
+
+    saved: str
+    name: str = "MONAI Label"
+    version: str = "1"
+    software: str = f"planar {__version__}"
+
+    @property
+    def digest(self) -> str:
+        """The same for all annotations, so that those of one series of images are one series."""
+        return "annotation"
+
+    @property
+    def title(self) -> str:
+        """For a series' description."""
+        return "Annotation"
+
+    @property
+    def local_time(self) -> datetime:
+        """When, by the clock of this machine, as DICOM has it."""
+        return datetime.fromisoformat(self.saved).astimezone()
 
 
 def algorithm_of(bundle: Bundle, weights: Sequence[Path]) -> Algorithm:

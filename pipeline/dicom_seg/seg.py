@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from pipeline.atomic import written_aside
-from pipeline.dicom_seg.algorithm import LONG_STRING, Algorithm
+from pipeline.dicom_seg.algorithm import LONG_STRING, Algorithm, Annotation
 from pipeline.dicom_seg.identity import (
     copy_identity,
     instance_number,
@@ -42,7 +42,7 @@ def write_seg(
     images: SourceImages,
     array: npt.NDArray[Any],
     terms: Mapping[int, Term],
-    algorithm: Algorithm,
+    algorithm: Algorithm | Annotation,
     *,
     kind: str = "binary",
     instance: str | None = None,
@@ -57,7 +57,7 @@ def make_seg(
     images: SourceImages,
     array: npt.NDArray[Any],
     terms: Mapping[int, Term],
-    algorithm: Algorithm,
+    algorithm: Algorithm | Annotation,
     *,
     kind: str = "binary",
     instance: str | None = None,
@@ -73,7 +73,7 @@ def make_seg(
         array: Class indices (W, H[, D]) for "binary" and "labelmap"; for "fractional" probabilities (C, W, H[, D]), the
             background first; in display orientation.
         terms: Class index → term; the segments are numbered as the classes.
-        algorithm: That made the mask.
+        algorithm: That made the mask, or that people drew it.
         kind: One of `KINDS`: a bit a pixel and class; 8-bit probabilities; or one picture of class indices, which is
             new in DICOM 2024 and smaller, and which older viewers do not know.
         instance: SOPInstanceUID; by default one made of all that goes in and of the mask itself.
@@ -115,7 +115,7 @@ def _built(
     images: SourceImages,
     pixels: npt.NDArray[Any],
     terms: Mapping[int, Term],
-    algorithm: Algorithm,
+    algorithm: Algorithm | Annotation,
     kind: str,
     instance: str,
 ) -> Any:
@@ -146,6 +146,10 @@ def _built(
         seg.PatientOrientation = first.get("PatientOrientation") or ""
     restore_references(seg, images)
     copy_identity(seg, first, (labels, algorithm.title))
+    if isinstance(algorithm, Annotation):
+        # Of several the newest counts.
+        seg.ContentDate = f"{algorithm.local_time:%Y%m%d}"
+        seg.ContentTime = f"{algorithm.local_time:%H%M%S.%f}"
     return seg
 
 

@@ -193,6 +193,7 @@ def settings_sha256(bundle: Bundle) -> str:
     chosen = {key: content[key] for key in SETTINGS if key in content}
     steps: Sequence[Any] = (chosen.get("postprocessing") or {}).get("transforms") or ()
     if steps:
-        kept = [step for step in steps if not (isinstance(step, dict) and step.get("_target_") == "SaveImaged")]
-        chosen["postprocessing"] = kept
+        names = [step.get("_target_") if isinstance(step, dict) else "" for step in steps]
+        # What stands behind it shapes the files of others, and changes no class.
+        chosen["postprocessing"] = list(steps[: names.index("SaveImaged")] if "SaveImaged" in names else steps)
     return hashlib.sha256(json.dumps(chosen, sort_keys=True, default=str).encode("utf-8")).hexdigest()

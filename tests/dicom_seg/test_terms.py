@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pydicom
 import pytest
 import yaml
 from pydicom.sr import _concepts_dict, codedict
@@ -22,6 +23,7 @@ def named(*classes: str) -> dict[int, str]:
     return dict(enumerate(("background", *classes)))
 
 
+@pytest.mark.skipif(not hasattr(pydicom, "pixels"), reason="the dictionary of pydicom 2 is older than the tables")
 @pytest.mark.parametrize("table", TABLES, ids=lambda path: path.stem)
 def test_every_code_is_one_of_the_standards_with_its_meaning(table: Path) -> None:
     known: dict[str, set[str]] = {}
