@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from benchmarks.dicom.clock import Clock
+
+# As the command has it, before torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # In the thread that computes, and in the two that wait for the archive.
 COMPUTING = ("decoding", "preparing", "network", "judging", "to masks", "writing")
