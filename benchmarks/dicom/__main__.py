@@ -34,9 +34,10 @@ class InferenceError(PlanarError, RuntimeError):
 @click.option("--size", type=click.IntRange(64), default=1024, show_default=True, help="Pixels along the longer side.")
 @click.option("--bundle", default="cxr_lung_segmentation", show_default=True, help="Bundle with weights.")
 @click.option("--threads", type=click.IntRange(1), help="Compute threads; by default torch's own number.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Folder of the films: made there, or taken from there.")
 @click.option("--note", default="", help="What else ran meanwhile; a sentence of the table.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Files to write: OUT.json and OUT.md.")
-def command(films: int, size: int, bundle: str, threads: int | None, note: str, out: Path) -> int:
+def command(films: int, size: int, bundle: str, threads: int | None, keep: Path | None, note: str, out: Path) -> int:
     """Segment FILMS from an Orthanc of this benchmark's own and store the results there.
 
     Run it on a machine that does nothing else.
@@ -47,7 +48,7 @@ def command(films: int, size: int, bundle: str, threads: int | None, note: str, 
     with tempfile.TemporaryDirectory(prefix="planar-bench-") as name:
         folder = Path(name)
         click.echo("Making films …", err=True)
-        made = make_films(folder / "films", films, size, workers=os.cpu_count() or 1)
+        made = make_films(keep or folder / "films", films, size, workers=os.cpu_count() or 1)
         archive = Orthanc(folder / "orthanc")
         try:
             archive.start()

@@ -8,34 +8,53 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pydicom
-from pydicom.uid import UID, JPEG2000Lossless, JPEGLSLossless, RLELossless
+from pydicom.uid import (
+    UID,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from pipeline.tasks.phantom import make_phantoms
 
 __all__ = ["make_films"]
 
+# Written when all films of a folder are compressed.
+WHOLE = "all-compressed"
+NAMES = {
+    ExplicitVRLittleEndian: "uncompressed",
+    RLELossless: "RLE",
+    JPEG2000Lossless: "JPEG 2000",
+    JPEGLSLossless: "JPEG-LS",
+    JPEGLosslessSV1: "JPEG lossless",
+}
 BY_PYDICOM = {"RLE": RLELossless, "JPEG 2000": JPEG2000Lossless, "JPEG-LS": JPEGLSLossless}
 # By DCMTK, where pydicom has no encoder.
 BY_DCMTK = {"JPEG lossless": ["dcmcjpeg", "+un"], "JPEG-LS": ["dcmcjpls", "+un"], "RLE": ["dcmcrle", "+un"]}
 
 
 def make_films(folder: Path, number: int, size: int, workers: int = 1) -> dict[str, list[Path]]:
-    """Make films and compress them in turns.
+    """Make films and compress them in turns, or take those that an earlier call made there.
 
     Args:
-        folder: New.
+        folder: Of the films.
         number: Of films.
         size: Pixels along the longer side.
         workers: Processes that draw.
     Returns: Files by the name of their transfer syntax.
     """
-    make_phantoms(folder, number=number, size=size, format="dicom", workers=workers)
-    ways = _ways()
-    made: dict[str, list[Path]] = {name: [] for name in ways}
-    for turn, path in enumerate(sorted((folder / "dicom").glob("*.dcm"))):
-        name = list(ways)[turn % len(ways)]
-        ways[name](path)
-        made[name].append(path)
+    if not (folder / WHOLE).is_file():
+        make_phantoms(folder, number=number, size=size, format="dicom", workers=workers)
+        ways = list(_ways().values())
+        for turn, path in enumerate(sorted((folder / "dicom").glob("*.dcm"))):
+            ways[turn % len(ways)](path)
+        (folder / WHOLE).touch()
+    made: dict[str, list[Path]] = {}
+    for path in sorted((folder / "dicom").glob("*.dcm"))[:number]:
+        syntax = pydicom.dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID
+        made.setdefault(NAMES.get(syntax, str(syntax)), []).append(path)
     return made
 
 

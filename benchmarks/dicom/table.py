@@ -26,6 +26,7 @@ def markdown(document: Mapping[str, Any]) -> str:
         "| | |",
         "|---|---|",
         f"| films a second, first film to last | {films / loop:.2f} |",
+        f"| processor time a film, all threads, weights loaded in it | {run['processor_s'] / films:.2f} s |",
         f"| whole command, libraries and weights loaded | {run['whole_s']:.1f} s |",
         f"| SEGs in the archive | {document['segs']} |",
         f"| most memory of the command | {document['peak_mib']['command']:.0f} MiB |",

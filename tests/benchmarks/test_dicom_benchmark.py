@@ -68,6 +68,7 @@ def test_the_page_says_how_fast_and_what_took_the_time() -> None:
         "segmented": 300,
         "loop_s": 50.0,
         "whole_s": 60.0,
+        "processor_s": 75.0,
         "stored": 300,
         "computing_s": {"decoding": 10.0, "network": 25.0},
         "archive_s": {"retrieving": 5.0, "storing": 20.0},
@@ -88,6 +89,7 @@ def test_the_page_says_how_fast_and_what_took_the_time() -> None:
     }
     page = markdown(document)
     assert "| films a second, first film to last | 6.00 |" in page
+    assert "| processor time a film, all threads, weights loaded in it | 0.25 s |" in page
     assert "| network | 25.0 | 50% |" in page
     assert "| waiting, and the rest | 15.0 | 30% |" in page
     assert "| storing | 20.0 | 40% |" in page

@@ -21,7 +21,7 @@ from pipeline.dicomweb import (
     present,
     retrieve,
 )
-from pipeline.errors import ArchiveUnreachable, OutputExists, PlanarError
+from pipeline.errors import ArchiveUnreachable, NoPicture, OutputExists, PlanarError
 from pipeline.readers import DicomSeries, group_series, header_value, slices_in
 from pipeline.tasks.infer.archive import Model
 from pipeline.tasks.infer.planned import Planned, planned_results
@@ -259,6 +259,10 @@ class ArchiveSupply:
                     self.passed += 1
                     continue
                 slices = slices_in(entry)
+            except NoPicture:  # the archive did not say what it is
+                self._left_out["of no modality"] += 1
+                self.passed += 1
+                continue
             except (PlanarError, OSError) as error:
                 self._refuse(stem, self.spoken(reason(error, entry)), 1)
                 continue

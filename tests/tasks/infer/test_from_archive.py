@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import platform
 import shutil
@@ -281,6 +282,24 @@ def test_what_is_no_image_is_left_out_and_an_unknown_modality_is_looked_at(
     assert result.returned is not None
     assert result.returned.left_out == "4 results of Planar"
     assert result.refused == ()
+
+
+def test_a_mask_that_does_not_say_that_it_is_one_is_no_bad_film(
+    random_bundle: Bundle, fake: FakeArchive, films: list[bytes], tmp_path: Path
+) -> None:
+    fake.add(films[:1])
+    run(random_bundle, fake, tmp_path / "first")
+    (mask,) = fake.of_modality("SEG")
+    whole = pydicom.dcmread(io.BytesIO(fake.objects[str(mask.SOPInstanceUID)].content))
+    whole.Manufacturer, whole.SOPInstanceUID, whole.SeriesInstanceUID = "Others", "1.2.3", "1.2.4"
+    del whole.Modality
+    buffer = io.BytesIO()
+    whole.save_as(buffer)
+    fake.add([buffer.getvalue()])
+    result = run(random_bundle, fake, tmp_path / "first", "StudyDate=20000101")
+    assert result.refused == ()
+    assert result.returned is not None
+    assert result.returned.left_out == "1 SEG, 1 of no modality"
 
 
 def test_results_of_others_in_the_folder_are_not_replaced_unasked(
