@@ -6,6 +6,7 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.report.confusion import confusion_rows
+from pipeline.report.lettering import drawable
 
 __all__ = ["draw_confusion"]
 
@@ -31,7 +32,7 @@ def draw_confusion(confusion: pd.DataFrame) -> Image.Image:
     draw.text((margin + CELL * len(names) / 2, GAP), "predicted", fill=INK, font=font, anchor="ma")
     draw.text((GAP, GAP), "reference", fill=INK, font=font)
     for column, name in enumerate(names):
-        draw.text((margin + CELL * (column + 0.5), top - GAP / 2), name, fill=INK, font=font, anchor="mb")
+        draw.text((margin + CELL * (column + 0.5), top - GAP), name, fill=INK, font=font, anchor="ms")
     for row, (name, cells) in enumerate(rows):
         middle = top + CELL * (row + 0.5)
         draw.text((margin - GAP, middle), name, fill=INK, font=font, anchor="rm")
@@ -40,6 +41,6 @@ def draw_confusion(confusion: pd.DataFrame) -> Image.Image:
             shade = tuple(round(light + (dark - light) * cell.shade) for light, dark in zip(LIGHT, DARK, strict=True))
             draw.rectangle((left, top + CELL * row, left + CELL, top + CELL * (row + 1)), fill=shade, outline=PAPER)
             ink = PAPER if cell.shade > 0.5 else INK
-            draw.text((left + CELL / 2, middle - 4), cell.text, fill=ink, font=font, anchor="mb")
-            draw.text((left + CELL / 2, middle + 4), f"{cell.count} px", fill=ink, font=small, anchor="ma")
+            draw.text((left + CELL / 2, middle - 4), drawable(cell.text), fill=ink, font=font, anchor="mb")
+            draw.text((left + CELL / 2, middle + 4), drawable(f"{cell.count} px"), fill=ink, font=small, anchor="ma")
     return picture
