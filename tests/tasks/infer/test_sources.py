@@ -125,5 +125,9 @@ def dicom_object(path: Path, sop_class: str) -> str:
     ds.file_meta = pydicom.dataset.FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
     ds.file_meta.MediaStorageSOPClassUID, ds.file_meta.MediaStorageSOPInstanceUID = sop_class, ds.SOPInstanceUID
-    pydicom.dcmwrite(path, ds, enforce_file_format=True)
+    if hasattr(pydicom, "pixels"):
+        pydicom.dcmwrite(path, ds, enforce_file_format=True)
+    else:  # pydicom 2
+        ds.is_little_endian, ds.is_implicit_VR = True, False
+        pydicom.dcmwrite(path, ds, write_like_original=False)
     return str(path)
