@@ -61,7 +61,7 @@ label: $(LABELLED)  ## A MONAI Label server on the phantom's films (STUDIES, BUN
 # Where the packages cannot be had, the tests are skipped and say why.
 test-label:  ## Tests with the real MONAI Label server, and the parts that its environment runs too
 	@$(MAKE) --no-print-directory $(LABELLED) || echo "MONAI Label's packages cannot be installed here: its tests are skipped."
-	@test ! -e $(LABELLED) || $(LABEL)/bin/python -m pytest -m label
+	@test ! -e $(LABELLED) || $(LABEL)/bin/python -m pytest -m label tests/label_app
 	@test ! -e $(LABELLED) || $(LABEL)/bin/python -m pytest -m "not services and not label and not slow" tests/readers tests/dicom_seg tests/tasks/infer tests/test_bundle.py tests/tracking
 
 # nnU-Net needs an environment of its own; DATA, TASK and OUT say what is compared.
