@@ -46,7 +46,9 @@ NAMES_SHOWN = 3
 )
 @click.option("--class-names", metavar="A,B,…", help="Names of the classes from 1 (mask folders or values).")
 @click.option("--merge", is_flag=True, help="Several mask folders are one class.")
-@click.option("--task", type=click.Path(), help="Task spec (configs/tasks/*.yaml) with labels and mask coding.")
+@click.option(
+    "--task", type=click.Path(), help="Task spec (a shipped one's name, or a YAML file) with labels and mask coding."
+)
 @click.option("--threshold", type=float, help="The class is where the mask exceeds this value (JPEG masks: 127).")
 @click.option("--levels", metavar="VALUE=NAME,…", help="Grey-coded masks: 0=background,128=cytoplasm,255=nucleus.")
 @click.option("--colours", "--colors", metavar="#RRGGBB=NAME,…", help="Colour-coded masks: the nearest colour.")

@@ -11,7 +11,9 @@ NAME_WIDTH = 22
 
 @click.command("plan")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--task", required=True, type=click.Path(path_type=Path), help="Task spec, such as configs/tasks/*.yaml.")
+@click.option(
+    "--task", required=True, type=click.Path(path_type=Path), help="Task spec: a shipped one's name, or a YAML file."
+)
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the bundle.")
 @click.option("--budget", default="30min", show_default=True, help="Wall clock of the training: 90s, 30min, 4h.")
 @click.option("--device", type=click.Choice(["cpu", "gpu"]), help="What it will train on.  [this machine's]")

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.bundle import shipped_folder
 from pipeline.errors import InvalidOption, MissingFile, UnknownLabel
 from pipeline.labels import LabelCoding
 
-__all__ = ["TaskSpec", "read_task_spec"]
+__all__ = ["TaskSpec", "read_task_spec", "shipped_tasks"]
 
 KEYS = {
     "name",
@@ -74,24 +75,45 @@ class TaskSpec:
         }
 
 
-def read_task_spec(path: str | Path) -> TaskSpec:
+def shipped_tasks() -> dict[str, Path]:
+    """The task specs that come with Planar, by name."""
+    configs = shipped_folder("configs")
+    return {path.stem: path for path in sorted((configs / "tasks").glob("*.yaml"))} if configs is not None else {}
+
+
+def _file_of(name_or_path: str | Path) -> Path:
+    """A task spec by its path or its name; one of ours also by the path that it has in a checkout, from anywhere."""
+    path = Path(name_or_path)
+    known = shipped_tasks()
+    if path.is_file():
+        return path
+    if path.stem in known and path in (Path(path.stem), Path("configs", "tasks", f"{path.stem}.yaml")):
+        return known[path.stem]
+    raise MissingFile(
+        f"{path}: no such task spec: neither a file nor one of {', '.join(known) or 'none'}. Give a name or the path "
+        "of a YAML file."
+    )
+
+
+def read_task_spec(name_or_path: str | Path) -> TaskSpec:
     """Read a task spec.
 
+    Args:
+        name_or_path: The file, or the name of one that comes with Planar.
+
     Raises:
-        MissingFile: if it is not there.
+        MissingFile: if it is not there, with the names that there are.
         InvalidOption: if it is not a task spec.
     """
     import yaml
 
-    file = Path(path)
+    file = _file_of(name_or_path)
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
         labels = tuple(str(label) for label in document["labels"])
         coding = LabelCoding.parse(str(document["masks"]))
         unions = {str(name): tuple(map(str, parts)) for name, parts in (document.get("unions") or {}).items()}
         plausibility = {str(name): dict(rules) for name, rules in (document.get("plausibility") or {}).items()}
-    except FileNotFoundError:
-        raise MissingFile(f"{file}: no such task spec. The ones that come with planar are in configs/tasks.") from None
     except UnknownLabel as error:
         raise InvalidOption(f"{file}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError, OSError, yaml.YAMLError) as error:

@@ -116,7 +116,7 @@ class GivenData:
             content = None
         folder = os.path.dirname(os.path.abspath(datalist)) if datalist is not None else None  # noqa: PTH100, PTH120
         listed = {part: content.part(part) if content is not None else [] for part in PARTS}
-        own = {part: list(cases[part]) for part in PARTS if cases is not None and part in cases}
+        own = {part: _each_once(cases[part]) for part in PARTS if cases is not None and part in cases}
         given = {part: own.get(part, listed[part]) for part in PARTS}
         used = tuple(part for part in PARTS if given[part] and (not own or part in own or "training" in own))
         parts = {part: [_with_digests(item, folder, part in used) for item in given[part]] for part in PARTS}
@@ -165,6 +165,11 @@ class GivenData:
             else:
                 lines.append(f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}")
         return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _each_once(items: Sequence[Item]) -> list[Item]:
+    """The cases of an epoch, which may take each of them several times."""
+    return list({(str(item["image"]), str(item.get("label"))): item for item in items}.values())
 
 
 def _items(items: Sequence[Item], part: str, names: Pseudonyms) -> list[dict[str, Any]]:

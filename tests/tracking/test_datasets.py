@@ -36,6 +36,12 @@ def test_the_merkle_root_is_that_of_rfc_6962_over_sorted_leaves(count: int) -> N
     assert merkle_root(mixed) == merkle_root(leaves) == by_the_book(sorted(leaves)).hex()
 
 
+def test_a_case_that_an_epoch_takes_several_times_is_one_case(datalist: Path) -> None:
+    cases = [item(name, number) for number, name in enumerate(("b.png", "a.png"))]
+    once, often = (GivenData.of(datalist, {"training": given}).facts("training") for given in (cases, 12 * cases))
+    assert (often.cases, often.merkle_root) == (once.cases, once.merkle_root) == (2, once.merkle_root)
+
+
 def test_a_leaf_tells_image_and_mask_apart() -> None:
     one, two = sha(b"1").hex(), sha(b"2").hex()
     assert len({case_leaf(one, two), case_leaf(two, one), case_leaf(one), case_leaf(one, one)}) == 4

@@ -1,0 +1,34 @@
+"""Which file a task spec is read from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import MissingFile
+from pipeline.planning import read_task_spec
+from pipeline.planning.spec import shipped_tasks
+
+
+@pytest.mark.parametrize("given", ["cxr_lung", "configs/tasks/cxr_lung.yaml"])
+def test_a_shipped_task_is_found_from_any_folder(given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_task_spec(given).name == "cxr_lung"
+
+
+def test_a_file_comes_before_a_shipped_task_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("cxr_lung").write_text("name: mine\nlabels: [background, lung]\nmasks: index\n")
+    assert read_task_spec("cxr_lung").name == "mine"
+
+
+@pytest.mark.parametrize("given", ["cxr_lungs", "elsewhere/cxr_lung.yaml", "cxr_lung.yaml"])
+def test_what_is_not_there_is_answered_with_the_names_that_are(given: str, tmp_path: Path) -> None:
+    with pytest.raises(MissingFile, match=r"neither a file nor one of .*cxr_lung.*tomo_pore"):
+        read_task_spec(tmp_path / given if given.startswith("else") else given)
+
+
+def test_each_shipped_task_can_be_read() -> None:
+    for name, file in shipped_tasks().items():
+        assert read_task_spec(file).name == name
