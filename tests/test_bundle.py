@@ -324,6 +324,12 @@ def test_a_mistyped_key_gets_the_nearest(config: Path) -> None:
         parse_overrides(("max_epoch=5",), config)
 
 
+def test_a_word_is_no_number_and_a_reference_may_be_one(config: Path) -> None:
+    with pytest.raises(InvalidOption, match=r"'max_epochs=one': max_epochs is a number, such as \d+; 'one' is none"):
+        parse_overrides(("max_epochs=one",), config)
+    assert parse_overrides(("max_epochs=$2 + 3",), config) == {"max_epochs": "$2 + 3"}
+
+
 def test_a_key_like_no_other_gets_the_list(config: Path) -> None:
     with pytest.raises(InvalidOption, match=r"'qqqq' is no key of train\.yaml\. Its keys: max_epochs, learning_rate, "):
         parse_overrides(("qqqq#x=5",), config)

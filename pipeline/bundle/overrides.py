@@ -40,11 +40,13 @@ def parse_overrides(
             it, such as `run_name`, may be overridden too.
         set_elsewhere: Keys that an option of the command sets, with that option: one of the two would be lost.
         also: Further keys that the config will have, such as a recipe's.
-    Raises: InvalidOption: if a pair has no "=", its first part is no key of the config, or an option sets that key.
+    Raises: InvalidOption: if a pair has no "=", its first part is no key of the config, its value is a word where
+        the config has a number, or an option sets that key.
     """
     import difflib
 
-    keys = list(dict.fromkeys([*yaml.safe_load(config.read_text(encoding="utf-8")), *also]))
+    content = yaml.safe_load(config.read_text(encoding="utf-8"))
+    keys = list(dict.fromkeys([*content, *also]))
     tracking = config.parent / "tracking.json"
     settings = json.loads(tracking.read_text(encoding="utf-8")).get("configs", {}) if tracking.is_file() else {}
     found: dict[str, Any] = {}
@@ -63,4 +65,10 @@ def parse_overrides(
             found[key] = yaml.load(value, Loader=_Values)  # a SafeLoader
         except yaml.YAMLError as error:
             raise InvalidOption(f"The value of '{pair}' is not YAML: {str(error).splitlines()[0]}.") from error
+        if _is_number(content.get(key)) and isinstance(found[key], str) and not found[key].startswith(("@", "$")):
+            raise InvalidOption(f"'{pair}': {key} is a number, such as {content[key]}; '{value}' is none.")
     return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -18,7 +18,7 @@ __all__ = ["OpenRun", "status_after"]
 
 def status_after(error: BaseException | None) -> str:
     """What MLflow calls a run that this has ended: KILLED if somebody wanted it so, else FAILED."""
-    return "KILLED" if isinstance(error, (KeyboardInterrupt, signals.Terminated)) else "FAILED"
+    return "KILLED" if error is not None and _wish(error) is not None else "FAILED"
 
 
 class OpenRun:
@@ -105,9 +105,18 @@ class OpenRun:
         self.close(status_after(error), error)
 
 
+def _wish(error: BaseException) -> BaseException | None:
+    """Ctrl-C or SIGTERM where that is behind an error: MONAI wraps what an expression of a config raises."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, (KeyboardInterrupt, signals.Terminated)):
+        cause = cause.__cause__
+    return cause
+
+
 def _by_what(error: BaseException) -> str:
-    while not isinstance(error, (KeyboardInterrupt, signals.Terminated)):
-        if error.__cause__ is None:
-            return type(error).__name__
-        error = error.__cause__  # MONAI wraps what an expression of a config raises
-    return "SIGINT" if isinstance(error, KeyboardInterrupt) else "SIGTERM"
+    wish = _wish(error)
+    if wish is not None:
+        return "SIGINT" if isinstance(wish, KeyboardInterrupt) else "SIGTERM"
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return type(error).__name__

@@ -230,6 +230,11 @@ def test_the_terms_are_shown_and_a_no_fetches_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "set").exists()
 
 
+def test_where_nobody_can_answer_the_option_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidOption, match="Give --accept-terms"):
+        run("montgomery", "-o", str(tmp_path / "set"))
+
+
 def test_steps_by_hand_are_shown_one_a_line(tmp_path: Path) -> None:
     status, text = run("drishti_gs", "-o", str(tmp_path / "set"))
     assert status == 1

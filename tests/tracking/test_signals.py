@@ -37,6 +37,13 @@ def test_sigterm_is_raised_while_somebody_is_recording_and_the_handler_is_as_it_
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_ctrl_c_within_a_config_that_monai_evaluates_is_ctrl_c() -> None:
+    wrapped = RuntimeError("Failed to evaluate")
+    wrapped.__cause__ = KeyboardInterrupt()
+    assert status_after(wrapped) == "KILLED"
+    assert status_after(RuntimeError("a bug")) == "FAILED"
+
+
 def test_an_error_that_follows_is_no_reason_to_take_it_for_another_end() -> None:
     who = object()
     signals.watch(who)

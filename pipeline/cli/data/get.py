@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from pipeline.errors import InvalidOption
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -57,14 +60,22 @@ def command(
         for number, step in enumerate(entry.by_hand, 1):
             click.echo(f"  {number}. {step}")
         return 1
-    accepted = accept_terms or click.confirm("Do you accept these terms?")
-    if not accepted:
+    if not accept_terms and not _accepts():
         click.echo("Nothing was fetched.", err=True)
         return 1
     from pipeline.tasks.public_data import GetOptions
 
     options = GetOptions(True, source, as_it_is, shares, seed, workers)
     return _say(entry, _get(entry, output or Path("data") / name, options))
+
+
+def _accepts() -> bool:
+    try:
+        return click.confirm("Do you accept these terms?")
+    except click.Abort:
+        if sys.stdin.isatty():  # Ctrl-C
+            raise
+        raise InvalidOption("Nobody answers here whether the terms are accepted. Give --accept-terms if so.") from None
 
 
 def _get(entry: PublicSet, folder: Path, options: GetOptions) -> GetResult:
