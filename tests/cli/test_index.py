@@ -9,7 +9,7 @@ from PIL import Image
 
 from pipeline.cli.index import command
 from pipeline.datalist import load_cases
-from pipeline.errors import InvalidOption
+from pipeline.errors import InvalidOption, InvalidSplit
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +51,27 @@ def test_refused_file_ends_with_status_1_and_is_named_with_its_reason(films):
     assert result.return_value == 1
     assert "Refused: 1 unreadable: f3.png: " in result.stdout
     assert len(json.loads((films / "d.json").read_text())["refused"]) == 1
+
+
+def test_each_reason_has_its_line_and_a_split_that_fails_for_them_says_them(films):
+    (films / "images" / "f3.png").write_bytes(b"no picture")
+    (films / "images" / "f5.png").write_bytes(b"")
+    result = planar_index(films / "images", films / "masks", "-o", films / "d.json")
+    assert [line.partition(": ")[2][:22] for line in result.stdout.splitlines() if line.startswith("Refused")] == [
+        "1 unreadable: f3.png: ",
+        "1 unreadable: f5.png: ",
+    ]
+    with pytest.raises(InvalidSplit, match=r"cannot fill 9 folds.*Refused were 2 unreadable; e\.g\. .*f3\.png"):
+        planar_index(films / "images", films / "masks", "-o", films / "e.json", "--folds", "9")
+
+
+def test_a_value_of_one_mask_alone_is_pointed_out(films):
+    mask = np.array(Image.open(films / "masks" / "f3.png"))
+    mask[0, 0] = 77
+    Image.fromarray(mask).save(films / "masks" / "f3.png")
+    result = planar_index(films / "images", films / "masks", "-o", films / "d.json")
+    assert "rare class: f3.png: value_77 is in 1 of 10 masks" in result.stdout
+    assert "--levels" in result.stdout
 
 
 def test_pattern_and_image_pattern_contradict_each_other(films):

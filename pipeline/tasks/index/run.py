@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.datalist import Datalist, Finding, relative_to, write_datalist
-from pipeline.errors import InvalidDatalist, InvalidOption, OutputExists
+from pipeline.errors import InvalidDatalist, InvalidOption, InvalidSplit, OutputExists
 from pipeline.labels import MaskHistogram
 from pipeline.readers import passed_over
 from pipeline.tasks.index.checking import Case, Checked, CheckPlan, check_pair, count_values
@@ -22,6 +22,7 @@ from pipeline.tasks.index.coding import LabelOptions, guess_plan, plan_from_opti
 from pipeline.tasks.index.options import IndexOptions, SubjectOptions
 from pipeline.tasks.index.pairing import Pair, Pairing, pair_files
 from pipeline.tasks.index.parallel import default_workers, map_in_order
+from pipeline.tasks.index.rare_classes import rare_classes
 from pipeline.tasks.index.references import Reference, find_segmentations, pair_by_reference
 from pipeline.tasks.index.sides import join_near_duplicates, place_subjects, split_facts
 from pipeline.tasks.index.sources import Source, find_source, series_as_volumes
@@ -130,10 +131,16 @@ def index_set(
     if not kept.cases:
         raise InvalidDatalist(f"No case is left: {summary_of(pairing.refused)}. Nothing was written.")
 
+    pairing.warnings += rare_classes(kept.cases, plan.labels) if guessed else []
     given = kept.parts if part_column is not None else None
     fixed = given is not None or options.split.test_only
     subjects, near = join_near_duplicates(kept.cases, kept.subjects, split_is_given=fixed)
-    split = place_subjects(kept.cases, subjects, options.split, given)
+    try:
+        split = place_subjects(kept.cases, subjects, options.split, given)
+    except InvalidSplit as error:
+        if pairing.refused:
+            raise InvalidSplit(f"{error} Refused were {summary_of(pairing.refused)}.") from None
+        raise
     datalist = Datalist(
         name=options.name or _name_of(image_source.root, options.labels),
         labels=list(plan.labels),
