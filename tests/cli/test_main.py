@@ -117,7 +117,11 @@ def test_the_users_error_in_monais_wrapping_is_one_line(behaves, capsys: pytest.
     [
         (MissingFile("a.png is not there. Name another."), "Error: a.png is not there. Name another.\n"),
         (PermissionError(13, "Permission denied", "/out"), "Error: /out: Permission denied.\n"),
-        (OSError(28, "No space left on device"), "Error: No space left on device.\n"),
+        (OSError(28, "No space left on device", "/out/a"), "Error: /out/a: No space left on device.\n"),
+        (
+            OSError(28, "No space left on device"),
+            "Error: The disk is full. Make room where the results, mlruns.db or temporary files (TMPDIR) lie.\n",
+        ),
         (OSError(21, "Is a directory", "/o/.part-1-a", None, "/o/a"), "Error: /o/a: Is a directory.\n"),
     ],
 )

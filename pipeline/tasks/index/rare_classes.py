@@ -26,8 +26,8 @@ def rare_classes(cases: Sequence[Case], labels: Sequence[str]) -> list[Finding]:
         having = [case for case in cases if case.class_pixels[number]]
         if having and len(cases) >= ENOUGH_CASES and len(having) <= RARE * len(cases):
             reason = (
-                f"{label} is in {len(having)} of {len(cases)} masks, and its value was guessed to be a class. If it is a "
-                "stray one, mend the mask, or say which values count with --threshold or --levels"
+                f"{label} is in {len(having)} of {len(cases)} masks, and its value was guessed to be a class. If it "
+                "is a stray one, mend the mask, or say which values count with --threshold or --levels"
             )
             found.append(Finding(having[0].masks[0], "rare_class", reason))
     return found
