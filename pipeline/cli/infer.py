@@ -171,7 +171,10 @@ def command(
     for refusal in result.refused:
         click.echo(f"Refused: {refusal.reason}", err=True)
     values = ", ".join(f"{index} {name}" for index, name in result.labels.items())
-    what = f"{len(result.masks)} masks ({result.slices} slices) in {result.seconds:.1f} s"
+    what = (
+        f"{_number(result.segmented, 'image')} segmented ({_number(result.slices, 'slice')}), "
+        f"{_number(len(result.masks), 'file')} of masks, in {result.seconds:.1f} s"
+    )
     click.echo(f"{what} → {result.out}  (values: {values})")
     if result.table is not None:
         click.echo(f"Statistics: {result.table}")
@@ -189,6 +192,10 @@ def command(
         click.echo(f"{len(result.refused)} of {sources} sources got no mask; see above.", err=True)
     returned = result.returned
     return 1 if result.refused or (returned is not None and (returned.unstored or returned.stopped)) else 0
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def _tell_returned(returned: Returned) -> None:

@@ -67,5 +67,5 @@ def summary(result: PhantomResult) -> str:
     return (
         f"{' and '.join(made)} of {result.subjects} phantoms (no patient) in {result.folder}, {result.seconds:.1f} s.\n"
         f"Next: planar index {result.images} {result.masks} --subjects {result.folder / 'index.csv'}:subject "
-        f"-o {result.folder / 'datalist.json'}"
+        f"--class-names lung -o {result.folder / 'datalist.json'}"
     )

@@ -134,7 +134,7 @@ def _train(
 
 def _say_training(result: TrainingResult, datalist: Path, register_as: str | None, champion: bool) -> int:
     folder = _shown(result.bundle.root)
-    told = f"Trained {result.epochs} epochs in {result.seconds / 60:.1f} min"
+    told = f"Trained {result.epochs} epoch{'s' * (result.epochs != 1)} in {result.seconds / 60:.1f} min"
     if result.best_epoch:
         click.echo(f"{told}; best validation Dice {result.best_metric:.4f} at epoch {result.best_epoch}.")
         click.echo(f"Bundle:  {folder}  (weights in models/model.pt)")

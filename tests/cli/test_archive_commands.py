@@ -76,7 +76,7 @@ def test_what_was_stored_is_told_and_the_second_time_that_it_is_there(
     arguments = (random_bundle.root, "--from", fake.address, "--query", "Modality=DX", "--no-tracking")
     first = typed(infer_module.command, *arguments, "-o", tmp_path / "out")
     assert first.return_value == 0
-    assert "10 masks (10 slices)" in first.stdout
+    assert "10 images segmented (10 slices), 10 files of masks" in first.stdout
     assert f"Archive {fake.address}: results of 10 images stored and found again (10 objects)" in first.stdout
     second = typed(infer_module.command, *arguments, "-o", tmp_path / "out")
     assert second.return_value == 0
@@ -91,7 +91,7 @@ def test_a_study_and_what_is_left_out_of_it(
     arguments = (random_bundle.root, "--from", fake.address, "--study", study, "--no-tracking", "--no-store")
     result = typed(infer_module.command, *arguments, "-o", tmp_path / "out")
     assert result.return_value == 0
-    assert "1 masks" in result.stdout
+    assert "1 file of masks" in result.stdout
     assert f"Archive {fake.address}: nothing stored" in result.stdout
     assert "Left out, no images: 1 SEG" in result.stdout
 
@@ -115,7 +115,7 @@ def test_a_bad_film_is_named_and_the_status_says_so(
         ),
     )
     assert result.return_value == 1
-    assert "9 masks" in result.stdout
+    assert "9 files of masks" in result.stdout
     assert uid in result.stderr
     assert "1 of 10 sources got no mask" in result.stderr
 

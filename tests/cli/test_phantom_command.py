@@ -19,7 +19,7 @@ def test_phantom_prints_one_summary_and_the_next_command(tmp_path: Path, capsys:
     assert first.startswith("3 films of ") and "no patient" in first
     assert second == (
         f"Next: planar index {out / 'images'} {out / 'masks'} --subjects {out / 'index.csv'}:subject "
-        f"-o {out / 'datalist.json'}"
+        f"--class-names lung -o {out / 'datalist.json'}"
     )
 
 

@@ -238,7 +238,7 @@ def test_a_real_ct_gets_a_seg_of_all_its_slices(
         ds.save_as(files[-1])
     orthanc.send(files)
     done = here.planar("infer", random_bundle.root, "--from", orthanc.address, "--query", "Modality=CT", "-o", "out")
-    assert f"1 masks ({len(files)} slices)" in done.stdout
+    assert f"1 image segmented ({len(files)} slices), 1 file of masks" in done.stdout
     (found,) = orthanc.find(Modality="SEG")
     headers = [pydicom.dcmread(file, stop_before_pixels=True) for file in files]
     assert found["StudyInstanceUID"] == headers[0].StudyInstanceUID

@@ -291,5 +291,5 @@ def test_the_command_counts_sources_and_not_files(
         main([*arguments, "--format", "png", "--format", "nifti"])
     assert caught.value.code == 1
     told = capsys.readouterr()
-    assert "2 masks (1 slices)" in told.out
+    assert "1 image segmented (1 slice), 2 files of masks" in told.out
     assert "1 of 2 sources got no mask" in told.err
