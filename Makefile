@@ -10,7 +10,7 @@ LABEL := .venv-label
 LABELLED := $(LABEL)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-services label test-label bench-nnunet bench-tracking screenshots check format clean
+.PHONY: help demo test test-slow test-services label test-label bench-nnunet bench-tracking screenshots check format clean
 
 help:  ## Show this page
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -31,11 +31,11 @@ demo: $(STAMP)  ## The main job on a digital phantom: index, train, evaluate, in
 	@echo "Pictures: demo/masks/*_overlay.png    Scores: demo/evaluation/cases.csv"
 	@echo "Runs:     $(BIN)/mlflow server --backend-store-uri sqlite:///demo/mlruns.db --port 5000, then http://127.0.0.1:5000"
 
-test: $(STAMP)  ## All tests
+test: $(STAMP)  ## The tests
 	$(BIN)/python -m pytest
 
-test-fast: $(STAMP)  ## Tests without those that take long
-	$(BIN)/python -m pytest -m "not slow and not services and not label"
+test-slow: $(STAMP)  ## Tests that take long: whole trainings, the README, several processes, exports
+	$(BIN)/python -m pytest -m "slow and not services and not label"
 
 # What cannot be had is told, and its tests are skipped and say why.
 test-services: $(STAMP)  ## Tests with MLflow on PostgreSQL, and with Orthanc (installed on Debian where root or sudo can)
