@@ -15,8 +15,9 @@ from monailabel.interfaces.tasks.batch_infer import BatchInferTask
 from monailabel.interfaces.tasks.strategy import Strategy
 
 from pipeline import __version__
-from pipeline.bundle import Bundle, find_bundle
+from pipeline.bundle import Bundle
 from pipeline.errors import InvalidOption, MissingFile
+from pipeline.label_app.bundles import find_bundles
 from pipeline.label_app.images import LabelledImages
 from pipeline.label_app.label_files import ORIGINAL
 from pipeline.label_app.scoring import Scores
@@ -144,23 +145,11 @@ class BatchOnWhatThereIs(BatchInferTask):
 
 
 def bundles_of(conf: Mapping[str, str]) -> dict[str, Bundle]:
-    """The bundles of `--conf bundles`, by the names that clients see.
-
-    Raises:
-        InvalidBundle: if one is none.
-        InvalidOption: if two have one name, or there is none.
-    """
+    """The bundles of `--conf bundles`, a JSON list or names with commas; raises as `find_bundles`."""
     said = conf.get("bundles") or ""
-    listed = json.loads(said) if said.startswith("[") else [part.strip() for part in said.split(",") if part.strip()]
-    found: dict[str, Bundle] = {}
-    for name_or_path in listed:
-        bundle = find_bundle(name_or_path)
-        if bundle.name in found:
-            raise InvalidOption(f"Two bundles are called {bundle.name}: rename a folder.")
-        found[bundle.name] = bundle
-    if not found:
-        raise InvalidOption("Name a bundle: --bundle NAME or the path of its folder.")
-    return found
+    return find_bundles(
+        json.loads(said) if said.startswith("[") else (part.strip() for part in said.split(",") if part.strip())
+    )
 
 
 def _named(task: BundleSegmentation) -> list[dict[str, Any]]:

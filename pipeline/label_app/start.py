@@ -13,9 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline.atomic import write_text_aside
-from pipeline.bundle import Bundle, find_bundle
+from pipeline.bundle import Bundle
 from pipeline.dicomweb import Address
-from pipeline.errors import InvalidOption, MissingExtra, MissingFile
+from pipeline.errors import MissingExtra, MissingFile
+from pipeline.label_app.bundles import find_bundles
 from pipeline.label_app.own_copy import own_copy
 from pipeline.label_app.settings import MEGABYTES, ORIGIN, USERS
 from pipeline.tracking.state import state_folder
@@ -110,14 +111,7 @@ def prepare(
     Raises:
         InvalidBundle, InvalidOption, MissingFile: for what cannot be.
     """
-    found: dict[str, Bundle] = {}
-    for name_or_path in bundles:
-        bundle = find_bundle(name_or_path)
-        if bundle.name in found:
-            raise InvalidOption(f"Two bundles are called {bundle.name}: rename a folder.")
-        found[bundle.name] = bundle
-    if not found:
-        raise InvalidOption("Name a bundle: --bundle NAME or the path of its folder.")
+    found = find_bundles(bundles)
     if is_archive(studies):
         # MONAI Label tells archives from folders by this beginning.
         studies = Address.parse(studies).url

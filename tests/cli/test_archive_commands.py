@@ -70,10 +70,15 @@ def add_masks(fake: FakeArchive, films: list[bytes], folder: Path, manufacturer:
         fake.add([(folder / "seg.dcm").read_bytes()])
 
 
+def films_of(bundle: Bundle, fake: FakeArchive) -> tuple[object, ...]:
+    """What is typed to have the archive's films segmented."""
+    return (bundle.root, "--from", fake.address, "--query", "Modality=DX", "--no-tracking")
+
+
 def test_what_was_stored_is_told_and_the_second_time_that_it_is_there(
     random_bundle: Bundle, fake: FakeArchive, tmp_path: Path
 ) -> None:
-    arguments = (random_bundle.root, "--from", fake.address, "--query", "Modality=DX", "--no-tracking")
+    arguments = films_of(random_bundle, fake)
     first = typed(infer_module.command, *arguments, "-o", tmp_path / "out")
     assert first.return_value == 0
     assert "10 images segmented (10 slices), 10 files of masks" in first.stdout
@@ -101,19 +106,7 @@ def test_a_bad_film_is_named_and_the_status_says_so(
 ) -> None:
     uid = str(fake.of_modality("DX")[4].SOPInstanceUID)
     fake.objects[uid].content = films[4][:-100]
-    result = typed(
-        infer_module.command,
-        *(
-            random_bundle.root,
-            "--from",
-            fake.address,
-            "--query",
-            "Modality=DX",
-            "--no-tracking",
-            "-o",
-            tmp_path / "out",
-        ),
-    )
+    result = typed(infer_module.command, *films_of(random_bundle, fake), "-o", tmp_path / "out")
     assert result.return_value == 1
     assert "9 files of masks" in result.stdout
     assert uid in result.stderr
@@ -130,19 +123,7 @@ def test_an_archive_that_ends_is_told_with_what_is_left(
     impatient = Selection(fake.address, Query.parse("Modality=DX"), Patience(away_s=0.1, first_s=0.01, found_s=0.1))
     monkeypatch.setattr(Selection, "of", lambda *_: impatient)
     fake.before = lambda request: Response(None) if fake.of_modality("SEG") else None
-    result = typed(
-        infer_module.command,
-        *(
-            random_bundle.root,
-            "--from",
-            fake.address,
-            "--query",
-            "Modality=DX",
-            "--no-tracking",
-            "-o",
-            tmp_path / "out",
-        ),
-    )
+    result = typed(infer_module.command, *films_of(random_bundle, fake), "-o", tmp_path / "out")
     assert result.return_value == 1
     assert "Stopped: " in result.stderr
     assert "images were not done. The same command goes on with them." in result.stderr

@@ -10,7 +10,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from label_server import LabelServer
+from label_server import LabelServer, serving_a_copy
 from PIL import Image
 
 BUNDLE = "cxr_lung_segmentation"
@@ -64,12 +64,5 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelServer]:
     """`planar label start` on a copy of the films with the shipped bundle."""
-    import shutil
-
-    folder = tmp_path_factory.mktemp("label_server")
-    shutil.copytree(films, folder / "studies")
-    running = LabelServer(folder, ["--studies", folder / "studies", "--bundle", BUNDLE])
-    try:
-        yield running.start()
-    finally:
-        running.stop()
+    with serving_a_copy(films, tmp_path_factory.mktemp("label_server"), BUNDLE) as running:
+        yield running

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import requests
 from mlflow_server import free_port
 
-__all__ = ["PLANAR", "LabelServer", "client_of"]
+__all__ = ["PLANAR", "LabelServer", "client_of", "serving_a_copy"]
 
 FOREIGN = ("MLFLOW_TRACKING_URI", "PLANAR_TRACEBACK")
 # What `planar` is in a shell.
@@ -105,6 +107,17 @@ class LabelServer:
                 return answer.json()
             time.sleep(0.5)
         raise TimeoutError(kind)
+
+
+@contextmanager
+def serving_a_copy(films: Path, folder: Path, bundle: str) -> Iterator[LabelServer]:
+    """A server on a copy of some films, which `folder/studies` then is."""
+    shutil.copytree(films, folder / "studies")
+    running = LabelServer(folder, ["--studies", folder / "studies", "--bundle", bundle])
+    try:
+        yield running.start()
+    finally:
+        running.stop()
 
 
 def client_of(uri: str) -> Any:

@@ -12,53 +12,24 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-import torch
 from label_server import PLANAR, LabelServer
 from PIL import Image
+from small_bundle import NAME, untrained
 
 from benchmarks.orthanc import Orthanc, why_no_orthanc
-from pipeline.bundle import copy_bundle, find_bundle
-from pipeline.networks import UNetWithHead
 from pipeline.phantom import radiograph, thorax
 from pipeline.phantom.dicom import film_bytes
 
 pytestmark = [pytest.mark.label, pytest.mark.timeout(1800)]
 
-NAME = "small_segmentation"
 LUNGS = (1, 2)
-SMALL = {
-    "image_size": [64, 64],
-    "batch_size": 4,
-    "num_workers": 0,
-    "network_def#channels": [4, 8],
-    "network_def#strides": [2],
-}
-
-
-def untrained(folder: Path) -> Path:
-    source = find_bundle("cxr_lung_segmentation")
-    bundle = copy_bundle(source, folder / NAME, source.labels("train"), SMALL)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = UNetWithHead(
-            spatial_dims=2,
-            in_channels=1,
-            out_channels=2,
-            channels=[4, 8],
-            strides=[2],
-            num_res_units=2,
-            act="RELU",
-            norm="INSTANCE",
-        )
-    torch.save(network.state_dict(), bundle.weights)
-    return bundle.root
 
 
 def test_from_drawing_to_an_audited_model(tmp_path: Path) -> None:
     if reason := why_no_orthanc():
         pytest.skip(reason)
     settings = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'runs.db'}", "PLANAR_STATE": str(tmp_path / "state")}
-    bundle = untrained(tmp_path)
+    bundle = untrained(tmp_path).root
     drawn: dict[str, np.ndarray] = {}
     archive = Orthanc(tmp_path / "orthanc")
     archive.start()

@@ -14,49 +14,22 @@ import pytest
 import requests
 from label_server import LabelServer
 from PIL import Image
+from small_bundle import NAME, untrained
 
-from pipeline.bundle import copy_bundle, find_bundle
 from pipeline.digests import file_sha256
 
 pytestmark = [pytest.mark.label, pytest.mark.timeout(1800)]
-
-NAME = "small_segmentation"
-# A network and pictures with which an epoch takes a second.
-SMALL = {
-    "image_size": [64, 64],
-    "batch_size": 4,
-    "num_workers": 0,
-    "network_def#channels": [4, 8],
-    "network_def#strides": [2],
-}
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelServer]:
     """A server on ten phantoms with a small bundle; eight of the films have labels, by two annotators."""
-    import torch
-
-    from pipeline.networks import UNetWithHead
     from pipeline.tasks.phantom import make_phantoms
 
     folder = tmp_path_factory.mktemp("training")
     make_phantoms(folder / "phantom", number=10, size=64, format="png", workers=1)
     shutil.copytree(folder / "phantom" / "images", folder / "studies")
-    source = find_bundle("cxr_lung_segmentation")
-    bundle = copy_bundle(source, folder / NAME, source.labels("train"), SMALL)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = UNetWithHead(
-            spatial_dims=2,
-            in_channels=1,
-            out_channels=2,
-            channels=[4, 8],
-            strides=[2],
-            num_res_units=2,
-            act="RELU",
-            norm="INSTANCE",
-        )
-    torch.save(network.state_dict(), bundle.weights)
+    untrained(folder)
     settings = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'runs.db'}", "PLANAR_STATE": str(folder / "state")}
     running = LabelServer(folder, ["--studies", folder / "studies", "--bundle", folder / NAME], settings)
     try:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import requests
 import SimpleITK as sitk  # noqa: N813
-from label_server import LabelServer, client_of
+from label_server import LabelServer, client_of, serving_a_copy
 from PIL import Image
 
 from pipeline.readers import read_picture
@@ -25,13 +25,8 @@ BUNDLE = "cxr_lung_segmentation"
 
 @pytest.fixture(scope="module")
 def saving(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelServer]:
-    folder = tmp_path_factory.mktemp("saving")
-    shutil.copytree(films, folder / "studies")
-    running = LabelServer(folder, ["--studies", folder / "studies", "--bundle", BUNDLE])
-    try:
-        yield running.start()
-    finally:
-        running.stop()
+    with serving_a_copy(films, tmp_path_factory.mktemp("saving"), BUNDLE) as running:
+        yield running
 
 
 def studies(server: LabelServer) -> Path:
