@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from pipeline.transforms.fields import box_blur
 
-__all__ = ["Device", "RandDevicesd", "draw_devices"]
+__all__ = ["Device", "RandDevicesd", "device_layers", "draw_devices"]
 
 # One device: kind, its points as shares of width and height, its size as a share of the height, brightness,
 # opacity and edge blur in pixels, and the letters if it is text.
@@ -31,7 +31,20 @@ def draw_devices(image: torch.Tensor, devices: list[Device]) -> torch.Tensor:
         devices: What to draw, later ones on top.
     Returns: A new picture.
     """
-    width, height = image.shape[-2:]
+    kept, added = device_layers(devices, (image.shape[-2], image.shape[-1]))
+    return image * kept + added
+
+
+def device_layers(devices: Sequence[Device], shape: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """What devices leave of a picture and what they add to it, whatever the picture.
+
+    Args:
+        devices: What to draw, later ones on top.
+        shape: (W, H), pixels.
+    Returns: The share of each pixel that is kept, and what is added to it, both (W, H).
+    """
+    width, height = shape
+    kept, added = torch.ones(shape), torch.zeros(shape)
     for kind, points, size, brightness, opacity, blur, letters in devices:
         canvas = Image.new("L", (width, height))
         pen = ImageDraw.Draw(canvas)
@@ -47,10 +60,18 @@ def draw_devices(image: torch.Tensor, devices: list[Device]) -> torch.Tensor:
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
         else:
             pen.text(at[0], letters, fill=255, font_size=max(6, round(extent * 0.6)))
-        alpha = torch.from_numpy(np.asarray(canvas, dtype=np.float32).T / 255.0)
+        box = canvas.getbbox()
+        if box is None:  # it lies outside
+            continue
+        # Where it is, with room for both passes of the blur and no border in their reach: most devices are small.
+        left, top = (max(0, edge - 3 * blur) for edge in box[:2])
+        right, bottom = (min(side, edge + 3 * blur) for side, edge in zip(shape, box[2:], strict=True))
+        alpha = torch.from_numpy(np.asarray(canvas.crop((left, top, right, bottom)), dtype=np.float32).T / 255.0)
         alpha = box_blur(alpha.contiguous(), blur) * opacity
-        image = image * (1 - alpha) + alpha * brightness
-    return image
+        here = (slice(left, right), slice(top, bottom))
+        kept[here] *= 1 - alpha
+        added[here] = added[here] * (1 - alpha) + alpha * brightness
+    return kept, added
 
 
 class RandDevicesd(Randomizable, MapTransform):

@@ -38,11 +38,18 @@ def box_blur(field: torch.Tensor, radius: int) -> torch.Tensor:
 def _box_mean(field: torch.Tensor, radius: int, axis: int) -> torch.Tensor:
     size = field.shape[axis]
     place = torch.arange(size, device=field.device)
-    first, end = (place - radius).clamp(min=0), (place + radius + 1).clamp(max=size)
-    start = torch.zeros_like(field.narrow(axis, 0, 1))
-    sums = torch.cat([start, field.cumsum(axis)], dim=axis)
-    count = (end - first).reshape(-1, 1) if axis == 0 else (end - first)
-    return (sums.index_select(axis, end) - sums.index_select(axis, first)) / count
+    count = (place + radius + 1).clamp(max=size) - (place - radius).clamp(min=0)
+    sums = field.cumsum(axis)
+    # Nothing before the border, all behind it: the sum of each box is a difference of two slices.
+    before = torch.zeros_like(field.narrow(axis, 0, 1)).expand(_with(field.shape, axis, radius + 1))
+    behind = sums.narrow(axis, size - 1, 1).expand(_with(field.shape, axis, radius))
+    sums = torch.cat([before, sums, behind], dim=axis)
+    boxes = sums.narrow(axis, 2 * radius + 1, size) - sums.narrow(axis, 0, size)
+    return boxes / (count.reshape(-1, 1) if axis == 0 else count)
+
+
+def _with(shape: torch.Size, axis: int, size: int) -> list[int]:
+    return [size if number == axis else length for number, length in enumerate(shape)]
 
 
 def position_grid(shape: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
