@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,20 +46,31 @@ class Checkpoints:
         state: What `last.pt` holds, each with `state_dict()`; must have "network". The trainer and this object are
             added when the handler is attached to the trainer.
         best: Which of them is validated, and so becomes `model.pt`.
+        share: Of the time, that writing `last.pt` may take: where epochs are short it is not written after each of
+            them, but always after a better validation and at the end.
         half: Write `model.pt` in float16, at half the size. It loads into float32 networks as it is: `load_state_dict`
             copies values, which keep three digits; see `in_half`.
     """
 
     def __init__(
-        self, folder: str | os.PathLike[str], state: Mapping[str, Any], best: str = "network", half: bool = False
+        self,
+        folder: str | os.PathLike[str],
+        state: Mapping[str, Any],
+        best: str = "network",
+        half: bool = False,
+        share: float = 0.05,
     ) -> None:
         self.folder = Path(folder)
+        self.share = share
         self.best = best
         self.half = half
         self.state: dict[str, Any] = {**state, "best": self}
         self.best_metric = float("-inf")
         self.best_epoch = 0
+        self.seconds = 0.0  # that writing has taken so far
         self.resumed = (0, 0)  # the epoch that a training was resumed after, and the best one until then
+        self._last = (0.0, 0.0)  # when `last.pt` was written, and what that took, s
+        self._saved_epoch = 0
         self._batches: int | None = None  # an epoch's, as the config and the data have it
 
     @property
@@ -78,7 +90,8 @@ class Checkpoints:
             self._batches = engine.state.epoch_length
             engine.add_event_handler(Events.STARTED, self.take_up)
             engine.add_event_handler(Events.STARTED, self.follow_schedule)
-            engine.add_event_handler(Events.EPOCH_COMPLETED, self.save_last)
+            engine.add_event_handler(Events.EPOCH_COMPLETED, self.save_last_in_time)
+            engine.add_event_handler(Events.COMPLETED, self.save_last)
         else:
             engine.add_event_handler(Events.COMPLETED, self.save_if_better)
 
@@ -89,6 +102,7 @@ class Checkpoints:
             engine would keep the checkpoint's: part of the data would be left out of each epoch, or seen twice.
         """
         self.resumed = (int(trainer.state.epoch), self.best_epoch)
+        self._saved_epoch, self._last = 0, (0.0, 0.0)
         before = trainer.state.epoch_length
         if self._batches is not None and before != self._batches:
             raise InvalidOption(
@@ -119,12 +133,26 @@ class Checkpoints:
             self.state["trainer"].state.best_validation = metric  # for whoever shows the progress
         if idist.get_rank() == 0:
             weights = _weights(self.state[self.best])
-            save_aside(in_half(weights) if self.half else weights, self.best_path)
+            self._save(in_half(weights) if self.half else weights, self.best_path)
+
+    def save_last_in_time(self, trainer: Engine) -> None:
+        """Write `last.pt` after an epoch, unless writing would take more than its share of the time."""
+        when, took = self._last
+        if time.perf_counter() - when >= took / self.share or self.best_epoch == trainer.state.epoch:
+            self.save_last(trainer)
 
     def save_last(self, trainer: Engine) -> None:
-        """Write `last.pt` after an epoch."""
-        if idist.get_rank() == 0:
-            save_aside({name: _weights(part) for name, part in self.state.items()}, self.last_path)
+        """Write `last.pt`, if it is not that of this epoch already."""
+        if idist.get_rank() == 0 and self._saved_epoch != trainer.state.epoch:
+            before = self.seconds
+            self._save({name: _weights(part) for name, part in self.state.items()}, self.last_path)
+            self._last = (time.perf_counter(), self.seconds - before)
+            self._saved_epoch = int(trainer.state.epoch)
+
+    def _save(self, content: Any, path: Path) -> None:
+        began = time.perf_counter()
+        save_aside(content, path)
+        self.seconds += time.perf_counter() - began
 
     def state_dict(self) -> dict[str, float | int]:
         """The best score and its epoch."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -285,3 +286,39 @@ def test_a_tensor_with_two_names_is_halved_once() -> None:
     layer = nn.Linear(3, 3)
     shared = in_half({**layer.state_dict(prefix="a."), **layer.state_dict(prefix="b.")})
     assert shared["a.weight"].data_ptr() == shared["b.weight"].data_ptr()
+
+
+def test_writing_takes_no_more_than_its_share_of_short_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here writing takes as long as many epochs do."""
+    written: list[tuple[str, int]] = []
+    made, kept = training(tmp_path, [0.5, *[0.1] * 30])
+
+    def slow(content: Any, path: Path) -> None:
+        time.sleep(0.2)
+        written.append((path.name, int(made.trainer.state.epoch)))
+
+    monkeypatch.setattr(checkpoints_module, "save_aside", slow)
+    made.trainer.run()
+    last = [epoch for name, epoch in written if name == "last.pt"]
+    assert last[0] == 1  # the best so far
+    assert last[-1] == 31  # and the end
+    assert len(last) < 10
+    assert kept.seconds >= 0.2 * len(written)
+
+
+def test_a_better_validation_is_always_part_of_the_last_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a training that crashes and is resumed would replace weights that are better than it knows."""
+    seen: list[float] = []
+    made, kept = training(tmp_path, [0.1, 0.2, 0.15, 0.3, 0.1])
+    save = checkpoints_module.save_aside
+
+    def slow(content: Any, path: Path) -> None:
+        time.sleep(0.1)
+        save(content, path)
+
+    monkeypatch.setattr(checkpoints_module, "save_aside", slow)
+    made.trainer.add_event_handler(
+        Events.EPOCH_COMPLETED, lambda _: seen.append(load(kept.last_path)["best"]["best_metric"] - kept.best_metric)
+    )
+    made.trainer.run()
+    assert seen == [0.0] * 5

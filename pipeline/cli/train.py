@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     "--register", "register_as", metavar="NAME", help="Register the best weights with MLflow under this name."
 )
 @click.option("--champion", is_flag=True, help="Give the registered version the alias champion.")
+@click.option("--profile", is_flag=True, help="Say where the time went: data, forward, backward, validation …")
 def command(
     bundle: str,
     overrides: tuple[str, ...],
@@ -55,6 +56,7 @@ def command(
     no_tracking: bool,
     register_as: str | None,
     champion: bool,
+    profile: bool,
 ) -> int:
     """Train BUNDLE (a name or a folder) on a datalist, once or in folds.
 
@@ -91,10 +93,12 @@ def command(
             raise InvalidOption("--register is for one training: make one network of the folds with planar find-best.")
         if recipe is not None:
             raise InvalidOption("--recipe is for one training, as the published projects had it: leave out --folds.")
+        if profile:
+            raise InvalidOption("--profile is for one training: leave out --folds.")
         return _train_folds(bundle, overrides, datalist, output, folds, fold, resume, no_tracking)
     if datalist is None:
         raise click.UsageError("Missing option '--data'.")
-    return _train(bundle, overrides, datalist, output, recipe, resume, no_tracking, register_as, champion)
+    return _train(bundle, overrides, datalist, output, recipe, resume, no_tracking, register_as, champion, profile)
 
 
 def _train(
@@ -107,6 +111,7 @@ def _train(
     no_tracking: bool,
     register_as: str | None,
     champion: bool,
+    profile: bool,
 ) -> int:
     from pipeline.cli.progress import EngineProgress
     from pipeline.tasks.train import train
@@ -124,9 +129,13 @@ def _train(
             handlers=[progress],
             register_as=register_as,
             champion=champion,
+            profile=profile,
         )
     finally:
         progress.stop()
+    for one in result.step_times:
+        step = f"{one.step_ms:9.2f} ms a step" if one.step_ms is not None else ""
+        click.echo(f"{one.phase:<22} {one.seconds:9.2f} s {100 * one.share:6.1f} % {step}".rstrip())
     for note in result.notes:
         click.echo(f"Note: {note}")
     return _say_training(result, datalist, register_as, champion)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -26,6 +26,7 @@ from pipeline.bundle import (
 from pipeline.datalist import load_cases, read_datalist
 from pipeline.digests import file_sha256
 from pipeline.errors import InvalidOption
+from pipeline.step_times import PhaseTime, StepTimes
 from pipeline.tasks.evaluate import compare_classes
 from pipeline.tasks.resuming import (
     WhenStarted,
@@ -35,6 +36,9 @@ from pipeline.tasks.resuming import (
     require_same_data,
 )
 from pipeline.tasks.workflow import default_folder, fitting_weights, open_workflow, quiet_libraries, run_recorded
+
+if TYPE_CHECKING:
+    from monai.bundle import ConfigWorkflow
 
 __all__ = ["TrainingResult", "train"]
 
@@ -60,6 +64,7 @@ class TrainingResult:
         seconds: Duration, s.
         run_id: MLflow run, or None without tracking.
         notes: What the user should know.
+        step_times: Where the time went, if it was asked for.
     """
 
     bundle: Bundle
@@ -69,6 +74,7 @@ class TrainingResult:
     seconds: float
     run_id: str | None
     notes: tuple[str, ...]
+    step_times: tuple[PhaseTime, ...] = ()
 
 
 def train(
@@ -84,6 +90,7 @@ def train(
     tags: Mapping[str, str] | None = None,
     register_as: str | None = None,
     champion: bool = False,
+    profile: bool = False,
 ) -> TrainingResult:
     """Train a copy of a bundle.
 
@@ -99,6 +106,7 @@ def train(
         tags: Of the MLflow run, next to its own.
         register_as: Name under which MLflow registers the best weights; None for not at all.
         champion: Whether the registered version gets the alias "champion".
+        profile: Whether to find out where the time goes; `models/step_times.csv` and metrics of the run say it.
 
     Raises:
         InvalidBundle, InvalidDatalist, InvalidOption, OutputExists: before anything is written.
@@ -152,6 +160,7 @@ def train(
             workflow = open_workflow(
                 bundle, "train", run_settings, tracking=tracking, handlers={"train#handlers": hooks}
             )
+            times = _timed(workflow, bundle) if profile else None
             with fitting_weights(bundle.root / "models" / "last.pt", bundle.config("train")):
                 run_id = run_recorded(workflow, "training_recorder", notes, tags)
             trainer = workflow.parser.get_parsed_content("train#trainer")
@@ -168,7 +177,23 @@ def train(
         seconds=time.perf_counter() - began,
         run_id=run_id,
         notes=tuple(notes),
+        step_times=tuple(times.phases) if times is not None else (),
     )
+
+
+def _timed(workflow: ConfigWorkflow, bundle: Bundle) -> StepTimes:
+    """Let the trainer's phases be timed, and the run be told of them."""
+    parser = workflow.parser
+    trainer, validator, checkpoints, recorder = (
+        parser.get_parsed_content(name) if name in parser else None
+        for name in ("train#trainer", "validate#evaluator", "checkpoints", "training_recorder")
+    )
+    times = StepTimes(bundle.root / "models", validator, checkpoints)
+    times.attach(trainer)
+    if recorder is not None:
+        recorder.results["tables/step_times"] = str(times.path)
+        recorder.at_end.append(lambda run: run.log_metrics(times.metrics, step=trainer.state.epoch if trainer else 0))
+    return times
 
 
 def _recipe(name_or_path: str | None, resume: bool) -> Recipe | None:
