@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.atomic import write_text_aside
 from pipeline.errors import InvalidBundle
@@ -56,7 +56,7 @@ class History:
         self._taken_up = False
         self._began = 0.0
         self._learning_rate = math.nan
-        self._losses: list[float] = []
+        self._losses: list[Any] = []
 
     def attach(self, engine: Engine) -> None:
         """Attach to the trainer; the validator that was given is followed too."""
@@ -94,7 +94,8 @@ class History:
         # Where MONAI has decollated the output it has repeated the batch's loss for each case.
         output = trainer.state.output
         loss = (output[0] if isinstance(output, list) else output)["loss"]
-        self._losses.append(float(loss.detach() if hasattr(loss, "detach") else loss))
+        # Read when the epoch ends: asked for now, a GPU would have to finish the step first.
+        self._losses.append(loss.detach() if hasattr(loss, "detach") else loss)
 
     def _note_validation(self, validator: Engine) -> None:
         epoch = int(self._trainer.state.epoch) if self._trainer is not None else 0
@@ -106,7 +107,7 @@ class History:
         import ignite.distributed as idist
 
         count = idist.all_reduce(float(len(self._losses)))
-        loss = float(idist.all_reduce(math.fsum(self._losses))) / max(float(count), 1.0)
+        loss = float(idist.all_reduce(math.fsum(map(float, self._losses)))) / max(float(count), 1.0)
         epoch = int(trainer.state.epoch)
         self.rows[epoch] = {
             "epoch": epoch,

@@ -1,6 +1,7 @@
 """MONAI transforms that MONAI does not have, each usable in a bundle's YAML by its dotted name."""
 
 from pipeline.transforms.channels import AsChannelsd
+from pipeline.transforms.classes import AsClassesd
 from pipeline.transforms.collimation import RandCollimationd
 from pipeline.transforms.colour_space import ToColourSpaced
 from pipeline.transforms.devices import RandDevicesd
@@ -14,6 +15,7 @@ from pipeline.transforms.spacing import ToSpacingd
 
 __all__ = [
     "AsChannelsd",
+    "AsClassesd",
     "DecodeMaskd",
     "HUWindowd",
     "RandCollimationd",
