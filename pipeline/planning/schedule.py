@@ -38,6 +38,7 @@ class Schedule:
         repeats: How often an epoch takes each picture.
         epochs, val_interval, patience: Epochs.
         cache_rate: Share of the pictures that stay decoded in memory.
+        decoded_gb: Of all pictures and masks to train on, decoded.
         learning_rate: At its highest.
         seconds: Of the whole training, by the nominal speed.
         seen: Pictures that the training sees, each as often as it does.
@@ -51,6 +52,7 @@ class Schedule:
     val_interval: Choice
     patience: Choice
     cache_rate: Choice
+    decoded_gb: float
     learning_rate: Choice
     seconds: float
     seen: int
@@ -123,6 +125,7 @@ def choose_schedule(
         cache_rate=Choice(
             cached, f"decoded pictures and masks stay in memory: {decoded_gb:.2g} GB in all, {room:.2g} GB may be used"
         ),
+        decoded_gb=decoded_gb,
         learning_rate=Choice(0.002, "for AdamW, residual U-Nets with instance norm and warm-up, at these batches"),
         seconds=seconds,
         seen=epochs * max(cases, 1) * repeats,

@@ -113,7 +113,7 @@ def test_patches_show_a_rare_class_as_often_as_another_and_pictures_may_lack_it(
     document = fingerprint(width=768, height=768, modality="OT", labels=("background", *grains), classes=grains)
     text = files(document, *grains)["configs/train.yaml"]
     assert "# 'pore' has 0.08% of the pixels: half of the patches" in text
-    step = next(step for step in yaml.safe_load(text)["train"]["random_transforms"] if "ratios" in step)
+    step = next(step for step in yaml.safe_load(text)["train"]["cut"] if "ratios" in step)
     parser = ConfigParser({"labels": {0: "background", 1: "grain", 2: "pore"}, "image_size": [32, 32], "crop": step})
     crop = parser.get_parsed_content("crop").set_random_state(0)
     mask = np.zeros((1, 96, 96), np.uint8)

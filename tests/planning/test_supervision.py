@@ -21,6 +21,7 @@ from pipeline.gate import innermost_layers
 from pipeline.labels import LabelCoding
 from pipeline.networks import FoldEnsemble, with_autocast
 from pipeline.planning import Machine, PlanOptions, TaskSpec, bundle_files, make_plan, read_task_spec, write_bundle
+from pipeline.training_dice import dice_of_scores
 
 Maker = Callable[..., dict[str, Any]]
 SPEC = TaskSpec("a_task", ("background", "lung"), LabelCoding.parse("index"))
@@ -134,8 +135,10 @@ def test_every_weight_learns_and_the_score_is_that_of_full_resolution(parsed: Co
     )
     parts = [0.5**level * loss.loss(outputs[:, level], label) for level in range(4)]
     assert value.item() == pytest.approx(sum(part.item() for part in parts), rel=1e-5)
-    done = parsed.get_parsed_content("train#postprocessing")({"pred": outputs[0].detach(), "label": label[0]})
-    assert torch.equal(done["pred"][1], outputs[0, 0].argmax(0).float())
+    score = parsed.get_parsed_content("train#key_metric")["train_mean_dice"]
+    score.update(score._output_transform({"pred": outputs.detach(), "label": label}))
+    expected = dice_of_scores(outputs[:, 0].detach(), label).mean()
+    assert score.compute() == pytest.approx(float(expected), abs=1e-6)
     assert network.eval()(image).shape == (2, 2, 64, 64)
 
 
