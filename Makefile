@@ -10,7 +10,7 @@ LABEL := .venv-label
 LABELLED := $(LABEL)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-services label test-label bench-nnunet bench-tracking screenshots check format clean
+.PHONY: help demo test test-slow test-services label test-label bench bench-nnunet bench-tracking screenshots check format clean
 
 help:  ## Show this page
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -63,6 +63,12 @@ test-label:  ## Tests with the real MONAI Label server, and the parts that its e
 	@$(MAKE) --no-print-directory $(LABELLED) || echo "MONAI Label's packages cannot be installed here: its tests are skipped."
 	@test ! -e $(LABELLED) || $(LABEL)/bin/python -m pytest -m label tests/label_app
 	@test ! -e $(LABELLED) || $(LABEL)/bin/python -m pytest -m "not services and not label and not slow" tests/readers tests/dicom_seg tests/tasks/infer tests/test_bundle.py tests/tracking
+
+# Peers in environments of their own: PEERS='--peer nnunet .nnunet-env/bin/python'. On a GPU without a network: benchmarks/gpu.sh.
+SPEED ?= speed
+PEERS ?=
+bench: $(STAMP)  ## Speed of training, inference and start beside peers (half an hour on two cores)
+	$(BIN)/python -m benchmarks.speed --out $(SPEED) $(PEERS)
 
 # nnU-Net needs an environment of its own; DATA, TASK and OUT say what is compared.
 NNUNET ?= .nnunet-env

@@ -1,0 +1,90 @@
+"""Whole commands from their start to their end, in turns."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.commands import run_logged
+from benchmarks.speed.material import BUNDLE, ROOT, STOCK, Material, environment
+from benchmarks.speed.summary import in_order, spread
+from pipeline.bundle import find_bundle
+
+__all__ = ["cold_commands", "measure_cold"]
+
+SIZE = 512
+PLANAR = (sys.executable, "-c", "from pipeline.cli.main import main; main()")
+
+
+def cold_commands(material: Material) -> dict[str, tuple[str, list[str]]]:
+    """Name → title and command; the first is what the others are compared with."""
+    images = material.images(SIZE, 1).resolve()
+    (image,) = images.iterdir()
+    bundle = find_bundle(BUNDLE).root.resolve()
+    stock = material.stock_bundle("unet").resolve()
+    masks = material.folder.resolve() / "masks"
+    run = [sys.executable, "-m", "monai.bundle", "run", "--bundle_root"]
+    stock_settings = ["--image_size", f"[{SIZE},{SIZE}]", "--num_workers", "0"]
+    return {
+        "monai": (
+            "`python -m monai.bundle run`, Planar's bundle, one film",
+            [*run, str(bundle), "--config_file", str(bundle / "configs" / "inference.yaml"),
+             "--dataset_dir", str(images), "--output_dir", str(masks / "cold_monai")],
+        ),
+        "planar": (
+            "`planar infer`, the same bundle and film",
+            [*PLANAR, "infer", str(bundle), str(image), "-o", str(masks / "cold_planar"), "--overwrite"],
+        ),
+        "planar_plain": (
+            "`planar infer --no-gate`, the same",
+            [*PLANAR, "infer", str(bundle), str(image), "-o", str(masks / "cold_plain"), "--overwrite", "--no-gate"],
+        ),
+        "stock": (
+            "`python -m monai.bundle run`, the stock bundle, the same film",
+            [*run, str(stock), "--config_file", str(STOCK / "inference.yaml"), *stock_settings,
+             "--dataset_dir", str(images), "--output_dir", str(masks / "cold_stock")],
+        ),
+        "import_monai": ("`python -c 'import monai'`", [sys.executable, "-c", "import monai"]),
+        "import_torch": ("`python -c 'import torch'`", [sys.executable, "-c", "import torch"]),
+        "help": ("`planar --help`", [*PLANAR, "--help"]),
+        "python": ("`python -c pass`", [sys.executable, "-c", "pass"]),
+    }  # fmt: skip
+
+
+def measure_cold(material: Material, rounds: int, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Run each command so many times, after once that does not count."""
+    commands = cold_commands(material)
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    for turn, order in enumerate(in_order(len(commands), rounds + 1)):
+        for name in [list(commands)[place] for place in order]:
+            took = _once(name, commands[name][1], material.folder / "logs")
+            if turn:
+                seconds[name].append(took)
+        tell(f"cold start, round {turn} of {rounds}")
+    first = seconds[next(iter(commands))]
+    rows = [
+        {
+            "name": name,
+            "title": commands[name][0],
+            "command": _plain(commands[name][1], material),
+            "seconds": spread(each),
+            "ratio": spread([ours / theirs for ours, theirs in zip(each, first, strict=True)]),
+        }
+        for name, each in seconds.items()
+    ]
+    return {"rows": rows}
+
+
+def _once(name: str, command: Sequence[str], logs: Path) -> float:
+    began = time.perf_counter()
+    run_logged(command, logs / f"cold_{name}.log", environment())
+    return time.perf_counter() - began
+
+
+def _plain(command: Sequence[str], material: Material) -> str:
+    """The command without this machine's paths."""
+    told = " ".join(command).replace(str(material.folder.resolve()), "OUT").replace(sys.executable, "python")
+    return told.replace(str(STOCK), "stock").replace(str(ROOT), "PLANAR")

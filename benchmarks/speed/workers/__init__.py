@@ -1,0 +1,1 @@
+"""The contestants' processes. `turns` needs nothing but Python; each other module what its contestant needs."""

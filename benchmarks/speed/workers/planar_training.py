@@ -1,0 +1,43 @@
+"""`planar train` without its MLflow record: python -m … SETTINGS."""
+
+from pathlib import Path
+
+from benchmarks.speed.workers.turns import Channel, StepTurns, settings
+
+
+class Counted:
+    """Ignite handler of the trainer: a step is done."""
+
+    def __init__(self, turns, batch):
+        self.turns, self.batch = turns, batch
+
+    def attach(self, engine):
+        """Attach to a trainer."""
+        from ignite.engine import Events
+
+        engine.add_event_handler(Events.ITERATION_COMPLETED, lambda _: self.turns.step(self.batch))
+
+
+def main():
+    """Train until told to stop."""
+    import pipeline.cli.main  # noqa: F401 - says how threads wait, as the command does
+
+    channel, given = Channel(), settings()
+
+    import torch
+
+    from pipeline.tasks.train import train
+
+    turns = StepTurns(channel, given["warm"], given["settle"], lambda: {"threads": torch.get_num_threads()})
+    train(
+        given["bundle"],
+        Path(given["datalist"]),
+        Path(given["out"]),
+        given["overrides"],
+        tracking=False,
+        handlers=[Counted(turns, given["batch"])],
+    )
+
+
+if __name__ == "__main__":
+    main()

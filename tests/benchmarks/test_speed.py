@@ -1,0 +1,185 @@
+"""The benchmark of speed: turns of processes, what is made of them, and the floor."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks.commands import PeerError
+from benchmarks.speed.contestants import PACKAGES, missing_packages
+from benchmarks.speed.floor import floor_seconds, network_costs
+from benchmarks.speed.material import ROOT, UNET, Material
+from benchmarks.speed.process import Contestant
+from benchmarks.speed.summary import in_order, markdown, rows_of
+
+SETTINGS = {"PYTHONPATH": str(ROOT)}
+STEPS = """
+import time
+from benchmarks.speed.workers.turns import Channel, StepTurns
+turns = StepTurns(Channel(), warm=2, settle={settle}, facts=lambda: {{"answer": 42}})
+print("a library says something")
+while True:
+    time.sleep(0.01)
+    turns.step(3)
+"""
+FILES = """
+import time
+from benchmarks.speed.workers.turns import Channel, FileTurns
+turns = FileTurns(Channel())
+for _ in turns.passes():
+    time.sleep(0.2)
+    for _ in range({count}):
+        time.sleep(0.01)
+        turns.file()
+"""
+
+
+def contestant(code: str, log: Path) -> Contestant:
+    return Contestant("it", [sys.executable, "-c", code], log, SETTINGS)
+
+
+@pytest.mark.parametrize("settle", [0, 3])
+def test_a_training_is_counted_within_its_turns_alone(tmp_path: Path, settle: int) -> None:
+    with contestant(STEPS.format(settle=settle), tmp_path / "log") as one:
+        assert one.ready(30)["answer"] == 42
+        for _ in range(2):
+            time.sleep(0.3)  # a pause is nobody's time
+            began = time.perf_counter()
+            turn = one.turn(0.2, 30)
+            assert turn["images"] == 3 * turn["steps"]
+            assert 0.2 <= turn["seconds"] <= time.perf_counter() - began
+            # At most 100 steps a second; a busy machine makes fewer.
+            assert 1 <= turn["steps"] <= 20
+    assert "a library says something" in (tmp_path / "log").read_text(encoding="utf-8")
+
+
+def test_files_of_a_pass_are_counted_behind_the_first_ones(tmp_path: Path) -> None:
+    with contestant(FILES.format(count=24), tmp_path / "log") as one:
+        one.ready(30)
+        turn = one.turn(1, 30)
+    assert turn["images"] == 16
+    assert 0.16 <= turn["seconds"] <= turn["pass_seconds"] - 0.28
+
+
+def test_a_short_pass_is_counted_as_a_whole(tmp_path: Path) -> None:
+    with contestant(FILES.format(count=4), tmp_path / "log") as one:
+        one.ready(30)
+        turn = one.turn(1, 30)
+    assert turn["images"] == 4
+    assert turn["seconds"] == turn["pass_seconds"] >= 0.24
+
+
+def test_a_contestant_that_fails_says_its_last_words(tmp_path: Path) -> None:
+    with (
+        contestant("raise SystemExit('no such network')", tmp_path / "log") as one,
+        pytest.raises(PeerError, match="no such network"),
+    ):
+        one.ready(30)
+    with contestant("import time; time.sleep(60)", tmp_path / "log") as one, pytest.raises(PeerError, match="longer"):
+        one.ready(0.2)
+
+
+def test_children_of_a_contestant_end_with_it(tmp_path: Path) -> None:
+    alive = tmp_path / "alive"
+    child = f"import time, pathlib\nwhile True:\n    pathlib.Path({str(alive)!r}).touch(); time.sleep(0.05)"
+    code = f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {child!r}])\n" + STEPS.format(settle=0)
+    with contestant(code, tmp_path / "log") as one:
+        one.ready(30)
+        while not alive.exists():
+            time.sleep(0.05)
+    time.sleep(0.2)
+    alive.unlink()
+    time.sleep(0.3)
+    assert not alive.exists()
+
+
+def test_every_other_round_goes_the_other_way() -> None:
+    assert in_order(3, 3) == [[0, 1, 2], [2, 1, 0], [0, 1, 2]]
+
+
+def test_ratios_are_of_turns_of_the_same_round() -> None:
+    """A machine at half its speed in the second round changes no ratio."""
+    turns = {
+        "stock/unet": [{"images": 10, "seconds": 1.0, "processor_seconds": 2.0}, {"images": 10, "seconds": 2.0}],
+        "planar/unet": [{"images": 30, "seconds": 1.0}, {"images": 30, "seconds": 2.0}],
+    }
+    stock, planar = rows_of(turns, "stock/unet", {"planar/unet": 0.01})
+    assert planar["ratio"] == {"median": 3.0, "min": 3.0, "max": 3.0}
+    assert planar["rate"] == {"median": 22.5, "min": 15.0, "max": 30.0}
+    assert planar["of_floor"] == pytest.approx(0.225)
+    assert stock["processor_seconds_an_image"] == pytest.approx(0.2)
+    assert "ratio" not in rows_of(turns, "absent", {})[0]
+
+
+def test_the_floor_is_computing_or_moving_whichever_takes_longer() -> None:
+    costs = {"forward_flop": 100.0, "training_flop": 300.0, "elements": 10.0}
+    assert floor_seconds(costs, {"fp32": 100.0, "bytes": 1000.0}, "fp32", training=False) == pytest.approx(1.0)
+    assert floor_seconds(costs, {"fp32": 1e9, "bytes": 10.0}, "fp32", training=False) == pytest.approx(4.0)
+    assert floor_seconds(costs, {"bf16": 1e9, "bytes": 10.0}, "bf16", training=True) == pytest.approx(6.0)
+
+
+def test_operations_of_a_convolution_are_counted_as_by_hand() -> None:
+    definition = {
+        "_target_": "monai.networks.blocks.Convolution", "spatial_dims": 2, "in_channels": 1, "out_channels": 4,
+        "conv_only": True, "bias": False,
+    }  # fmt: skip
+    costs = network_costs(definition, 16)
+    assert costs["forward_flop"] == 2 * 16 * 16 * 4 * 9
+    assert costs["elements"] == 16 * 16 * (1 + 4)
+    assert costs["parameters"] == 36
+    assert network_costs(UNET, 64)["training_flop"] > 2.5 * network_costs(UNET, 64)["forward_flop"]
+
+
+def test_a_peer_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert set(PACKAGES) == {"nnunet", "lightning", "onnxruntime", "openvino", "lungmask"}
+    assert "does not run" in missing_packages("lungmask", tmp_path / "python")
+
+
+def test_films_of_every_size_are_the_same_films(tmp_path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    material = Material(tmp_path, 8, 1)
+    material._originals = [(np.tile(np.arange(64, dtype=np.uint8) * 3, (64, 1)), np.eye(64, dtype=np.uint8) * 255)]
+    small, large = (np.asarray(Image.open(material.films(size, 2)[0][0]), float) for size in (32, 96))
+    assert small.shape == (32, 32) and large.shape == (96, 96)
+    assert np.corrcoef(small.ravel(), np.asarray(Image.fromarray(large).resize((32, 32))).ravel())[0, 1] > 0.98
+    first, second = (Image.open(image) for image, _ in material.films(32, 2))
+    assert not np.array_equal(np.asarray(first), np.asarray(second))
+    listed = json.loads(material.datalist(32).read_text(encoding="utf-8"))
+    assert [len(listed[part]) for part in ("training", "validation", "test")] == [6, 1, 1]
+    assert all((tmp_path / one["image"]).is_file() for one in listed["training"])
+    assert len([*material.images(32, 5).iterdir()]) == 5
+
+
+def test_the_page_says_what_was_measured_and_what_was_not() -> None:
+    turns = {"stock/unet": [{"images": 10, "seconds": 1.0}], "planar/unet": [{"images": 20, "seconds": 1.0}]}
+    page = markdown(
+        {
+            "machine": {"processor": "A processor", "cores": 2, "memory_gb": 8.0, "gpu": None},
+            "floor": {"machine": {"fp32": 2e11, "bf16": 4e11, "bytes": 2e10}},
+            "load_before": 0.1,
+            "versions": {"Planar": {"torch": "2.13.0", "onnx": None}},
+            "scale": {"turn_s": 5.0, "rounds": 3},
+            "measurements": [
+                {
+                    "title": "Training",
+                    "unit": "images/s",
+                    "base_title": "the MONAI bundle",
+                    "titles": {"stock/unet": "MONAI bundle", "planar/unet": "Planar"},
+                    "rows": rows_of(turns, "stock/unet", {"planar/unet": 0.02}),
+                }
+            ],
+            "cold": {"rows": [{"title": "planar --help", "seconds": {"median": 0.2, "min": 0.1, "max": 0.3}}]},
+            "skipped": {"lungmask": "lungmask not installed"},
+            "command": "python -m benchmarks.speed",
+        }
+    )
+    assert "| Planar | 20 (20–20) | 2 (2–2) | 40 % of 50 | – |" in page
+    assert "torch 2.13.0" in page and "onnx" not in page
+    assert "- lungmask: lungmask not installed." in page
+    assert "| planar --help | 0.2 (0.1–0.3) | – |" in page
