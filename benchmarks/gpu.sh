@@ -19,6 +19,8 @@ NNUNET="nnunetv2==2.8.1 batchgenerators batchgeneratorsv2 dynamic-network-archit
  numexpr httpx httpcore connected-components-3d einops graphviz yacs future"
 LIGHTNING="segmentation-models-pytorch albumentations==2.0.8 albucore==0.0.24 simsimd stringzilla pydantic pydantic-core annotated-types
  typing-inspection"
+# nnU-Net imports distutils, which Python 3.12 has from setuptools alone.
+NNUNET="$NNUNET setuptools"
 
 pack() {
     mkdir -p $HERE/wheels
