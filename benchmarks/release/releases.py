@@ -18,6 +18,8 @@ class Source:
         options: Of `planar index`; `{tasks}` is the folder of the task specs.
         subjects: CSV column, or "" for none.
         blocks: Neighbouring slices that count as one subject, for a volume; 0 for none.
+        validation: Subjects in the validation part, the test part being what the options make it; None for what these
+            leave there.
     """
 
     folder: str
@@ -25,6 +27,7 @@ class Source:
     options: tuple[str, ...] = ()
     subjects: str = "subject"
     blocks: int = 0
+    validation: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ def _task(name: str) -> tuple[str, ...]:
     return ("--task", f"{{tasks}}/{name}.yaml")
 
 
+# A tenth of twenty subjects would choose the epoch by two of them. Eight would leave the network no more than eight, so
+# about a third of those outside the test part validates there.
 USUAL = ("--split", "0.7,0.1,0.2", "--seed", "0")
 LUNG_COLOURS = "#000000=background,#0000ff=lung,#00ff00=background,#ff0000=background"
 
@@ -96,8 +101,11 @@ RELEASES = {
             name="fundus_disc_cup_segmentation",
             task="fundus_disc_cup",
             sources={
-                "fundus_disc_cup": Source("fundus_disc_cup_rgb", options=(*_task("fundus_disc_cup"), *USUAL)),
-                "fundus_disc": Source("fundus_disc", options=(*_task("fundus_disc"), *USUAL)),
+                "fundus_disc_cup": Source(
+                    "fundus_disc_cup_rgb", options=(*_task("fundus_disc_cup"), *USUAL), validation=5
+                ),
+                # Discs without cups score no classes: what is not tested is trained on.
+                "fundus_disc": Source("fundus_disc", options=(*_task("fundus_disc"), *USUAL), validation=0),
             },
             training="fundus_all",
             merged=("fundus_disc_cup", "fundus_disc"),
@@ -111,11 +119,12 @@ RELEASES = {
             name="ct_lung_segmentation",
             task="ct_lung",
             sources={
-                "ct_lungs": Source("ct_lungs", options=(*_task("ct_lung"), *USUAL)),
+                "ct_lungs": Source("ct_lungs", options=(*_task("ct_lung"), *USUAL), validation=4),
                 # The other set's colours, of which the lungs' alone count here.
                 "ct_chest_lungs": Source(
                     "ct_chest_rgb",
                     options=("--colours", LUNG_COLOURS, "--modality", "CT", "--name", "ct_chest_lungs", *USUAL),
+                    validation=5,
                 ),
             },
             training="ct_lungs_all",
@@ -128,7 +137,7 @@ RELEASES = {
         Release(
             name="ct_chest_segmentation",
             task="ct_chest",
-            sources={"ct_chest": Source("ct_chest_rgb", options=(*_task("ct_chest"), *USUAL))},
+            sources={"ct_chest": Source("ct_chest_rgb", options=(*_task("ct_chest"), *USUAL), validation=5)},
             training="ct_chest",
             planned_from="ct_chest",
             scored=("ct_chest",),

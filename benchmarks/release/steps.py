@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.commands import PeerError, run_logged
+from benchmarks.release.parts import write_parts
 from benchmarks.release.releases import Release, Source
 from benchmarks.release.united import score_united
 from benchmarks.stages import Stages
@@ -73,7 +74,7 @@ class _Making:
         release = self.release
         self.lists.mkdir(parents=True, exist_ok=True)
         for name, source in release.sources.items():
-            self.step(f"index_{name}", self.index(name, source), None)
+            self.make_list(name, source)
         if release.merged:
             unions = [word for union in release.unions for word in ("--union", union)]
             joined = [self.list_of(name) for name in release.merged]
@@ -122,24 +123,33 @@ class _Making:
         """The list whose validation part has all classes: of joined lists the first, where there are unions."""
         return self.list_of(self.release.scored[0] if self.release.unions else self.release.training)
 
-    def index(self, name: str, source: Source) -> list[str | Path]:
-        folder = self.setting.data / source.folder
+    def make_list(self, name: str, source: Source) -> None:
+        """Index a set; where its usual split validates too few, once more with a table that says who does."""
         subjects: tuple[str, ...] = ()
         if source.blocks:
             subjects = ("--subjects", f"{self.blocks(name, source)}:block")
         elif source.subjects:
-            subjects = ("--subjects", f"{folder / 'index.csv'}:{source.subjects}")
+            subjects = ("--subjects", f"{self.setting.data / source.folder / 'index.csv'}:{source.subjects}")
+        wanted = source.validation
+        if wanted is None:
+            self.step(f"index_{name}", self.index(name, source, *subjects), None)
+            return
+        usual, table = self.list_of(f"{name}_usual"), self.lists / f"{name}_validation_{wanted}.csv"
+        self.step(f"index_{name}_usual", self.index(f"{name}_usual", source, *subjects), None)
+
+        def tell_parts() -> Mapping[str, Any]:
+            write_parts(usual, wanted, table)
+            return {"table": str(table)}
+
+        self.stages.do(f"parts_{name}", {"validation": wanted}, tell_parts, after=[f"index_{name}_usual"])
+        told = ("--subjects", f"{table}:subject", "--split-column", "part")
+        self.step(f"index_{name}", self.index(name, source, *told), None, [f"parts_{name}"])
+
+    def index(self, name: str, source: Source, *subjects: str) -> list[str | Path]:
+        folder = self.setting.data / source.folder
         options = [option.format(**self.names) for option in source.options]
-        return [
-            "index",
-            folder / "images",
-            folder / source.masks,
-            *options,
-            *subjects,
-            "-o",
-            self.list_of(name),
-            "--overwrite",
-        ]
+        written = ("-o", self.list_of(name), "--overwrite")
+        return ["index", folder / "images", folder / source.masks, *options, *subjects, *written]
 
     def blocks(self, name: str, source: Source) -> Path:
         """A table in which neighbouring slices are one subject."""
