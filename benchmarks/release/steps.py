@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from benchmarks.release.commands import Setting
 from benchmarks.release.finishing import Finishing
 from benchmarks.release.half import count_parameters
@@ -56,8 +58,9 @@ class _Making(Finishing):
             ["inspect"],
         )
         whole = self.list_of(release.training)
+        overrides = (*self.repeats(), *self.setting.overrides)
         self.step(
-            "train", ["train", self.bundle, "--data", whole, "-o", self.trained, *self.setting.overrides],
+            "train", ["train", self.bundle, "--data", whole, "-o", self.trained, *overrides],
             self.trained, ["plan", *before],
         )  # fmt: skip
         self.step(
@@ -85,6 +88,20 @@ class _Making(Finishing):
     def scored_list(self) -> Path:
         """The list whose validation part has all classes: of joined lists the first, where there are unions."""
         return self.list_of(self.release.scored[0] if self.release.unions else self.release.training)
+
+    def repeats(self) -> tuple[str, ...]:
+        """An override for a list that is larger than the one that was planned from: an epoch stays as long as planned.
+
+        A plan takes each picture several times where they are few; more pictures are to be taken fewer times.
+        """
+        release = self.release
+        if release.training == release.planned_from:
+            return ()
+        planned = yaml.safe_load((self.bundle / "configs" / "train.yaml").read_text(encoding="utf-8")).get("repeats", 1)
+        few, many = (
+            len(load_cases(self.list_of(name), "training")) for name in (release.planned_from, release.training)
+        )
+        return (f"repeats={max(1, round(planned * few / many))}",) if planned > 1 else ()
 
     def make_list(self, name: str, source: Source) -> None:
         """Index a set; where its usual split validates too few, once more with a table that says who does."""
