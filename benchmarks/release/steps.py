@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from benchmarks.machine import describe_machine
 from benchmarks.release.commands import Setting
 from benchmarks.release.finishing import Finishing
 from benchmarks.release.half import count_parameters
@@ -77,6 +78,7 @@ class _Making(Finishing):
             "parameters": json.loads((self.bundle / "configs" / "plan.json").read_text(encoding="utf-8"))["parameters"],
             "scores": scores | united,
             "half": half,
+            "machine": _machine(),
         }
         if self.setting.recipes and release.recipe is not None:
             found["recipe"] = self.recipe(release.recipe)
@@ -196,6 +198,11 @@ class _Making(Finishing):
             "data": first,
             "scores": figures,
         }
+
+
+def _machine() -> str:
+    found = describe_machine()
+    return f"{found['processor']}, {found['cores']} cores" + (f", {found['gpu']}" if found["gpu"] else "")
 
 
 def _volume_dice(mask: Path, lung: int, lobes: Sequence[Path]) -> float:
