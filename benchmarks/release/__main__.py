@@ -1,6 +1,6 @@
 """Make the released bundles anew.
 
-python -m benchmarks.release --data FOLDER --out FOLDER [--only NAME] [--minutes 30] [--recipes]
+python -m benchmarks.release --data FOLDER --out FOLDER [--only NAME] [--minutes 30] [--recipes] [--install bundles]
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 import click
 
 from benchmarks.entry import run
+from benchmarks.release.commands import Setting
 from benchmarks.release.releases import RELEASES
-from benchmarks.release.steps import Setting, make
+from benchmarks.release.steps import make
 from pipeline.atomic import write_text_aside
 
 METRICS = ("dice", "iou", "precision", "recall", "hd95")
@@ -29,6 +30,8 @@ METRICS = ("dice", "iou", "precision", "recall", "hd95")
 @click.option("--memory", default=8.0, show_default=True, help="GB.")
 @click.option("--max-parameters", type=int, default=3_800_000, show_default=True, help="15 MB in float32.")
 @click.option("--recipes", is_flag=True, help="Train the published projects' recipes beside.")
+@click.option("--install", type=click.Path(path_type=Path, exists=True), help="Folder to put finished bundles into.")
+@click.option("--lists", is_flag=True, help="Make the datalists and no more, to verify a released bundle with.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="For the trainings of the bundles.")
 def main(
     data: Path,
@@ -40,20 +43,30 @@ def main(
     memory: float,
     max_parameters: int,
     recipes: bool,
+    install: Path | None,
+    lists: bool,
     overrides: tuple[str, ...],
 ) -> None:
-    """Index, plan, train, calibrate, score and show each released bundle; a run that was stopped goes on."""
+    """Index, plan, train, calibrate, score, show, pack and install each bundle; a run that was stopped goes on.
+
+    \b
+    A released bundle's record is checked where the data are by
+      python -m benchmarks.release --data FOLDER --out lists --lists
+      planar audit verify BUNDLE/docs/run.zip --checkpoint BUNDLE/models/model.pt --data lists/data/LIST.json
+    """  # noqa: D301  (click reads the backspace as: keep the lines)
     machine = ("--device", device, "--cores", str(cores), "--memory", f"{memory:g}")
-    setting = Setting(
-        data.resolve(), out.resolve(), minutes, (*machine, "--max-parameters", str(max_parameters)), recipes, overrides
-    )
+    machine += ("--max-parameters", str(max_parameters))
+    bundles = install.resolve() if install is not None else None
+    setting = Setting(data.resolve(), out.resolve(), minutes, machine, recipes, overrides, bundles, lists)
     found: dict[str, Any] = {}
     for name in only or RELEASES:
         found[name] = make(RELEASES[name], setting, click.echo)
+        if lists:
+            continue
         out.mkdir(parents=True, exist_ok=True)
         write_text_aside(out / "release.json", json.dumps(found, indent=2) + "\n")
         write_text_aside(out / "release.md", table(found))
-    click.echo(f"Table: {out / 'release.md'}")
+    click.echo(f"Datalists: {out / 'data'}" if lists else f"Table: {out / 'release.md'}")
 
 
 def table(found: dict[str, Any]) -> str:

@@ -4,48 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import shutil
-import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.commands import PeerError, run_logged
+import yaml
+
+from benchmarks.machine import describe_machine
+from benchmarks.release.commands import Setting
+from benchmarks.release.finishing import Finishing
+from benchmarks.release.half import count_parameters
 from benchmarks.release.parts import write_parts
 from benchmarks.release.releases import Release, Source
 from benchmarks.release.united import score_united
-from benchmarks.stages import Stages
-from pipeline.bundle import shipped_folder
 from pipeline.datalist import load_cases
 from pipeline.planning import read_task_spec
 
-__all__ = ["Setting", "make"]
-
-PLANAR = Path(sys.executable).with_name("planar")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Where and how long.
-
-    Attributes:
-        data: Folder of the sets.
-        out: Folder of the results.
-        minutes: Of a training; None for each bundle's own budget.
-        machine: Options of `planar plan` that describe the machine.
-        recipes: Whether the recipes are trained beside.
-        overrides: `KEY=VALUE` for the trainings of the bundles.
-    """
-
-    data: Path
-    out: Path
-    minutes: float | None
-    machine: tuple[str, ...]
-    recipes: bool
-    overrides: tuple[str, ...] = ()
+__all__ = ["make"]
 
 
 def make(release: Release, setting: Setting, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -56,20 +31,7 @@ def make(release: Release, setting: Setting, tell: Callable[[str], None]) -> dic
     return _Making(release, setting, tell).run()
 
 
-class _Making:
-    def __init__(self, release: Release, setting: Setting, tell: Callable[[str], None]) -> None:
-        configs = shipped_folder("configs")
-        assert configs is not None
-        self.release = release
-        self.setting = setting
-        self.task = configs / "tasks" / f"{release.task}.yaml"
-        self.names = {"tasks": str(self.task.parent)}
-        self.lists = setting.out / "data"
-        self.bundle = setting.out / "bundles" / release.name
-        self.trained = setting.out / "trained" / release.name
-        self.minutes = setting.minutes or release.budget_min
-        self.stages = Stages(setting.out / "stages" / release.name, lambda line: tell(f"{release.name}  {line}"))
-
+class _Making(Finishing):
     def run(self) -> dict[str, Any]:
         release = self.release
         self.lists.mkdir(parents=True, exist_ok=True)
@@ -82,6 +44,8 @@ class _Making:
             self.step(
                 "merge", ["merge", *joined, *unions, "-o", self.list_of(release.training), "--overwrite"], None, after
             )
+        if self.setting.lists_only:
+            return {}
         before = [f"index_{name}" for name in release.sources] + (["merge"] if release.merged else [])
         fingerprint = self.lists / f"{release.name}_fingerprint.json"
         self.step(
@@ -95,33 +59,51 @@ class _Making:
             ["inspect"],
         )
         whole = self.list_of(release.training)
+        overrides = (*self.repeats(), *self.setting.overrides)
         self.step(
-            "train", ["train", self.bundle, "--data", whole, "-o", self.trained, *self.setting.overrides],
+            "train", ["train", self.bundle, "--data", whole, "-o", self.trained, *overrides],
             self.trained, ["plan", *before],
         )  # fmt: skip
         self.step(
             "calibrate", ["calibrate", self.trained, "--data", self.scored_list(), "--overwrite"], None, ["train"]
         )
         scores = {name: self.evaluate(name, self.trained, name, ["calibrate"]) for name in release.scored}
-        scores |= {f"{name}, {union}": self.unite(name, union) for name, union in release.united.items()}
-        self.step("card", ["card", self.run_id(), "--into", self.trained, "--overwrite"], None, ["calibrate"])
+        united = {f"{name}, {union}": self.unite(name, union) for name, union in release.united.items()}
+        half = self.half()
+        self.card(united, half)
         if release.series:
             self.infer_series()
         found = {
             "seconds": self.stages.records["train"]["seconds"],
             "parameters": json.loads((self.bundle / "configs" / "plan.json").read_text(encoding="utf-8"))["parameters"],
-            "scores": scores,
+            "scores": scores | united,
+            "half": half,
+            "machine": _machine(),
         }
         if self.setting.recipes and release.recipe is not None:
             found["recipe"] = self.recipe(release.recipe)
+        pack = self.pack()
+        if self.setting.bundles is not None:
+            self.install(found, pack)
         return found
-
-    def list_of(self, name: str) -> Path:
-        return self.lists / f"{name}.json"
 
     def scored_list(self) -> Path:
         """The list whose validation part has all classes: of joined lists the first, where there are unions."""
         return self.list_of(self.release.scored[0] if self.release.unions else self.release.training)
+
+    def repeats(self) -> tuple[str, ...]:
+        """An override for a list that is larger than the one that was planned from: an epoch stays as long as planned.
+
+        A plan takes each picture several times where they are few; more pictures are to be taken fewer times.
+        """
+        release = self.release
+        if release.training == release.planned_from:
+            return ()
+        planned = yaml.safe_load((self.bundle / "configs" / "train.yaml").read_text(encoding="utf-8")).get("repeats", 1)
+        few, many = (
+            len(load_cases(self.list_of(name), "training")) for name in (release.planned_from, release.training)
+        )
+        return (f"repeats={max(1, round(planned * few / many))}",) if planned > 1 else ()
 
     def make_list(self, name: str, source: Source) -> None:
         """Index a set; where its usual split validates too few, once more with a table that says who does."""
@@ -209,44 +191,18 @@ class _Making:
         evaluations = [self.setting.out / "evaluations" / f"{one.name}_{first}" for one in (folder, self.trained)]
         page = self.setting.out / f"{self.release.name}_{name}.html"
         self.step("compare", ["compare", *evaluations, "-o", page, "--overwrite"], None, [f"evaluate_recipe_{first}"])
-        return {"name": name, "seconds": self.stages.records["recipe_train"]["seconds"], "scores": figures}
-
-    def run_id(self) -> str:
-        record = json.loads((self.trained / "models" / "record.json").read_text(encoding="utf-8"))
-        return str(record["run_id"])
-
-    def figures(self, folder: Path) -> Mapping[str, Any]:
-        summary = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["summary"]
-        return {name: part["per_subject"] for name, part in summary.items()}
-
-    def step(self, name: str, words: Sequence[str | Path], new: Path | None, after: Sequence[str] = ()) -> None:
-        """One command of ours; `new` is a folder that it makes and that must not be there."""
-
-        def work() -> Mapping[str, Any]:
-            if new is not None and new.is_dir():
-                shutil.rmtree(new)
-            log = self.setting.out / "logs" / self.release.name / f"{name}.log"
-            store = f"sqlite:///{(self.setting.out / 'mlruns.db').resolve()}"
-            began = time.time()
-            try:
-                run_logged([PLANAR, *words], log, {"MLFLOW_TRACKING_URI": store, **_threads()})
-            except PeerError:
-                # Status 1 with a result: some files were refused, and the log says which.
-                made = Path(words[words.index("-o") + 1]) if "-o" in words else None
-                if words[0] not in ("index", "merge") or made is None or not _is_new(made, began):
-                    raise
-            return {"log": str(log)}
-
-        self.stages.do(name, {"command": [str(word) for word in words]}, work, after=after)
+        return {
+            "name": name,
+            "seconds": self.stages.records["recipe_train"]["seconds"],
+            "parameters": count_parameters(folder / "models" / "model.pt"),
+            "data": first,
+            "scores": figures,
+        }
 
 
-def _is_new(path: Path, began: float) -> bool:
-    return path.is_file() and path.stat().st_mtime >= began - 1
-
-
-def _threads() -> dict[str, str]:
-    """Limits on threads of this shell, which `run_logged` takes away for fairness between peers; here is no peer."""
-    return {name: os.environ[name] for name in ("OMP_NUM_THREADS",) if name in os.environ}
+def _machine() -> str:
+    found = describe_machine()
+    return f"{found['processor']}, {found['cores']} cores" + (f", {found['gpu']}" if found["gpu"] else "")
 
 
 def _volume_dice(mask: Path, lung: int, lobes: Sequence[Path]) -> float:

@@ -110,7 +110,12 @@ def _keeping_history(planned: str, existing: Path) -> str:
         before = json.loads(existing.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return planned
-    return _json(json.loads(planned) | {key: before[key] for key in HISTORY if key in before})
+    content = json.loads(planned) | {key: before[key] for key in HISTORY if key in before}
+    # Which runs the scores are of.
+    record = before["planar"].get("record") if isinstance(before.get("planar"), dict) else None
+    if record is not None:
+        content["planar"]["record"] = record
+    return _json(content)
 
 
 def bundle_files(plan: Plan, name: str, rules: Mapping[str, Any]) -> dict[str, str]:

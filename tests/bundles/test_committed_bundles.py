@@ -5,19 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from pipeline.fingerprint import Fingerprint
 from pipeline.gate import default_rules
 from pipeline.planning import Machine, PlanOptions, bundle_files, make_plan, read_task_spec
 from pipeline.planning.write import HISTORY
 
-ROOT = Path(__file__).parent.parent.parent
-BUNDLES = sorted(path.parent.parent for path in (ROOT / "bundles").glob("*/configs/train.yaml"))
-TASKS = ROOT / "configs" / "tasks"
+TASKS = Path(__file__).parent.parent.parent / "configs" / "tasks"
 
 
-@pytest.mark.parametrize("bundle", BUNDLES, ids=lambda path: path.name)
 def test_a_committed_bundle_is_what_plan_writes(bundle: Path) -> None:
     record = json.loads((bundle / "configs" / "plan.json").read_text())
     options = dict(record["options"])
@@ -39,6 +34,7 @@ def test_a_committed_bundle_is_what_plan_writes(bundle: Path) -> None:
     for content in (planned, committed):
         for key in HISTORY:
             content.pop(key, None)
+        content["planar"].pop("record", None)
     assert committed == planned
 
 

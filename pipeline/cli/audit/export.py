@@ -17,10 +17,22 @@ from pipeline.cli.options import json_option, store_option
 @click.option(
     "--weights/--no-weights", default=True, help="Whether the weights go in (default), or their digest alone."
 )
+@click.option(
+    "--pictures/--no-pictures",
+    default=True,
+    help="Whether what shows cases goes in (default): the report and the sheets of the training.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 @json_option
 def command(
-    run: str, out: Path | None, store: str | None, key: Path | None, weights: bool, overwrite: bool, as_json: bool
+    run: str,
+    out: Path | None,
+    store: str | None,
+    key: Path | None,
+    weights: bool,
+    pictures: bool,
+    overwrite: bool,
+    as_json: bool,
 ) -> int:
     """Pack all that is needed to check RUN elsewhere, without MLflow, into one zip file.
 
@@ -41,7 +53,9 @@ def command(
     from pipeline.tasks.audit.export import export_run
 
     with progress_in_turn("files", "Fetching") as fetching:
-        result = export_run(run, out, store=store, key=key, weights=weights, overwrite=overwrite, progress=fetching)
+        result = export_run(
+            run, out, store=store, key=key, weights=weights, pictures=pictures, overwrite=overwrite, progress=fetching
+        )
     if as_json:
         click.echo(json.dumps(result.document(), indent=2))
         return 0

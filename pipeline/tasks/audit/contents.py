@@ -19,6 +19,8 @@ from pipeline.tracking.recorded import datalist_artifact
 __all__ = ["PackContents", "contents_of", "names_files", "require_no_names"]
 
 CHECKPOINT = ".pt"
+# In which cases are shown: the sheets of a training, the report of an evaluation.
+SHOWING_CASES = ("pictures/", "report/")
 
 
 @dataclass
@@ -39,7 +41,11 @@ class PackContents:
 
 
 def contents_of(
-    runs: Sequence[RunFacts], *, weights: bool = True, on_file: Callable[[], None] = lambda: None
+    runs: Sequence[RunFacts],
+    *,
+    weights: bool = True,
+    pictures: bool = True,
+    on_file: Callable[[], None] = lambda: None,
 ) -> PackContents:
     """The description and the recorded artifacts of each run.
 
@@ -49,6 +55,7 @@ def contents_of(
     Args:
         runs: The run that the pack is about, and those that belong to it.
         weights: Whether the weights are taken.
+        pictures: Whether what shows cases is taken.
         on_file: Called after each artifact.
     """
     found = PackContents()
@@ -63,6 +70,9 @@ def contents_of(
             name = f"{place}/artifacts/{path}"
             if path not in recorded or not is_name(name):
                 found.unknown.append(path)
+                continue
+            if not pictures and path.startswith(SHOWING_CASES):
+                found.left_out.setdefault(run.run_id, []).append(path)
                 continue
             if path.endswith(CHECKPOINT):
                 if found.holds_weights or wanted is None or file_sha256(run.fetch(path)) != wanted:

@@ -26,10 +26,14 @@ No MLflow server and no network is needed.
 By hand: pack.json has the SHA-256 of each file. If there is a signature.json, it signs the bytes of pack.json (ed25519,
 hexadecimal) with the key whose public half stands beside it; whose key that is must be known from elsewhere.
 
-The images themselves are not in it, and no names of files or patients; small pictures of some cases are: look at them
-for names burnt into the pixels before you give it away. A case is called by the beginning of the SHA-256 over its
-pixels, which whoever has the image can compute again. Without a signature the digests tell damage, but not forgery.
+{pictures}
+A case is called by the beginning of the SHA-256 over its pixels, which whoever has the image can compute again. Without
+a signature the digests tell damage, but not forgery.
 """
+WITH_PICTURES = """\
+The images themselves are not in it, and no names of files or patients; small pictures of some cases are: look at them
+for names burnt into the pixels before you give it away."""
+WITHOUT_PICTURES = "No image or picture of a case is in it, and no names of files or patients."
 TOLD = {
     REPORT: "the scores with pictures, for a browser; opens without a network",
     CARD: "what the model was trained on, what it scores, and what that does not show",
@@ -55,17 +59,19 @@ def wording() -> str:
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:16]
 
 
-def readme_of(what: str, version: str, documents: list[str]) -> str:
+def readme_of(what: str, version: str, documents: list[str], *, pictures: bool = True) -> str:
     """What a pack is and how it is checked, for people who do not know Planar.
 
     Args:
         what: "the training 1a2b3c4d".
         version: Of Planar.
         documents: Which documents it has.
+        pictures: Whether cases are shown in it.
     """
     lines = [f"{document:<18}{TOLD[document]}" for document in (REPORT, CARD, CHECKLIST) if document in documents]
     lines += [
         f"{'runs/':<18}each run: run.json (parameters, metrics, tags), artifacts (config, data, tables, code, weights)",
         f"{'pack.json':<18}the SHA-256 of each of these files",
     ]
-    return ABOUT.format(what=what, version=version, contents="".join(f"{line}\n" for line in lines))
+    shown = WITH_PICTURES if pictures else WITHOUT_PICTURES
+    return ABOUT.format(what=what, version=version, contents="".join(f"{line}\n" for line in lines), pictures=shown)

@@ -62,6 +62,7 @@ def export_run(
     store: str | None = None,
     key: Path | None = None,
     weights: bool = True,
+    pictures: bool = True,
     overwrite: bool = False,
     progress: Progress = lambda total: lambda: None,
 ) -> PackResult:
@@ -77,6 +78,7 @@ def export_run(
         store: Tracking URI; see `tracking_uri`.
         key: Private ed25519 key to sign it with.
         weights: Whether the weights go in; without them they are known by their digest alone.
+        pictures: Whether pictures of cases go in, and the report, which has such: a pack for everybody has none.
         overwrite: Replace a file that is there.
         progress: Told the number of artifacts to fetch; what it returns is called after each.
 
@@ -100,9 +102,10 @@ def export_run(
         require_no_names(main)
         facts, notes = _facts(_without_names(found), folder / "tables")
         runs = _belonging(found, facts)
-        contents = contents_of(runs, weights=weights, on_file=progress(sum(len(one.files) for one in runs)))
+        on_file = progress(sum(len(one.files) for one in runs))
+        contents = contents_of(runs, weights=weights, pictures=pictures, on_file=on_file)
         notes += [*_state(AuditMaterial.of(main, folder)), *_add_weights(contents, main, folder, weights)]
-        notes += _add_documents(contents, facts, main)
+        notes += _add_documents(contents, facts, main, pictures)
         about = {
             "planar": __version__,
             "wording": wording(),
@@ -188,20 +191,22 @@ def _add_weights(contents: PackContents, main: RunFacts, folder: Path, wanted: b
     return []
 
 
-def _add_documents(contents: PackContents, facts: CardFacts | None, main: RunFacts) -> list[str]:
+def _add_documents(contents: PackContents, facts: CardFacts | None, main: RunFacts, pictures: bool) -> list[str]:
     """What people read; what is missing of it."""
     notes = []
     documents: dict[str, Path | bytes] = {}
     if facts is not None:
         documents |= {name: text.encode("utf-8") for name, text in documents_of(facts).items()}
-        report = report_of(facts)
+        report = report_of(facts) if pictures else None
         if report is not None:
             documents[REPORT] = report
+        elif not pictures:
+            notes.append("No report and no pictures of cases, as it was asked for.")
         elif facts.evaluations:
             notes.append("No report: the evaluation has recorded none.")
         else:
             notes.append("No report: the weights were not evaluated yet, and the model card says so.")
     what = f"the {main.kind or 'run'} {main.run_id}"
-    documents[README] = readme_of(what, __version__, [*documents]).encode("utf-8")
+    documents[README] = readme_of(what, __version__, [*documents], pictures=pictures).encode("utf-8")
     contents.files.update(documents)
     return notes

@@ -1,0 +1,72 @@
+"""What makes a trained bundle a release: the cost of half precision, its card, its record, its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.release.commands import Commands
+from benchmarks.release.half import difference, write_both
+from benchmarks.release.install import Made, card_by_hand, card_to_fill, install
+from pipeline.atomic import write_text_aside
+
+__all__ = ["Finishing"]
+
+
+class Finishing(Commands):
+    """The last steps of a release."""
+
+    def half(self) -> dict[str, Any]:
+        """What float16 costs in Dice, on the test part of the first list that is scored."""
+        folder = self.setting.out / "half" / self.release.name
+
+        def write() -> Mapping[str, Any]:
+            return {"weights": write_both(self.trained / "models", folder)}
+
+        which = self.stages.do("half", {}, write, after=["train"])
+        data = self.list_of(self.release.scored[0])
+        for name in ("full", "half"):
+            scored = ["--no-tracking", "--no-masks", "--overwrite", "-o", folder / name]
+            words = ["evaluate", self.trained, "--data", data, "--checkpoint", folder / f"{name}.pt", *scored]
+            self.step(f"half_{name}", words, None, ["half"])
+        return which | difference(folder / "full", folder / "half")
+
+    def card(self, united: Mapping[str, Mapping[str, Any]], half: Mapping[str, Any]) -> None:
+        """The model card: written from the record, with a hand-written end."""
+        by_hand = card_by_hand(self.release.name, united, half)
+        write_text_aside(self.trained / "docs" / "README.md", card_to_fill(by_hand))
+        after = [f"evaluate_{name}" for name in self.release.scored]
+        words = ["card", self.run_id(), "--into", self.trained, "--overwrite"]
+        self.step("card", words, None, after, also={"by_hand": by_hand})
+
+    def pack(self) -> Path:
+        """The record of the training and its evaluations, without weights and pictures, and whether it holds."""
+        path = self.setting.out / "packs" / f"{self.release.name}.zip"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        packed = ["--no-weights", "--no-pictures", "--overwrite", "-o", path]
+        self.step("pack", ["audit", "export", self.run_id(), *packed], None, ["card"])
+        weights = ("--checkpoint", self.trained / "models" / "model.pt")
+        data = ("--data", self.list_of(self.release.training))
+        self.step("verify_pack", ["audit", "verify", path, *data, *weights], None, ["pack"])
+        return path
+
+    def install(self, found: Mapping[str, Any], pack: Path) -> None:
+        """Put the bundle where it is committed."""
+        bundles = self.setting.bundles
+        assert bundles is not None
+        reports = {}
+        for name in self.release.scored:
+            evaluation = self.setting.out / "evaluations" / f"{self.trained.name}_{name}"
+            reports[name] = self.setting.out / "reports" / f"{self.release.name}_{name}.html"
+            reports[name].parent.mkdir(parents=True, exist_ok=True)
+            # Without --data: a page without pictures.
+            words = ["report", evaluation, "--bundle", self.trained, "-o", reports[name], "--overwrite"]
+            self.step(f"small_report_{name}", words, None, [f"evaluate_{name}"])
+        made = Made(self.bundle, self.trained, reports, pack, found)
+
+        def work() -> Mapping[str, Any]:
+            return {"bundle": str(install(made, self.release.name, bundles))}
+
+        after = ["verify_pack", *(f"small_report_{name}" for name in reports)]
+        self.stages.do("install", {"into": str(bundles), "found": found}, work, after=after)

@@ -1,0 +1,216 @@
+"""docs/tasks.md, from the records of the released bundles and what others have published.
+
+python -m benchmarks.release.page
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.atomic import write_text_aside
+
+__all__ = ["PAGE", "PUBLISHED", "tasks_page"]
+
+ROOT = Path(__file__).parent.parent.parent
+PAGE = ROOT / "docs" / "tasks.md"
+PUBLISHED = Path(__file__).with_name("published.yaml")
+RECORD = "docs/release.json"
+NOT_YET = "not released yet"
+METRICS = {
+    "dice": "Dice",
+    "iou": "IoU",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "hd95": "95 % Hausdorff",
+}
+
+HEAD = """\
+# Tasks
+
+What published projects did, their recipe on our data, and our bundle on the same test subjects. The recipes are
+`configs/recipes`, run by `planar train BUNDLE --recipe NAME`.
+
+Dice is a mean over subjects of the test part, none of whom was trained on, with a 95 % interval (bootstrap over
+subjects) in brackets. Published figures are of the publication's own data. "not found" says that no figure stands in
+what was read. This page is written by `python -m benchmarks.release.page` from each bundle's `docs/release.json` and
+from `benchmarks/release/published.yaml`; a test says so.
+"""
+COUNT = """\
+## The 34,527,106 parameters
+
+The article on the optic disc tells the number, but no layers. A U-Net has it that takes three channels (red, green,
+blue) and gives two (disc, cup), with widths 64-128-256-512-1024, batch norm behind each 3×3 convolution, and on the way
+up nearest-neighbour interpolation and a 3×3 convolution. A 3×3 convolution from a to b channels has 9ab + b parameters,
+a batch norm 2b:
+
+| part | parameters |
+|---|---|
+| five encoder blocks of two convolutions with norms | 18,851,136 |
+| four steps up, a convolution with norm each | 6,269,760 |
+| four decoder blocks of two convolutions with norms | 9,406,080 |
+| 1×1 convolution from 64 channels to 2 | 130 |
+| all | 34,527,106 |
+
+`pipeline.published.ClassicUNet` is this network, and a test counts it part by part. MONAI's `BasicUNet` of these widths
+has another number, whichever way it goes up.
+"""
+
+
+def tasks_page(bundles: Path, published: Path = PUBLISHED) -> str:
+    """The page as Markdown.
+
+    Args:
+        bundles: The folder of the bundles; one without a record counts as not released yet.
+        published: The YAML of what others have published.
+    """
+    told: Mapping[str, Mapping[str, Any]] = yaml.safe_load(published.read_text(encoding="utf-8"))
+    records = {name: _record(bundles / name / RECORD) for name in told}
+    parts = [HEAD, _overview(told, records), COUNT]
+    parts += ["\n".join(_task(name, about, records[name])) for name, about in told.items()]
+    return "\n".join(part.rstrip("\n") + "\n" for part in parts)
+
+
+def _record(path: Path) -> Mapping[str, Any] | None:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _overview(told: Mapping[str, Mapping[str, Any]], records: Mapping[str, Mapping[str, Any] | None]) -> str:
+    rows = []
+    for name, about in told.items():
+        record = records[name]
+        recipe = (record or {}).get("recipe")
+        project = about["project"]
+        for position, label in enumerate(about["classes"]):
+            first = position == 0
+            rows.append(
+                [
+                    f"[{about['title']}](#{_anchor(about['title'])})" if first else "",
+                    label.replace("_", " "),
+                    _published(project) if first else "",
+                    _cell(recipe["scores"], label) if recipe else "not run yet" if project else "none",
+                    _cell(next(iter(record["scores"].values())), label) if record else NOT_YET,
+                    about["strongest"]["figure"] if first else "",
+                    _pair(recipe, record, "seconds", "{:,.0f}") if first else "",
+                    _pair(recipe, record, "parameters", "{:,}") if first else "",
+                ]
+            )
+    head = [
+        "task",
+        "class",
+        "published",
+        "its recipe on our data",
+        "our bundle, same subjects",
+        "strongest published",
+        "seconds to train: recipe; bundle",
+        "parameters: recipe; bundle",
+    ]
+    return "\n".join(_table(head, rows)) + "\n"
+
+
+def _task(name: str, about: Mapping[str, Any], record: Mapping[str, Any] | None) -> Iterator[str]:
+    yield f"## {about['title']}"
+    yield ""
+    yield f"`bundles/{name}`"
+    yield ""
+    if about["project"] is not None:
+        project = about["project"]
+        where = project["source"] or "no page was found"
+        yield f"- Published: {project['name']}; {where}. Figure: {project['figure'] or 'not found'} ({project['why']})."
+    strongest = about["strongest"]
+    yield f"- Strongest published that was found: {strongest['figure']}; {strongest['of']}. {strongest['source']}."
+    yield f"- What the comparison shows: {about['shows'].strip()}"
+    yield f"- What it does not show: {about['shows_not'].strip()}"
+    yield ""
+    if record is None:
+        yield f"The bundle is {NOT_YET}."
+        return
+    rows = [
+        [f"bundle, {data}", label.replace("_", " "), str(found["dice"]["n"]), *_metrics(found)]
+        for data, scores in record["scores"].items()
+        for label, found in scores.items()
+        if label != "mean_of_classes"
+    ]
+    recipe = record.get("recipe")
+    if recipe:
+        rows += [
+            [
+                f"recipe {recipe['name']}, {recipe['data']}",
+                label.replace("_", " "),
+                str(found["dice"]["n"]),
+                *_metrics(found),
+            ]
+            for label, found in recipe["scores"].items()
+            if label != "mean_of_classes"
+        ]
+    yield from _table(["test part of", "class", "subjects", *METRICS.values()], rows)
+    yield ""
+    half = record["half"]
+    yield (
+        f"Half precision costs {-half['difference']:.6f} Dice in the mean ({half['weights']}; "
+        f"{half['largest_of_a_case']:.6f} in the case that differs most)."
+    )
+    yield f"Trained on {record['machine']}."
+    verdict = _verdict(about["classes"], record)
+    if verdict:
+        yield verdict
+    yield ""
+
+
+def _verdict(classes: Sequence[str], record: Mapping[str, Any]) -> str:
+    """Whether the bundle wins over the recipe, class by class, as the figures have it."""
+    recipe = record.get("recipe")
+    if not recipe:
+        return ""
+    ours = record["scores"][recipe["data"]]
+    told = []
+    for label in classes:
+        here, there = (scores[label]["dice"]["mean"] for scores in (ours, recipe["scores"]))
+        if here is None or there is None:
+            continue
+        word = "above" if here > there else "below"
+        told.append(f"{label.replace('_', ' ')} {abs(here - there):.3f} {word} the recipe")
+    return f"The bundle's mean Dice is: {', '.join(told)}." if told else ""
+
+
+def _published(project: Mapping[str, Any] | None) -> str:
+    return "none" if project is None else project["figure"] or "not found"
+
+
+def _anchor(title: str) -> str:
+    """What a heading is called in links, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
+def _cell(scores: Mapping[str, Any], label: str) -> str:
+    return _interval(scores[label]["dice"]) if label in scores else "–"
+
+
+def _metrics(found: Mapping[str, Any]) -> list[str]:
+    return [_interval(found.get(metric, {}), 1 if metric == "hd95" else 3) for metric in METRICS]
+
+
+def _interval(figures: Mapping[str, Any], digits: int = 3) -> str:
+    mean, low, high = (figures.get(key) for key in ("mean", "ci_low", "ci_high"))
+    if mean is None:
+        return "–"
+    return f"{mean:.{digits}f}" + (f" ({low:.{digits}f} to {high:.{digits}f})" if None not in (low, high) else "")
+
+
+def _pair(recipe: Mapping[str, Any] | None, record: Mapping[str, Any] | None, key: str, form: str) -> str:
+    shown = [form.format(found[key]) if found and key in found else "–" for found in (recipe, record)]
+    return "; ".join(shown)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+
+
+if __name__ == "__main__":
+    write_text_aside(PAGE, tasks_page(ROOT / "bundles"))

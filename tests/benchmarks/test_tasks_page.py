@@ -1,0 +1,87 @@
+"""docs/tasks.md says what the released bundles' records say, and no figure that nobody measured."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from benchmarks.release.page import PAGE, PUBLISHED, ROOT, tasks_page
+from benchmarks.release.releases import RELEASES
+from pipeline.planning import read_task_spec
+
+
+def figures(mean: float) -> dict[str, Any]:
+    found = {"mean": mean, "ci_low": mean - 0.01, "ci_high": mean + 0.01, "n": 9}
+    return dict.fromkeys(("dice", "iou", "precision", "recall", "f1", "hd95"), found)
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    return {
+        "seconds": 1234.5,
+        "parameters": 1_234_567,
+        "machine": "a processor, 2 cores",
+        "scores": {"cxr_shenzhen": {"lung": figures(0.961)}, "cxr_multisite_field": {"lung": figures(0.941)}},
+        "half": {"weights": "the released weights", "difference": -0.00002, "largest_of_a_case": 0.0001, "numbers": 9},
+        **changes,
+    }
+
+
+@pytest.fixture
+def bundles(tmp_path: Path) -> Path:
+    (tmp_path / "cxr_lung_segmentation" / "docs").mkdir(parents=True)
+    return tmp_path
+
+
+def write(bundles: Path, content: dict[str, Any]) -> str:
+    (bundles / "cxr_lung_segmentation" / "docs" / "release.json").write_text(json.dumps(content))
+    return tasks_page(bundles)
+
+
+def test_the_committed_page_is_what_is_made_of_the_records() -> None:
+    made = tasks_page(ROOT / "bundles")
+    assert PAGE.read_text(encoding="utf-8") == made, "write it again: python -m benchmarks.release.page"
+
+
+def test_without_records_there_are_no_scores_of_ours(tmp_path: Path) -> None:
+    page = tasks_page(tmp_path)
+    assert page.count("The bundle is not released yet.") == len(RELEASES)
+    assert not re.search(r"\d\.\d{3} \(\d", page)
+
+
+def test_each_release_and_each_of_its_classes_is_on_the_page() -> None:
+    told = yaml.safe_load(PUBLISHED.read_text(encoding="utf-8"))
+    assert list(told) == list(RELEASES)
+    for name, about in told.items():
+        spec = read_task_spec(ROOT / "configs" / "tasks" / f"{RELEASES[name].task}.yaml")
+        assert about["classes"] == list(spec.labels)[1:]
+        assert (about["project"] is None) == (RELEASES[name].recipe is None)
+
+
+def test_the_figures_are_the_records(bundles: Path) -> None:
+    page = write(bundles, record())
+    assert "| bundle, cxr_shenzhen | lung | 9 | 0.961 (0.951 to 0.971) |" in page
+    assert "| bundle, cxr_multisite_field | lung | 9 | 0.941 (0.931 to 0.951) |" in page
+    assert "–; 1,234" in page
+    assert "–; 1,234,567" in page
+    assert "0.000020 Dice" in page
+    assert "not run yet" in page
+
+
+@pytest.mark.parametrize(("theirs", "words"), [(0.95, "0.011 above the recipe"), (0.97, "0.009 below the recipe")])
+def test_it_says_whether_the_bundle_wins_over_the_recipe(bundles: Path, theirs: float, words: str) -> None:
+    recipe = {
+        "name": "montgomery",
+        "seconds": 99.0,
+        "parameters": 31_000_000,
+        "data": "cxr_shenzhen",
+        "scores": {"lung": figures(theirs)},
+    }
+    page = write(bundles, record(recipe=recipe))
+    assert f"lung {words}" in page
+    assert "99; 1,234" in page
+    assert "31,000,000; 1,234,567" in page
