@@ -49,7 +49,8 @@ class Checkpoints:
         share: Of the time, that writing `last.pt` may take: where epochs are short it is not written after each of
             them, but always after a better validation and at the end.
         half: Write `model.pt` in float16, at half the size. It loads into float32 networks as it is: `load_state_dict`
-            copies values, which keep three digits; see `in_half`.
+            copies values, which keep three digits; see `in_half`. Such rounded weights are what is validated, so that
+            the scores are those of the file; training goes on with the exact ones.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Checkpoints:
         self.resumed = (0, 0)  # the epoch that a training was resumed after, and the best one until then
         self._last = (0.0, 0.0)  # when `last.pt` was written, and what that took, s
         self._saved_epoch = 0
+        self._exact: dict[str, Any] = {}  # while rounded weights are being validated
         self._batches: int | None = None  # an epoch's, as the config and the data have it
 
     @property
@@ -93,7 +95,9 @@ class Checkpoints:
             engine.add_event_handler(Events.EPOCH_COMPLETED, self.save_last_in_time)
             engine.add_event_handler(Events.COMPLETED, self.save_last)
         else:
+            engine.add_event_handler(Events.STARTED, self.round_off)
             engine.add_event_handler(Events.COMPLETED, self.save_if_better)
+            engine.add_event_handler(Events.COMPLETED, self.put_back)
 
     def take_up(self, trainer: Engine) -> None:
         """Note where a resumed training goes on.
@@ -121,6 +125,21 @@ class Checkpoints:
             rates = schedule.get_lr()
         for group, rate in zip(schedule.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
+
+    def round_off(self, evaluator: Engine) -> None:
+        """With `half`, give the network that is validated the values that float16 keeps of it."""
+        if not self.half:
+            return
+        network = self.state[self.best]
+        self._exact = {name: value.clone() for name, value in network.state_dict().items()}
+        network.load_state_dict(in_half(self._exact))
+
+    def put_back(self, evaluator: Engine) -> None:
+        """Give it back its exact values."""
+        if not self._exact:
+            return
+        self.state[self.best].load_state_dict(self._exact)
+        self._exact = {}
 
     def save_if_better(self, evaluator: Engine) -> None:
         """Write `model.pt` if this validation's key metric is the best so far."""

@@ -272,6 +272,25 @@ def test_half_precision_halves_the_file_and_loads_into_a_float32_network(tmp_pat
     assert {value.dtype for value in load(kept.last_path)["network"].values()} == {torch.float32}
 
 
+def test_in_half_precision_the_weights_that_are_kept_are_those_that_were_validated(tmp_path: Path) -> None:
+    made, kept = training(tmp_path / "models", [0.3])
+    kept.half = True
+    exact: list[dict[str, torch.Tensor]] = []
+    validated: list[dict[str, torch.Tensor]] = []
+
+    def note(into: list[dict[str, torch.Tensor]]) -> None:
+        into.append({name: value.clone() for name, value in made.network.state_dict().items()})
+
+    made.trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda _: note(exact))
+    made.validator.add_event_handler(Events.ITERATION_COMPLETED, lambda _: note(validated))
+    made.trainer.run()
+    stored = {name: value.float() for name, value in load(kept.best_path).items()}
+    assert same(stored, validated[-1])
+    assert not same(stored, exact[-1])
+    assert same(made.network.state_dict(), exact[-1])  # training goes on with the exact ones
+    assert same(load(kept.last_path)["network"], exact[-1])
+
+
 def test_what_half_precision_cannot_hold_stays_as_it_is() -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     network[1].running_var.fill_(1e-9)

@@ -149,7 +149,8 @@ def _task(name: str, about: Mapping[str, Any], record: Mapping[str, Any] | None)
             for label, found in recipe["scores"].items()
             if label != "mean_of_classes"
         ]
-    yield from _table(["test part of", "class", "subjects", *METRICS.values()], rows)
+    dice, *others = METRICS.values()
+    yield from _table(["test part of", "class", "subjects", dice, "Dice, 5th percentile", *others], rows)
     yield ""
     half = record["half"]
     yield (
@@ -193,7 +194,9 @@ def _cell(scores: Mapping[str, Any], label: str) -> str:
 
 
 def _metrics(found: Mapping[str, Any]) -> list[str]:
-    return [_interval(found.get(metric, {}), 1 if metric == "hd95" else 3) for metric in METRICS]
+    cells = [_interval(found.get(metric, {}), 1 if metric == "hd95" else 3) for metric in METRICS]
+    tail = found["dice"].get("p5")
+    return [cells[0], "–" if tail is None else f"{tail:.3f}", *cells[1:]]
 
 
 def _interval(figures: Mapping[str, Any], digits: int = 3) -> str:

@@ -1,0 +1,108 @@
+"""What lies beside the weights of a released bundle says what its record says, and shows nobody's picture."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bundle_samples import BUNDLES, config
+
+from benchmarks.release.commands import Setting
+from benchmarks.release.install import DOCUMENTS
+from benchmarks.release.releases import RELEASES
+from benchmarks.release.steps import make
+from pipeline.digests import file_sha256
+from pipeline.report.page import number
+from pipeline.tasks.audit import Outcome
+from pipeline.tasks.audit.verify import verify
+
+LARGEST_DOCUMENTS = 3_000_000  # bytes, of a bundle's docs in all
+RELEASED = [path for path in BUNDLES if (path / "docs" / "release.json").is_file()]
+released_bundles = pytest.mark.parametrize("released", RELEASED, ids=lambda path: path.name)
+
+
+def record_of(bundle: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((bundle / "docs" / "release.json").read_text(encoding="utf-8"))
+    return content
+
+
+def metadata_of(bundle: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    return content
+
+
+def test_the_card_and_the_terms_of_the_data_are_there_and_name_the_source(bundle: Path) -> None:
+    card = (bundle / "docs" / "README.md").read_text(encoding="utf-8")
+    terms = (bundle / "docs" / "data_license.txt").read_text(encoding="utf-8")
+    assert "were trained on, and no others than, these images:" in terms
+    assert "Terms:" in terms
+    assert "are not part of this bundle" in terms
+    assert "data_license.txt" in card
+    assert "Limits" in card
+    for label in list(config(bundle, "train")["labels"].values())[1:]:
+        assert label in card or label.replace("_", " ") in card
+
+
+@pytest.mark.parametrize("name", RELEASES)
+def test_each_release_has_hand_written_documents(name: str) -> None:
+    assert "### Limits" in (DOCUMENTS / f"{name}.md").read_text(encoding="utf-8")
+    assert "Terms:" in (DOCUMENTS / f"{name}.txt").read_text(encoding="utf-8")
+
+
+@released_bundles
+def test_the_figures_of_the_card_are_those_of_the_release(released: Path) -> None:
+    card = (released / "docs" / "README.md").read_text(encoding="utf-8")
+    release = RELEASES[released.name]
+    for data in release.scored:
+        section = card.partition(f"### {data}, test\n")[2].partition("\n## ")[0].partition("\n### ")[0]
+        assert section, f"the card has no scores on {data}"
+        for label, figures in record_of(released)["scores"][data].items():
+            dice = figures["dice"]
+            text = f"| {label.replace('_', ' ')} | {number(dice['mean'])}"
+            if dice["ci_low"] is not None and dice["ci_high"] is not None:
+                text += f" [{number(dice['ci_low'])}, {number(dice['ci_high'])}]"
+            assert text in section
+
+
+@released_bundles
+def test_the_record_is_of_these_weights_and_holds_neither_weights_nor_pictures(released: Path) -> None:
+    pack, weights = released / "docs" / "run.zip", released / "models" / "model.pt"
+    with zipfile.ZipFile(pack) as archive:
+        names = archive.namelist()
+    assert not [name for name in names if name.endswith((".pt", ".png", ".jpg", ".webp", "report.html"))]
+    assert metadata_of(released)["planar"]["record"]["model_sha256"] == file_sha256(weights)
+    verdict = verify(str(pack), checkpoint=weights)
+    assert (verdict.outcome, verdict.run_id) == (
+        Outcome.PASS,
+        metadata_of(released)["planar"]["record"]["training_run"],
+    )
+    assert "checkpoint here" in {check.about for check in verdict.checks if check.outcome is Outcome.PASS}
+
+
+@released_bundles
+def test_the_documents_are_small_and_the_reports_show_no_case(released: Path) -> None:
+    documents = [path for path in (released / "docs").rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in documents) <= LARGEST_DOCUMENTS
+    for data in RELEASES[released.name].scored:
+        page = (released / "docs" / f"report_{data}.html").read_text(encoding="utf-8")
+        assert "data:image/" not in page
+    assert not [path for path in documents if path.suffix in (".png", ".jpg", ".webp")]
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+@released_bundles
+def test_where_the_data_are_the_record_holds(released: Path, planar_data: Path, tmp_path: Path) -> None:
+    release = RELEASES[released.name]
+    make(release, Setting(planar_data, tmp_path, None, (), False, lists_only=True), lambda line: None)
+    verdict = verify(
+        str(released / "docs" / "run.zip"),
+        checkpoint=released / "models" / "model.pt",
+        datalist=tmp_path / "data" / f"{release.training}.json",
+    )
+    told = [f"{check.about}: {check.words} {check.files}" for check in verdict.checks if check.outcome is Outcome.FAIL]
+    assert verdict.outcome is Outcome.PASS, told
+    assert verdict.scored
