@@ -91,7 +91,6 @@ class Commands:
         words: Sequence[str | Path],
         new: Path | None,
         after: Sequence[str] = (),
-        also: Mapping[str, Any] | None = None,
     ) -> None:
         """One command of ours.
 
@@ -100,7 +99,6 @@ class Commands:
             words: The command.
             new: A folder that it makes and that must not be there.
             after: Steps that it builds on.
-            also: What else it depends on.
         """
 
         def work() -> Mapping[str, Any]:
@@ -118,7 +116,7 @@ class Commands:
                     raise
             return {"log": str(log)}
 
-        self.stages.do(name, {"command": [str(word) for word in words], **(also or {})}, work, after=after)
+        self.stages.do(name, {"command": [str(word) for word in words]}, work, after=after)
 
 
 def _is_new(path: Path, began: float) -> bool:

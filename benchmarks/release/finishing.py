@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,23 +36,35 @@ class Finishing(Commands):
     def card(self, united: Mapping[str, Mapping[str, Any]], half: Mapping[str, Any]) -> None:
         """The model card: written from the record, with a hand-written end."""
         by_hand = card_by_hand(self.release.name, united, half)
-        write_text_aside(self.trained / "docs" / "README.md", card_to_fill(by_hand))
+
+        def write() -> Mapping[str, Any]:
+            write_text_aside(self.trained / "docs" / "README.md", card_to_fill(by_hand))
+            return {}
+
         after = [f"evaluate_{name}" for name in self.release.scored]
-        words = ["card", self.run_id(), "--into", self.trained, "--overwrite"]
-        self.step("card", words, None, after, also={"by_hand": by_hand})
+        self.stages.do("card_end", {"by_hand": by_hand}, write, after=after)
+        self.step("card", ["card", self.run_id(), "--into", self.trained, "--overwrite"], None, ["card_end"])
 
-    def pack(self) -> Path:
-        """The record of the training and its evaluations, without weights and pictures, and whether it holds."""
-        path = self.setting.out / "packs" / f"{self.release.name}.zip"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        packed = ["--no-weights", "--no-pictures", "--overwrite", "-o", path]
-        self.step("pack", ["audit", "export", self.run_id(), *packed], None, ["card"])
-        weights = ("--checkpoint", self.trained / "models" / "model.pt")
-        data = ("--data", self.list_of(self.release.training))
-        self.step("verify_pack", ["audit", "verify", path, *data, *weights], None, ["pack"])
-        return path
+    def packs(self) -> dict[str, Path]:
+        """The records of the training and of the evaluation that counts, without weights and pictures; each holds."""
+        first = self.release.scored[0]
+        wanted = {"run": (self.run_id(), self.release.training), "test": (self.test_run_id(), first)}
+        found = {}
+        for name, (run_id, data) in wanted.items():
+            found[name] = self.setting.out / "packs" / f"{self.release.name}_{name}.zip"
+            found[name].parent.mkdir(parents=True, exist_ok=True)
+            packed = ["--no-weights", "--no-pictures", "--overwrite", "-o", found[name]]
+            self.step(f"pack_{name}", ["audit", "export", run_id, *packed], None, ["card"])
+            given = ["--data", self.list_of(data), "--checkpoint", self.trained / "models" / "model.pt"]
+            self.step(f"verify_{name}", ["audit", "verify", found[name], *given], None, [f"pack_{name}"])
+        return found
 
-    def install(self, found: Mapping[str, Any], pack: Path) -> None:
+    def test_run_id(self) -> str:
+        """The run of the first evaluation that the card speaks of."""
+        metadata = json.loads((self.trained / "configs" / "metadata.json").read_text(encoding="utf-8"))
+        return str(metadata["planar"]["record"]["evaluations"][""])
+
+    def install(self, found: Mapping[str, Any], packs: Mapping[str, Path]) -> None:
         """Put the bundle where it is committed."""
         bundles = self.setting.bundles
         assert bundles is not None
@@ -63,10 +76,10 @@ class Finishing(Commands):
             # Without --data: a page without pictures.
             words = ["report", evaluation, "--bundle", self.trained, "-o", reports[name], "--overwrite"]
             self.step(f"small_report_{name}", words, None, [f"evaluate_{name}"])
-        made = Made(self.bundle, self.trained, reports, pack, found)
+        made = Made(self.bundle, self.trained, reports, packs, found)
 
         def work() -> Mapping[str, Any]:
             return {"bundle": str(install(made, self.release.name, bundles))}
 
-        after = ["verify_pack", *(f"small_report_{name}" for name in reports)]
+        after = ["verify_run", "verify_test", *(f"small_report_{name}" for name in reports)]
         self.stages.do("install", {"into": str(bundles), "found": found}, work, after=after)

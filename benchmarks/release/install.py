@@ -30,14 +30,14 @@ class Made:
         planned: The bundle as it was planned.
         trained: Its trained copy, with card, gate and weights.
         reports: Pages without pictures, by the data that they are of.
-        pack: The record of the training and its evaluations.
+        packs: Records of the training, `run`, and of the evaluation that counts, `test`.
         record: What `docs/release.json` says.
     """
 
     planned: Path
     trained: Path
     reports: Mapping[str, Path]
-    pack: Path
+    packs: Mapping[str, Path]
     record: Mapping[str, Any]
 
 
@@ -59,7 +59,7 @@ def install(made: Made, name: str, bundles: Path) -> Path:
         "models/gate.json": made.trained / "models" / "gate.json",
         "docs/README.md": made.trained / "docs" / "README.md",
         "docs/data_license.txt": terms,
-        "docs/run.zip": made.pack,
+        **{f"docs/{what}.zip": pack for what, pack in made.packs.items()},
         METADATA: made.trained / METADATA,
         **{f"docs/report_{data}.html": page for data, page in made.reports.items()},
     }

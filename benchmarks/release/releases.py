@@ -81,14 +81,14 @@ RELEASES = {
             sources={
                 "cxr_shenzhen": Source(
                     "cxr_shenzhen",
-                    options=(*_task("cxr_lung"), "--split", "0.8,0.05,0.15", "--seed", "0"),
+                    options=(*_task("cxr_lung"), "--name", "cxr_shenzhen", "--split", "0.8,0.05,0.15", "--seed", "0"),
                     subjects="patient",
                 ),
                 # Other hospitals; half of these films have no licence that would allow to ship weights trained on them.
                 "cxr_multisite_field": Source(
                     "cxr_multisite",
                     masks="lung_field",
-                    options=(*_task("cxr_lung"), "--test-only"),
+                    options=(*_task("cxr_lung"), "--name", "cxr_multisite_field", "--test-only"),
                     subjects="patient",
                 ),
             },

@@ -17,7 +17,7 @@ from benchmarks.release.half import count_parameters
 from benchmarks.release.parts import write_parts
 from benchmarks.release.releases import Release, Source
 from benchmarks.release.united import score_united
-from pipeline.datalist import load_cases
+from pipeline.datalist import load_cases, read_datalist
 from pipeline.planning import read_task_spec
 
 __all__ = ["make"]
@@ -79,12 +79,13 @@ class _Making(Finishing):
             "scores": scores | united,
             "half": half,
             "machine": _machine(),
+            "names": {name: read_datalist(self.list_of(name)).name for name in release.scored},
         }
         if self.setting.recipes and release.recipe is not None:
             found["recipe"] = self.recipe(release.recipe)
-        pack = self.pack()
+        packs = self.packs()
         if self.setting.bundles is not None:
-            self.install(found, pack)
+            self.install(found, packs)
         return found
 
     def scored_list(self) -> Path:

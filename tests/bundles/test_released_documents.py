@@ -57,7 +57,8 @@ def test_the_figures_of_the_card_are_those_of_the_release(released: Path) -> Non
     card = (released / "docs" / "README.md").read_text(encoding="utf-8")
     release = RELEASES[released.name]
     for data in release.scored:
-        section = card.partition(f"### {data}, test\n")[2].partition("\n## ")[0].partition("\n### ")[0]
+        called = record_of(released)["names"][data]
+        section = card.partition(f"### {called}, test\n")[2].partition("\n## ")[0].partition("\n### ")[0]
         assert section, f"the card has no scores on {data}"
         for label, figures in record_of(released)["scores"][data].items():
             dice = figures["dice"]
@@ -68,17 +69,17 @@ def test_the_figures_of_the_card_are_those_of_the_release(released: Path) -> Non
 
 
 @released_bundles
-def test_the_record_is_of_these_weights_and_holds_neither_weights_nor_pictures(released: Path) -> None:
-    pack, weights = released / "docs" / "run.zip", released / "models" / "model.pt"
+@pytest.mark.parametrize("what", ["run", "test"])
+def test_the_record_is_of_these_weights_and_holds_neither_weights_nor_pictures(released: Path, what: str) -> None:
+    pack, weights = released / "docs" / f"{what}.zip", released / "models" / "model.pt"
     with zipfile.ZipFile(pack) as archive:
         names = archive.namelist()
     assert not [name for name in names if name.endswith((".pt", ".png", ".jpg", ".webp", "report.html"))]
-    assert metadata_of(released)["planar"]["record"]["model_sha256"] == file_sha256(weights)
+    record = metadata_of(released)["planar"]["record"]
+    assert record["model_sha256"] == file_sha256(weights)
     verdict = verify(str(pack), checkpoint=weights)
-    assert (verdict.outcome, verdict.run_id) == (
-        Outcome.PASS,
-        metadata_of(released)["planar"]["record"]["training_run"],
-    )
+    run_id = record["training_run"] if what == "run" else record["evaluations"][""]
+    assert (verdict.outcome, verdict.run_id) == (Outcome.PASS, run_id)
     assert "checkpoint here" in {check.about for check in verdict.checks if check.outcome is Outcome.PASS}
 
 
@@ -95,14 +96,15 @@ def test_the_documents_are_small_and_the_reports_show_no_case(released: Path) ->
 @pytest.mark.slow
 @pytest.mark.real_data
 @released_bundles
-def test_where_the_data_are_the_record_holds(released: Path, planar_data: Path, tmp_path: Path) -> None:
+def test_where_the_data_are_the_records_hold(released: Path, planar_data: Path, tmp_path: Path) -> None:
     release = RELEASES[released.name]
     make(release, Setting(planar_data, tmp_path, None, (), False, lists_only=True), lambda line: None)
-    verdict = verify(
-        str(released / "docs" / "run.zip"),
-        checkpoint=released / "models" / "model.pt",
-        datalist=tmp_path / "data" / f"{release.training}.json",
-    )
-    told = [f"{check.about}: {check.words} {check.files}" for check in verdict.checks if check.outcome is Outcome.FAIL]
-    assert verdict.outcome is Outcome.PASS, told
-    assert verdict.scored
+    for what, data in (("run", release.training), ("test", release.scored[0])):
+        verdict = verify(
+            str(released / "docs" / f"{what}.zip"),
+            checkpoint=released / "models" / "model.pt",
+            datalist=tmp_path / "data" / f"{data}.json",
+        )
+        failed = [f"{one.about}: {one.words} {one.files}" for one in verdict.checks if one.outcome is Outcome.FAIL]
+        assert verdict.outcome is Outcome.PASS, failed
+        assert verdict.scored
