@@ -49,7 +49,9 @@ class Stages:
         self.keys[name] = hashlib.sha256(text.encode()).hexdigest()
         path = self.folder / f"{name}.json"
         record = _record_of(path)
-        if record.get("key") == self.keys[name]:
+        # One that a former step was done after is of that step's former result.
+        stale = any(self.records[former]["began"] > record.get("began", "") for former in after)
+        if record.get("key") == self.keys[name] and not stale:
             self.tell(f"{name}: done before ({record['seconds']:.0f} s)")
         else:
             path.unlink(missing_ok=True)

@@ -37,7 +37,12 @@ class Augmentation:
 
 
 def choose_augmentation(
-    fingerprint: Mapping[str, Any], labels: Sequence[str], scale: Scale, orientation: str | None, sides: bool | None
+    fingerprint: Mapping[str, Any],
+    labels: Sequence[str],
+    scale: Scale,
+    orientation: str | None,
+    sides: bool | None,
+    emptied: Mapping[str, float] | None = None,
 ) -> Augmentation:
     """Ranges from the fingerprint, kinds from the modality.
 
@@ -47,12 +52,14 @@ def choose_augmentation(
         scale: Size of the network's input.
         orientation: "upright" or "any"; None lets the modality say it.
         sides: Whether a class is a left or a right one; None lets the names say it.
+        emptied: Class → share of the pictures in which it is filled with tissue.
     """
     modality = fingerprint["modality"]
     free = orientation == "any" or (orientation is None and modality in WITHOUT_TOP)
     flips, why_flips, flip_steps = _flips(free, has_sides(labels) if sides is None else sides)
     return Augmentation(
         (
+            *_without(labels, emptied or {}),
             *(_film_content(labels) if modality in FILMS else ()),
             *_intensity(fingerprint, modality),
             *(_devices() if modality in FILMS else ()),
@@ -86,6 +93,17 @@ def _flips(free: bool, sides: bool) -> tuple[tuple[tuple[int, ...], ...], str, t
     )
     why = "the picture and its three mirror images are averaged: it has no top; [[]] takes a quarter of the time"
     return ((), (0,), (1,), (0, 1)), why, turned
+
+
+def _without(labels: Sequence[str], emptied: Mapping[str, float]) -> tuple[Step, ...]:
+    return tuple(
+        Step(
+            "pipeline.transforms.RandEmptiedd",
+            {"mask_key": "label", "classes": [list(labels).index(name)], "prob": share},
+            why=f"The task says so: these pictures hardly lack {name}, and those to come may.",
+        )
+        for name, share in emptied.items()
+    )
 
 
 def _film_content(labels: Sequence[str]) -> tuple[Step, ...]:

@@ -150,7 +150,7 @@ def make_plan(fingerprint: Fingerprint, spec: TaskSpec, options: PlanOptions) ->
         supervision=supervision,
         class_weights=choose_class_weights(described),
         schedule=schedule,
-        augmentation=choose_augmentation(described, spec.labels, scale, spec.orientation, spec.sides),
+        augmentation=choose_augmentation(described, spec.labels, scale, spec.orientation, spec.sides, spec.emptied),
     )
 
 

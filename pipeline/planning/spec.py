@@ -26,6 +26,7 @@ KEYS = {
     "deep_supervision",
     "unions",
     "window_hu",
+    "emptied",
 }
 ORIENTATIONS = ("upright", "any")
 MOST_NEIGHBOURS = 5
@@ -49,6 +50,9 @@ class TaskSpec:
         neighbours: Slices to either side of a volume's slice that the network sees as channels (2.5D); 0 for none.
         window_hu: Of CT pictures for the screen, HU at their darkest and brightest: slices in Hounsfield units go
             through it; see `pipeline.transforms.HUWindowd`. None where there is none.
+        emptied: Class that is darker than what surrounds it → share of the training pictures in which it is filled with
+            tissue and taken out of the mask; see `pipeline.transforms.RandEmptiedd`. For sets that lack pictures
+            without it.
         deep_supervision: Whether lower levels of the decoder are trained on the masks too; None ("auto") where it has
             been measured to pay; see `pipeline.planning.supervision`.
     """
@@ -65,6 +69,7 @@ class TaskSpec:
     unions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     window_hu: tuple[float, float] | None = None
     neighbours: int = 0
+    emptied: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def union_numbers(self) -> dict[int, list[int]]:
@@ -143,6 +148,11 @@ def read_task_spec(name_or_path: str | Path) -> TaskSpec:
     window = document.get("window_hu")
     if window is not None and not _is_window(window):
         raise InvalidOption(f"{file}: window_hu is {window}; expected two values in HU, the darkest first.")
+    emptied = document.get("emptied") or {}
+    if not _are_shares(emptied, labels):
+        raise InvalidOption(
+            f"{file}: emptied is {emptied}; expected a share between 0 and 1 for some of {', '.join(labels[1:])}."
+        )
     sides = document.get("sides")
     if sides not in (None, True, False):
         raise InvalidOption(f"{file}: sides is '{sides}'; expected true or false.")
@@ -164,6 +174,13 @@ def read_task_spec(name_or_path: str | Path) -> TaskSpec:
         unions=unions,
         neighbours=neighbours,
         window_hu=None if window is None else (float(window[0]), float(window[1])),
+        emptied={str(name): float(share) for name, share in emptied.items()},
+    )
+
+
+def _are_shares(value: Any, labels: tuple[str, ...]) -> bool:
+    return isinstance(value, Mapping) and all(
+        name in labels[1:] and isinstance(share, (int, float)) and 0 < share < 1 for name, share in value.items()
     )
 
 

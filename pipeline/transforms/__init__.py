@@ -5,6 +5,7 @@ from pipeline.transforms.classes import AsClassesd
 from pipeline.transforms.collimation import RandCollimationd
 from pipeline.transforms.colour_space import ToColourSpaced
 from pipeline.transforms.devices import RandDevicesd
+from pipeline.transforms.emptied import RandEmptiedd
 from pipeline.transforms.exposure import RandExposureFieldd
 from pipeline.transforms.hu_window import HUWindowd
 from pipeline.transforms.local_contrast import RandLocalContrastd
@@ -20,6 +21,7 @@ __all__ = [
     "HUWindowd",
     "RandCollimationd",
     "RandDevicesd",
+    "RandEmptiedd",
     "RandExposureFieldd",
     "RandLocalContrastd",
     "RandLungOpacityd",

@@ -104,3 +104,20 @@ def test_unions_with_class_weights_have_a_loss_without_them(fingerprint: Made, t
 def test_unions_and_deep_supervision_do_not_go_together(tmp_path: Path) -> None:
     with pytest.raises(InvalidOption, match="do not go together"):
         spec(tmp_path, "unions: {disc: [rim, cup]}\ndeep_supervision: true\n", "[background, rim, cup]")
+
+
+def test_a_class_that_pictures_hardly_lack_is_emptied_in_training_alone(fingerprint: Made, tmp_path: Path) -> None:
+    made = configs(fingerprint(modality="CT"), spec(tmp_path, "emptied: {lung: 0.15}\n"))
+    first = made["train.yaml"]["train"]["random_transforms"][0]
+    assert first["_target_"] == "pipeline.transforms.RandEmptiedd"
+    assert (first["keys"], first["classes"], first["prob"], first["mask_key"]) == ("image", [1], 0.15, "label")
+    for name in ("evaluate.yaml", "inference.yaml"):
+        assert "RandEmptiedd" not in yaml.safe_dump(made[name])
+
+
+@pytest.mark.parametrize(
+    "shares", ["0.15", "[lung]", "{heart: 0.1}", "{lung: 1.5}", "{lung: often}", "{background: 0.1}"]
+)
+def test_shares_that_are_none_are_one_clear_line(shares: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidOption, match=r"emptied is .*; expected a share between 0 and 1 for some of lung\."):
+        spec(tmp_path, f"emptied: {shares}\n")
