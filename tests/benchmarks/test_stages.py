@@ -42,6 +42,15 @@ def test_other_settings_do_a_stage_and_those_after_it_again(tmp_path: Path) -> N
     assert work.done[5:] == ["second"]
 
 
+def test_a_stage_is_done_again_if_one_before_it_was_done_after_it(tmp_path: Path) -> None:
+    work = Work()
+    run(tmp_path, work)
+    record = json.loads((tmp_path / "first.json").read_text())
+    (tmp_path / "first.json").write_text(json.dumps(record | {"began": "2999-01-01T00:00:00Z"}))
+    run(tmp_path, work)
+    assert work.done[3:] == ["second"]
+
+
 def test_a_stage_that_failed_is_done_again(tmp_path: Path) -> None:
     def fails() -> dict[str, str]:
         raise RuntimeError("stopped")
