@@ -185,7 +185,8 @@ class _Making(Finishing):
         folder = self.setting.out / "trained" / f"{self.release.name}_{name}"
         first = self.release.scored[0]
         self.step(
-            "recipe_train", ["train", self.bundle, "--data", self.list_of(first), "--recipe", name, "-o", folder],
+            "recipe_train", ["train", self.bundle, "--data", self.list_of(first), "--recipe", name, "-o", folder,
+                             *self.release.recipe_overrides],
             folder, ["plan"],
         )  # fmt: skip
         figures = self.evaluate(first, folder, f"recipe_{first}", ["recipe_train"])
@@ -196,6 +197,7 @@ class _Making(Finishing):
             "name": name,
             "seconds": self.stages.records["recipe_train"]["seconds"],
             "parameters": count_parameters(folder / "models" / "model.pt"),
+            "overrides": list(self.release.recipe_overrides),
             "data": first,
             "scores": figures,
         }

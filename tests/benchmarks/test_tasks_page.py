@@ -78,10 +78,12 @@ def test_it_says_whether_the_bundle_wins_over_the_recipe(bundles: Path, theirs: 
         "name": "montgomery",
         "seconds": 99.0,
         "parameters": 31_000_000,
+        "overrides": ["repeats=4"],
         "data": "cxr_shenzhen",
         "scores": {"lung": figures(theirs)},
     }
     page = write(bundles, record(recipe=recipe))
     assert f"lung {words}" in page
+    assert "run with repeats=4," in page
     assert "99; 1,234" in page
     assert "31,000,000; 1,234,567" in page
