@@ -24,10 +24,12 @@ def main(bundle: str, address: str, out: str, times: str) -> int:
     began = time.perf_counter()
     import pipeline.dicom_seg.source
     import pipeline.readers.dicom
+    import pipeline.tasks.infer.earlier
     import pipeline.tasks.infer.quality
     import pipeline.tasks.infer.retrieved
     import pipeline.tasks.infer.returned
     import pipeline.tasks.infer.run
+    import pipeline.tasks.infer.units
     from pipeline.dicomweb import Selection
     from pipeline.tasks.infer import FromArchive
     from pipeline.tasks.infer.predictor import Predictor
@@ -40,9 +42,9 @@ def main(bundle: str, address: str, out: str, times: str) -> int:
     clock.put_into(pipeline.tasks.infer.run, "write_results", "writing")
     clock.put_into(pipeline.tasks.infer.run, "images_of", "writing")
     clock.put_into(pipeline.tasks.infer.retrieved, "retrieve", "retrieving")
-    for module in (pipeline.tasks.infer.retrieved, pipeline.tasks.infer.returned):
+    for module in (pipeline.tasks.infer.earlier, pipeline.tasks.infer.returned):
         clock.put_into(module, "present", "asking")
-    clock.put_into(pipeline.tasks.infer.retrieved, "instances_of", "asking")
+    clock.put_into(pipeline.tasks.infer.units, "instances_of", "asking")
     clock.put_into(pipeline.tasks.infer.returned, "store", "storing")
     clock.put_into(Predictor, "finish", "to masks")
     original = Predictor.__init__

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -44,6 +46,23 @@ class Bundle:
     def metadata(self) -> Path:
         """Path of `configs/metadata.json`."""
         return self.root / "configs" / "metadata.json"
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What its metadata say; empty where there are none that can be read."""
+        try:
+            content = json.loads(self.metadata.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    @property
+    def modality(self) -> str:
+        """DICOM modality of the pictures that it is made for, by its metadata; "" where they do not say it."""
+        try:
+            return str(self.about["network_data_format"]["inputs"]["image"].get("modality") or "")
+        except (KeyError, TypeError, AttributeError):
+            return ""
 
     @property
     def tracking(self) -> Path | None:

@@ -218,8 +218,12 @@ def summary(result: IndexResult) -> str:
         if datalist.refused
         else f"Written to {result.path}.",
     ]
-    step = "evaluate BUNDLE --split test" if not datalist.training else "train BUNDLE"
-    lines.append(f"Next: planar {step} --data {result.path}")
+    if datalist.training:
+        fingerprint = result.path.with_name("fingerprint.json")
+        lines.append(f"Next: planar inspect {result.path} -o {fingerprint}  (and then planar plan, for a bundle)")
+        lines.append(f"Or:   planar train BUNDLE --data {result.path}  (with a bundle that there is)")
+    else:
+        lines.append(f"Next: planar evaluate BUNDLE --split test --data {result.path}")
     return "\n".join(lines)
 
 

@@ -173,13 +173,17 @@ def command(
     values = ", ".join(f"{index} {name}" for index, name in result.labels.items())
     what = (
         f"{_number(result.segmented, 'image')} segmented ({_number(result.slices, 'slice')}), "
-        f"{_number(len(result.masks), 'file')} of masks, in {result.seconds:.1f} s"
+        f"{_number(len(result.masks), 'file')} of masks, in {result.seconds:.1f} s after start-up"
     )
-    click.echo(f"{what} → {result.out}  (values: {values})")
+    returned = result.returned
+    if not result.segmented and not result.refused and returned is not None and not returned.stopped:
+        click.echo("Nothing to segment: all results are there.")
+    else:
+        click.echo(f"{what} → {result.out}  (values: {values})")
     if result.table is not None:
         click.echo(f"Statistics: {result.table}")
-    if result.returned is not None:
-        _tell_returned(result.returned)
+    if returned is not None:
+        _tell_returned(returned)
     _tell_verdicts(result, review_list)
     if result.shortfall:
         click.echo(f"Note: {result.shortfall}")
@@ -190,7 +194,6 @@ def command(
     if result.refused:
         sources = len(result.refused) + result.segmented
         click.echo(f"{len(result.refused)} of {sources} sources got no mask; see above.", err=True)
-    returned = result.returned
     return 1 if result.refused or (returned is not None and (returned.unstored or returned.stopped)) else 0
 
 
@@ -209,6 +212,8 @@ def _tell_returned(returned: Returned) -> None:
     click.echo(f"Archive {returned.address}: {', '.join(parts) or 'nothing stored'}")
     if returned.left_out:
         click.echo(f"Left out, no images: {returned.left_out}")
+    if returned.others:
+        click.echo(f"Left out, the bundle is not made for them: {returned.others}  (--query Modality=… takes them)")
     if returned.stopped:
         click.echo(f"Stopped: {returned.stopped}", err=True)
         click.echo(f"{returned.not_done} images were not done. The same command goes on with them.", err=True)

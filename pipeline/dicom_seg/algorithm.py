@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,8 @@ __all__ = ["Algorithm", "Annotation", "algorithm_of"]
 
 # Characters of a DICOM long string.
 LONG_STRING = 64
+# A title is followed by a word of its own in the description of some series.
+ROOM = len(" overlay")
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class Algorithm:
         version: Of the bundle.
         weights_sha256: Of each checkpoint; several are averaged.
         software: Planar and its version.
+        description: What it does, for people; by default its name.
     """
 
     name: str
     version: str
     weights_sha256: tuple[str, ...]
     software: str = f"planar {__version__}"
+    description: str = ""
 
     @property
     def digest(self) -> str:
@@ -44,8 +47,9 @@ class Algorithm:
 
     @property
     def title(self) -> str:
-        """Name and version, for a series' description."""
-        return f"{self.name} {self.version}"[:LONG_STRING]
+        """What it does and its version, for a series' description."""
+        version = f" {self.version}"
+        return f"{(self.description or self.name)[: LONG_STRING - ROOM - len(version)].rstrip()}{version}"
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,17 @@ class Annotation:
 
 def algorithm_of(bundle: Bundle, weights: Sequence[Path]) -> Algorithm:
     """The model of a bundle with these weights."""
-    try:
-        content = json.loads(bundle.metadata.read_text(encoding="utf-8"))
-        version = str(content.get("version") or "0")
-    except (OSError, ValueError, AttributeError):
-        version = "0"
-    return Algorithm(bundle.name[:LONG_STRING], version[:LONG_STRING], tuple(map(file_sha256, weights)))
+    about = bundle.about
+    version = str(about.get("version") or "0")[: LONG_STRING // 2]
+    return Algorithm(
+        name=bundle.name[:LONG_STRING],
+        version=version,
+        weights_sha256=tuple(map(file_sha256, weights)),
+        description=_in_words(str(about.get("name") or "")),
+    )
+
+
+def _in_words(name: str) -> str:
+    """A bundle's own name as a viewer's list of series shows it; one that is planned may be no more than "cxr lung"."""
+    words = " ".join(name.replace("_", " ").split())
+    return f"{words} segmentation" if words and "segment" not in words.lower() else words

@@ -41,6 +41,8 @@ KEYWORDS = (
     "PerformedProcedureStepStartDate",
 )
 CODED = frozenset({"Modality", "ModalitiesInStudy", "BodyPartExamined", "Laterality", "PatientSex"})
+# Keywords whose values tell no patient: messages may repeat them. The dates are those that a user asks for.
+TOLD = CODED - {"PatientSex"} | {"StudyDate", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "Manufacturer"}
 UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 LONGEST_UID = 64
 EXAMPLE = "Write KEYWORD=VALUE,KEYWORD=VALUE, such as Modality=CR,DX,StudyDate=20260101-20260131."
@@ -95,8 +97,13 @@ class Query:
         return [dict(zip(self.keys, values, strict=True)) for values in itertools.product(*self.keys.values())]
 
     def describe(self) -> str:
-        """What is searched by, without the values."""
-        return ", ".join(self.keys)
+        """The query as it was given, but for the values that may tell whose images they are."""
+        return ",".join(f"{name}={','.join(values) if name in TOLD else '…'}" for name, values in self.keys.items())
+
+    @property
+    def only_studies(self) -> bool:
+        """Whether it names studies and says nothing of what is wanted of them."""
+        return self.keys.keys() == {"StudyInstanceUID"}
 
 
 def is_uid(text: str) -> bool:

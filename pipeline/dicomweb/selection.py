@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pipeline.dicomweb.address import Address
 from pipeline.dicomweb.archive import Archive, open_archive
-from pipeline.dicomweb.choosing import Choice, choose
+from pipeline.dicomweb.choosing import Choice, alike, choose
 from pipeline.dicomweb.listing import find_series
 from pipeline.dicomweb.patience import Patience
 from pipeline.dicomweb.query import Query
@@ -50,16 +50,32 @@ class Selection:
         """
         return open_archive(self.address, self.patience)
 
-    def choose(self, archive: Archive) -> Choice:
+    def choose(self, archive: Archive, modality: str = "") -> Choice:
         """The series of images.
+
+        Args:
+            archive: From `open`.
+            modality: Of the images that are wanted where the query names studies and no more: a study with a film
+                may hold a CT as well. "" for all.
 
         Raises:
             MissingFile: if there are none.
             ArchiveUnreachable, ArchiveRefusal: as `find_series`.
         """
-        choice = choose(find_series(archive, self.query))
+        wanted = alike(modality) if self.query.only_studies else frozenset[str]()
+        choice = choose(find_series(archive, self.query), wanted)
         if not choice.images:
-            others = choice.describe_left_out()
-            what = f"no images, but {others} series" if others else "nothing"
-            raise MissingFile(f"{archive.address}: {what} found by {self.query.describe()}. Is every value right?")
+            raise MissingFile(f"{archive.address}: {self._nothing(choice, wanted)}")
         return choice
+
+    def _nothing(self, choice: Choice, wanted: frozenset[str]) -> str:
+        query = self.query.describe()
+        if choice.others:
+            kinds = ",".join(sorted(choice.others))
+            return (
+                f"no series of {' or '.join(sorted(wanted))} found by {query}, but {choice.describe_others()}, which "
+                f"the bundle is not made for. --query Modality={kinds} takes them all the same."
+            )
+        others = choice.describe_left_out()
+        what = f"no images, but {others} series" if others else "nothing"
+        return f"{what} found by {query}. Is every value right?"

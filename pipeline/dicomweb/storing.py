@@ -11,6 +11,8 @@ from typing import Any
 import requests
 
 from pipeline.dicomweb.archive import Archive
+from pipeline.dicomweb.failures import failure_words, failures_in
+from pipeline.dicomweb.faults import Transience, transience_of
 from pipeline.dicomweb.listing import listed, value_of
 from pipeline.errors import ArchiveRefusal, ArchiveUnreachable, PlanarError
 
@@ -18,17 +20,6 @@ __all__ = ["StoredObject", "present", "store"]
 
 # Of so many objects of a series each is asked for; of more, the series is listed.
 FEW = 4
-# FailureReason (PS3.4, CC.2.3; PS3.7, annex C) in words.
-FAILURES = {
-    0x0110: "it could not process it",
-    0x0111: "it has an object of this identifier",
-    0x0122: "it does not take objects of this kind",
-    0x0124: "it does not allow it",
-    0xA700: "it is full",
-    0xA900: "the object does not fit its kind",
-    0xC000: "it does not understand the object",
-    0xC122: "it does not take this transfer syntax",
-}
 
 
 @dataclass(frozen=True)
@@ -66,8 +57,7 @@ def store(archive: Archive, path: Path, study: str) -> StoredObject:
     what = f"{path.name} cannot be stored"
     said = ""
     try:
-        answer = archive.ask(what, lambda: archive.client.store_instances([ds], study))
-        said = _failure_in(answer)
+        said = _failure_in(archive.ask(what, lambda: _send(archive, ds, study)))
     except ArchiveUnreachable:
         raise
     except PlanarError as error:
@@ -132,8 +122,22 @@ def _found(archive: Archive, made: StoredObject) -> bool:
     return True
 
 
+def _send(archive: Archive, ds: Any, study: str) -> Any:
+    """The archive's answer to STOW-RS.
+
+    Raises: ArchiveRefusal: if it refuses the object and says why; requests.HTTPError: if it does not say why.
+    """
+    try:
+        return archive.client.store_instances([ds], study)
+    except requests.HTTPError as error:
+        answer = error.response
+        codes = failures_in(answer.headers.get("Content-Type", ""), answer.content) if answer is not None else []
+        if not codes or transience_of(error) is not Transience.NEVER:
+            raise
+        raise ArchiveRefusal(f"{failure_words(codes)} ({answer.status_code})") from error
+
+
 def _failure_in(answer: Any) -> str:
     """Why an archive did not store an object, of its answer; "" if it did."""
     failed = answer.get("FailedSOPSequence") or ()
-    codes = {int(item.get("FailureReason") or 0) for item in failed}
-    return ", ".join(FAILURES.get(code, f"it failed with code {code:04X}") for code in sorted(codes))
+    return failure_words(sorted({int(item.get("FailureReason") or 0) for item in failed}))

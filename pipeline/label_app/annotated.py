@@ -13,8 +13,9 @@ from pipeline.label_app.incoming import read_label, renumbered
 from pipeline.label_app.label_files import FINAL
 from pipeline.readers import write_mask
 from pipeline.split import unit_hash
+from pipeline.tasks.index.columns import Column, read_column
 from pipeline.tasks.index.pairing import Pair
-from pipeline.tasks.index.subjects import Column, read_column, subject_key, subject_pseudonym
+from pipeline.tasks.index.subjects import subject_key, subject_pseudonym
 
 if TYPE_CHECKING:
     from pipeline.label_app.images import LabelledImages

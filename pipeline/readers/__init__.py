@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.fragments import split_fragment
 from pipeline.lazy import lazily
+from pipeline.readers.cache import decoded_once
 from pipeline.readers.container import SUFFIXES, stem_of
 from pipeline.readers.discovery import find_pictures, natural_order, passed_over
 from pipeline.readers.masks import read_mask
@@ -34,6 +35,7 @@ __all__ = [
     "Segmentation",
     "SourceGridWriter",
     "SourceLayout",
+    "decoded_once",
     "dicom_identity",
     "find_pictures",
     "group_series",

@@ -1,15 +1,20 @@
-"""The last decoded volumes of this process, so that reading slice by slice decodes each volume once."""
+"""The last decoded volumes of this process, so that reading slice by slice decodes each volume once.
+
+And, for whoever asks for it, the last decoded picture.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from pipeline.archives import time_of_change
 from pipeline.readers.picture import Picture
 
-__all__ = ["VolumeCache"]
+__all__ = ["VolumeCache", "decoded_once", "last_picture"]
 
 Key = tuple[object, ...]
 
@@ -40,8 +45,12 @@ class VolumeCache:
                 self._put(key, found)
             return found
 
+    def find(self, path: str, options: Key) -> Picture | None:
+        """The volume if it is there, as `get`."""
+        return self.peek((*_identity(path), *options))
+
     def peek(self, key: Key) -> Picture | None:
-        """The volume if it is there."""
+        """The volume of that key if it is there."""
         with self._lock:
             if key in self._volumes:
                 self._volumes.move_to_end(key)
@@ -52,6 +61,28 @@ class VolumeCache:
             self._volumes[key] = volume
             while len(self._volumes) > 1 and sum(v.array.nbytes for v in self._volumes.values()) > self.max_bytes:
                 self._volumes.popitem(last=False)
+
+
+# Of this thread alone: others read other pictures.
+_last: ContextVar[VolumeCache | None] = ContextVar("last picture", default=None)
+
+
+@contextmanager
+def decoded_once() -> Iterator[None]:
+    """Within it, a picture that is read again before another one is read is not decoded again.
+
+    A network and what is written of its mask read the same film. One picture is kept at a time.
+    """
+    token = _last.set(VolumeCache(max_bytes=0))
+    try:
+        yield
+    finally:
+        _last.reset(token)
+
+
+def last_picture() -> VolumeCache | None:
+    """Where `decoded_once` keeps the picture; None outside of it."""
+    return _last.get()
 
 
 def _identity(path: str) -> Key:

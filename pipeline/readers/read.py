@@ -13,7 +13,7 @@ from pipeline.archives import on_disk
 from pipeline.errors import PlanarError, UnsupportedImage
 from pipeline.fragments import FRAGMENT, split_fragment, split_instance
 from pipeline.geometry import SourceGrid
-from pipeline.readers.cache import VolumeCache
+from pipeline.readers.cache import VolumeCache, last_picture
 from pipeline.readers.container import container_of
 from pipeline.readers.faults import library_errors
 from pipeline.readers.picture import Picture
@@ -44,7 +44,7 @@ def read_picture(path: str | os.PathLike[str], *, voi: bool = False, labels: boo
     if instance is not None:
         return _mask_of_instance(file, instance, os.fspath(path))
     if number is None:
-        return _decode(file, voi, labels)
+        return _whole(file, voi, labels)
     if container_of(file) == "series":
         return _slice_of_series(file, number, voi, labels)
     volume = _volumes.get(file, (voi, labels), lambda: _decode(file, voi, labels))
@@ -73,6 +73,15 @@ def slices_in(path: str | os.PathLike[str]) -> list[str]:
     file, number = split_fragment(path)
     depth = 1 if number is not None else _guarded_grid(file).depth
     return [os.fspath(path)] if depth == 1 else [f"{file}{FRAGMENT}{k}" for k in range(depth)]
+
+
+def _whole(file: str, voi: bool, labels: bool) -> Picture:
+    """A picture or volume, which within `decoded_once` may have been decoded just before."""
+    last = last_picture()
+    if last is None or container_of(file) == "series":  # a folder's time of change says nothing of its files
+        return _decode(file, voi, labels)
+    kept = _volumes.find(file, (voi, labels)) or last.get(file, (voi, labels), lambda: _decode(file, voi, labels))
+    return replace(kept, array=kept.array.copy(order="K"))  # transforms may write into what they are given
 
 
 def _decode(file: str, voi: bool, labels: bool) -> Picture:

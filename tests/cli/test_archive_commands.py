@@ -19,8 +19,8 @@ from pipeline.cli import index as index_module
 from pipeline.cli import infer as infer_module
 from pipeline.dicom_seg import Algorithm, read_terms, source_images, write_seg
 from pipeline.errors import ArchiveUnreachable, InvalidOption
-from pipeline.phantom import radiograph, thorax
-from pipeline.phantom.dicom import film_bytes
+from pipeline.phantom import ct_series, radiograph, thorax
+from pipeline.phantom.dicom import ct_slices_bytes, film_bytes
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +86,7 @@ def test_what_was_stored_is_told_and_the_second_time_that_it_is_there(
     second = typed(infer_module.command, *arguments, "-o", tmp_path / "out")
     assert second.return_value == 0
     assert "results of 0 images stored and found again (0 objects), those of 10 were there before" in second.stdout
+    assert second.stdout.startswith("Nothing to segment: all results are there.")
 
 
 def test_a_study_and_what_is_left_out_of_it(
@@ -99,6 +100,37 @@ def test_a_study_and_what_is_left_out_of_it(
     assert "1 file of masks" in result.stdout
     assert f"Archive {fake.address}: nothing stored" in result.stdout
     assert "Left out, no images: 1 SEG" in result.stdout
+
+
+def test_a_studys_images_of_other_modalities_are_left_out_and_told(
+    random_bundle: Bundle, fake: FakeArchive, tmp_path: Path
+) -> None:
+    series = ct_series(thorax(0), seed=0, size=32, slices=3)
+    fake.add(ct_slices_bytes(series, subject="PHANTOM-0", origin="cli"))
+    study = str(fake.of_modality("CT")[0].StudyInstanceUID)
+    assert study in {str(film.StudyInstanceUID) for film in fake.of_modality("DX")}
+    arguments = (random_bundle.root, "--from", fake.address, "--no-tracking", "--no-store", "-o", tmp_path / "out")
+    result = typed(infer_module.command, *arguments, "--study", study)
+    assert "1 image segmented (1 slice)" in result.stdout
+    assert "Left out, the bundle is not made for them: 1 CT" in result.stdout
+    asked = typed(infer_module.command, *arguments, "--study", study, "--query", "Modality=CT")
+    assert "1 image segmented (3 slices)" in asked.stdout
+
+
+def test_a_study_without_images_of_the_bundles_kind_is_told_before_anything_is_done(
+    random_bundle: Bundle, tmp_path: Path
+) -> None:
+    from pipeline.errors import MissingFile
+
+    ct = FakeArchive()
+    try:
+        ct.add(ct_slices_bytes(ct_series(thorax(0), seed=0, size=32, slices=3), subject="P", origin="cli"))
+        study = str(ct.of_modality("CT")[0].StudyInstanceUID)
+        arguments = (random_bundle.root, "--from", ct.address, "--study", study, "-o", tmp_path / "out")
+        with pytest.raises(MissingFile, match=r"no series of CR or DX or RG found by .*Modality=CT takes them"):
+            typed(infer_module.command, *arguments)
+    finally:
+        ct.stop()
 
 
 def test_a_bad_film_is_named_and_the_status_says_so(
@@ -206,8 +238,10 @@ def test_a_network_does_not_learn_from_its_own_masks(fake: FakeArchive, films: l
 
     add_masks(fake, films[:2], tmp_path, "Planar")
     arguments = ("--from", fake.address, "--query", "Modality=DX", "--download", tmp_path / "set")
-    with pytest.raises(MissingFile, match="there is no segmentation of these 10 series"):
+    with pytest.raises(MissingFile, match="there is no segmentation of these 10 series") as caught:
         typed(index_module.command, *arguments, "-o", tmp_path / "d.json")
+    assert "2 of Planar's own segmentations left out" in str(caught.value)
+    assert "1.2.3_mask.png for 1.2.3.dcm" in str(caught.value)
 
 
 def test_an_image_that_the_archive_does_not_give_is_listed_and_the_others_are_indexed(

@@ -42,7 +42,9 @@ def test_clean_set_ends_well_and_names_the_next_command(films):
     assert "10 cases of 10 subjects (one subject a file): training 7 (7 subjects)" in result.stdout
     assert "threshold:127 (guessed from all masks)" in result.stdout
     assert "background 93.75%, foreground 6.25%" in result.stdout
-    assert f"Next: planar train BUNDLE --data {films / 'd.json'}" in result.stdout
+    fingerprint = films / "fingerprint.json"
+    assert f"Next: planar inspect {films / 'd.json'} -o {fingerprint}  (and then planar plan" in result.stdout
+    assert f"Or:   planar train BUNDLE --data {films / 'd.json'}" in result.stdout
 
 
 def test_refused_file_ends_with_status_1_and_is_named_with_its_reason(films):

@@ -98,15 +98,18 @@ def test_slices_are_known_by_their_class_and_else_by_the_modality(
     assert [are_slices(one, instances_of(opened, one)) for one in (film, ct)] == [False, True]
 
 
-def test_nothing_found_is_told_without_what_was_searched_for(fake: FakeArchive, films: list[bytes]) -> None:
+def test_nothing_found_is_told_with_the_query_but_for_a_patients_name(fake: FakeArchive, films: list[bytes]) -> None:
     fake.add(films)
     selection = Selection.of(fake.address, (), "PatientName=Doe*")
-    with selection.open() as archive, pytest.raises(MissingFile, match="nothing found by PatientName") as caught:
+    with selection.open() as archive, pytest.raises(MissingFile, match="nothing found by PatientName=…\\.") as caught:
         selection.choose(archive)
     assert "Doe" not in str(caught.value)
     fake.of_modality("DX")[0].Modality = "SR"
     selection = Selection.of(fake.address, (), "Modality=SR")
-    with selection.open() as archive, pytest.raises(MissingFile, match="no images, but 1 SR series"):
+    with (
+        selection.open() as archive,
+        pytest.raises(MissingFile, match="no images, but 1 SR series found by Modality=SR"),
+    ):
         selection.choose(archive)
 
 

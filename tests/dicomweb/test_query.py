@@ -11,7 +11,7 @@ from pipeline.errors import InvalidOption
 def test_keywords_and_values_are_read() -> None:
     query = Query.parse("Modality=DX,StudyDate=20260101-")
     assert query.keys == {"Modality": ("DX",), "StudyDate": ("20260101-",)}
-    assert query.describe() == "Modality, StudyDate"
+    assert query.describe() == "Modality=DX,StudyDate=20260101-"
 
 
 def test_a_part_without_an_equals_sign_is_another_value_and_each_is_searched_for_alone() -> None:
@@ -70,3 +70,8 @@ def test_something_must_be_searched_for() -> None:
 
 def test_values_are_not_in_the_representation() -> None:
     assert "Doe" not in repr(Query.parse("PatientName=Doe*"))
+
+
+def test_a_query_is_told_as_it_was_given_but_for_what_tells_a_patient() -> None:
+    query = Query.parse("Modality=dx,PatientName=Doe*,StudyDate=20260101-", ["1.2.3"])
+    assert query.describe() == "Modality=DX,PatientName=…,StudyDate=20260101-,StudyInstanceUID=1.2.3"

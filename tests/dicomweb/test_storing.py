@@ -53,9 +53,25 @@ def test_a_file_of_another_study_is_not_stored(fake: FakeArchive, opened: Archiv
 @pytest.mark.parametrize(
     ("response", "told"),
     [
-        (failing(0xA700, 409), "the archive does not take it"),
-        (failing(0x0122, 202), "it does not take objects of this kind"),
-        (failing(0x1234, 200), "it failed with code 1234"),
+        (Response(409), r"the archive does not take it \(409\)"),
+        (Response(409, "text/html", b"<html>"), r"the archive does not take it \(409\)"),
+        (failing(0xA700, 409), r"stored: the archive is full \(failure reason A700\) \(409\)\.$"),
+        (failing(0xA7FF, 409), "the archive is full"),
+        (failing(0xA901, 409), "does not fit its kind"),
+        (failing(0xC000, 400), "cannot be understood"),
+        (failing(0xC122, 409), "does not take this transfer syntax"),
+        (failing(0x0122, 202), "the archive does not take objects of this kind"),
+        (failing(0x1234, 200), r"does not say why .*\(failure reason 1234\)"),
+        (
+            Response(
+                409,
+                "application/dicom+xml",
+                b'<NativeDicomModel xmlns="http://dicom.nema.org/PS3.19/models/NativeDICOM"><DicomAttribute '
+                b'tag="00081198" vr="SQ"><Item number="1"><DicomAttribute tag="00081197" vr="US"><Value number="1">292'
+                b"</Value></DicomAttribute></Item></DicomAttribute></NativeDicomModel>",
+            ),
+            r"the archive does not allow it \(failure reason 0124\)",
+        ),
         (Response(413), "larger than the archive takes"),
         (Response(403), r"is not allowed to \(403\)"),
         (Response(200, body=b"{}"), "it is not found afterwards"),

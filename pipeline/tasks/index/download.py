@@ -72,11 +72,13 @@ def download_set(
         refused = _retrieve_all(archive, choice.images, found.images, "Retrieving images", on_progress)
         if masks_wanted:
             masks, remarks = _segmentations_of(archive, choice.images)
-            told += remarks
+            told += [f"{remark}." for remark in remarks]
             if not masks:
+                own = f" but what Planar made itself ({remarks[0]})" if remarks else ""
                 raise MissingFile(
-                    f"{archive.address}: there is no segmentation of these {len(choice.images)} series, which lie in "
-                    f"{found.images} now. Name the folder of their masks."
+                    f"{archive.address}: there is no segmentation of these {len(choice.images)} series{own}. They lie "
+                    f"in {found.images} now: name the folder of their masks too, each called by the SOPInstanceUID of "
+                    "its image, such as 1.2.3_mask.png for 1.2.3.dcm."
                 )
             refused += _retrieve_all(archive, masks, found.masks, "Retrieving masks", on_progress)
     finally:
@@ -134,8 +136,7 @@ def _segmentations_of(archive: Archive, images: Iterable[Series]) -> tuple[list[
                 referred = set()  # retrieving it says what is wrong
             if not referred or not wanted.isdisjoint(referred):
                 found.append(series)
-    remark = f"{own} series of segmentations that Planar made were left out: they are no masks to learn from."
-    return found, [remark] if own else []
+    return found, [f"{own} of Planar's own segmentations left out: they are no masks to learn from"] if own else []
 
 
 def _remove_parts_of_killed(folder: Path) -> None:

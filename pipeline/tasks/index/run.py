@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,14 +18,18 @@ from pipeline.labels import MaskHistogram
 from pipeline.readers import passed_over
 from pipeline.tasks.index.checking import Case, Checked, CheckPlan, check_pair, count_values
 from pipeline.tasks.index.coding import LabelOptions, guess_plan, plan_from_options, plan_from_segments
-from pipeline.tasks.index.options import IndexOptions, SubjectOptions
-from pipeline.tasks.index.pairing import Pair, Pairing, pair_files
+from pipeline.tasks.index.columns import Column, read_column
+from pipeline.tasks.index.keeping import Kept, keep
+from pipeline.tasks.index.options import IndexOptions
+from pipeline.tasks.index.pairing import Pair, pair_files
 from pipeline.tasks.index.parallel import default_workers, map_in_order
 from pipeline.tasks.index.rare_classes import rare_classes
 from pipeline.tasks.index.references import Reference, find_segmentations, pair_by_reference
+from pipeline.tasks.index.shared_names import names_that_begin_alike
 from pipeline.tasks.index.sides import join_near_duplicates, place_subjects, split_facts
 from pipeline.tasks.index.sources import Source, find_source, series_as_volumes
-from pipeline.tasks.index.subjects import Column, read_column, subject_by_pattern, subject_key, subject_pseudonym
+from pipeline.tasks.index.subjects import ONE_A_FILE, subject_key, subject_pseudonym, subject_rule, subjects_from
+from pipeline.tasks.index.swapped import require_right_way_round
 
 __all__ = ["IndexResult", "index_set", "require_free"]
 
@@ -84,10 +87,10 @@ def index_set(
     target = Path(output)
     require_free(target, overwrite=options.overwrite)
     # What can be seen to be wrong without decoding is said before decoding.
+    image_source = find_source(images)
     mask_sources = [find_source(folder) for folder in masks]
     folders = [source.given for source in mask_sources]
     plan = plan_from_options(options.labels, folders)
-    image_source = find_source(images)
     references, unread = _segmentations(image_source, mask_sources)
     if references:
         if plan is None or options.labels.task is not None:
@@ -103,9 +106,10 @@ def index_set(
             mask_pattern=options.pairing.mask_pattern,
             allow_missing=options.pairing.allow_missing_masks,
         )
+        require_right_way_round(pairing.pairs, image_source.given, folders)
     pairing.refused += refused
     pairing.warnings += [Finding(file, "passed_over", why) for file, why in passed_over({images, *masks})]
-    subject_of = _subject_rule(options.subjects, pairing.pairs)
+    subject_of = subject_rule(options.subjects, pairing.pairs)
     part_column = _part_column(options, pairing.pairs)
     key, _ = subject_key()
     workers = options.workers or default_workers()
@@ -113,7 +117,7 @@ def index_set(
     guessed = plan is None
     if plan is None:
         plan = guess_plan(_count_masks(pairing.pairs, len(masks), workers, on_progress), options.labels, folders)
-    kept = _Kept([], [], [])
+    kept = Kept()
     check = CheckPlan(
         coding=plan.coding,
         n_classes=len(plan.labels),
@@ -126,12 +130,15 @@ def index_set(
     results = map_in_order(partial(check_pair, plan=check), pairing.pairs, workers=workers, when_killed=_killed)
     with closing(results):
         for done, checked in enumerate(results, 1):
-            _keep(checked, kept, seen, pairing, subject_of, part_column)
+            keep(checked, kept, seen, pairing, subject_of, part_column)
             on_progress("Checking", done, len(pairing.pairs))
     if not kept.cases:
         raise InvalidDatalist(f"No case is left: {summary_of(pairing.refused)}. Nothing was written.")
 
     pairing.warnings += rare_classes(kept.cases, plan.labels) if guessed else []
+    subjects_are = subjects_from(options.subjects, tagged=kept.tagged, cases=len(kept.cases))
+    if subjects_are == ONE_A_FILE and not options.split.test_only:
+        pairing.warnings += names_that_begin_alike(pairing.pairs)
     given = kept.parts if part_column is not None else None
     fixed = given is not None or options.split.test_only
     subjects, near = join_near_duplicates(kept.cases, kept.subjects, split_is_given=fixed)
@@ -146,7 +153,9 @@ def index_set(
         labels=list(plan.labels),
         modality=options.modality or _modality(options.labels, kept.cases),
         description=options.labels.task.description if options.labels.task else "",
-        split=split_facts(split, options.split, _subjects_from(options.subjects, kept)),
+        split=split_facts(
+            split, options.split, subjects_from(options.subjects, tagged=kept.tagged, cases=len(kept.cases))
+        ),
     )
     folder = target.absolute().parent
     for case, subject in zip(kept.cases, subjects, strict=True):
@@ -180,74 +189,6 @@ def _segmentations(images: Source, masks: Sequence[Source]) -> tuple[list[Refere
     if references and len(masks) > 1:
         raise InvalidOption("DICOM segmentations name their classes themselves: put them into one folder of masks.")
     return references, [finding for _, unread in found for finding in unread]
-
-
-@dataclass
-class _Kept:
-    """Cases that passed, the subject of each, and the part that a table gives each."""
-
-    cases: list[Case]
-    subjects: list[str]
-    parts: list[str]
-    tagged: int = 0
-
-
-def _keep(
-    checked: Checked,
-    kept: _Kept,
-    seen: dict[str, Case],
-    pairing: Pairing,
-    subject_of: Callable[[Pair, Case], tuple[str | None, str]],
-    part_column: Column | None,
-) -> None:
-    pairing.refused += checked.refused
-    pairing.warnings += checked.warnings
-    for case in checked.cases:
-        subject, why = subject_of(checked.pair, case)
-        part = part_column.of(checked.pair) if part_column is not None else ""
-        first = seen.setdefault(case.image_sha256, case)
-        if first is not case:
-            same = "the same mask" if first.label_sha256 == case.label_sha256 else "another mask"
-            reason = f"the same pixels as case '{first.name}', with {same}: the first is kept"
-            pairing.refused.append(Finding(case.image, "duplicate_image", reason))
-        elif subject is None:
-            pairing.refused.append(Finding(case.image, "no_subject", why))
-        elif part is None:
-            pairing.refused.append(Finding(case.image, "no_split", f"{part_column.described} has no part for it"))  # type: ignore[union-attr]
-        else:
-            kept.cases.append(case)
-            kept.subjects.append(subject)
-            kept.parts.append(part)
-            kept.tagged += bool(case.tagged_subject)
-
-
-def _subject_rule(options: SubjectOptions, pairs: Sequence[Pair]) -> Callable[[Pair, Case], tuple[str | None, str]]:
-    """A function that gives the subject of a case, or None and why."""
-    given = [name for name, value in vars(options).items() if value]
-    if len(given) > 1:
-        raise InvalidOption(
-            "Subjects come from one place: give one of --subjects, --subject-pattern and --subject-tag."
-        )
-    if options.column:
-        column = read_column(options.column, pairs)
-        return lambda pair, case: (column.of(pair), f"{column.described} has no subject for it")
-    if options.pattern:
-        pattern = options.pattern
-        try:
-            groups = re.compile(pattern).groups
-        except re.error as error:
-            raise InvalidOption(f"--subject-pattern {pattern!r} is no regular expression: {error}.") from None
-        if not groups:
-            raise InvalidOption(f"--subject-pattern {pattern!r} has no group: put the subject in (), e.g. '^([^_]+)_'.")
-        why = "its name does not match --subject-pattern"
-        return lambda pair, case: (subject_by_pattern(pattern, pair), why)
-    if options.tag:
-        from pydicom.datadict import tag_for_keyword
-
-        if tag_for_keyword(options.tag) is None:
-            raise InvalidOption(f"--subject-tag {options.tag}: DICOM has no such keyword. Write it as in PatientID.")
-        return lambda pair, case: (case.tagged_subject or None, f"it has no {options.tag}")
-    return lambda pair, case: (case.tagged_subject or pair.name, "")
 
 
 def _part_column(options: IndexOptions, pairs: Sequence[Pair]) -> Column | None:
@@ -308,16 +249,6 @@ def _modality(labels: LabelOptions, cases: Sequence[Case]) -> str:
     if own:
         return own.most_common(1)[0][0]
     return labels.task.modality if labels.task is not None else "unknown"
-
-
-def _subjects_from(options: SubjectOptions, kept: _Kept) -> str:
-    if options.column:
-        return f"column {Path(options.column).name}"
-    if options.pattern:
-        return f"pattern {options.pattern}"
-    if options.tag or kept.tagged == len(kept.cases):
-        return f"DICOM {options.tag or 'PatientID'}"
-    return "one subject a file" if not kept.tagged else "DICOM PatientID where present, else one subject a file"
 
 
 def summary_of(refused: Sequence[Finding]) -> str:

@@ -24,7 +24,7 @@ class InferenceResult:
         refused: Sources without a mask.
         warnings: What readers had to say, by file, and what was left out.
         labels: Class index → name: what the values in the masks mean.
-        seconds: Duration without the loading of libraries and weights, s.
+        seconds: Duration of retrieving, segmenting and writing, without the loading of libraries and weights, s.
         judged: Verdicts, in the order of the sources; empty without a gate.
         not_judged: Why there are none; empty if there are, or none were wanted.
         run_id: MLflow run, or None without tracking.

@@ -10,30 +10,20 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.dicomweb import (
-    OWN,
-    Instance,
-    Selection,
-    Series,
-    ahead,
-    are_slices,
-    instances_of,
-    present,
-    retrieve,
-)
-from pipeline.errors import ArchiveUnreachable, NoPicture, OutputExists, PlanarError
-from pipeline.readers import DicomSeries, group_series, header_value, slices_in
+from pipeline.dicomweb import Choice, Selection, Series, ahead, retrieve
+from pipeline.errors import ArchiveUnreachable, PlanarError
 from pipeline.tasks.infer.archive import Model
-from pipeline.tasks.infer.planned import Planned, planned_results
-from pipeline.tasks.infer.returned import Errand, Returned, Returning, instance_of
-from pipeline.tasks.infer.sources import RESULTS, Refusal, Source, reason
+from pipeline.tasks.infer.earlier import Earlier
+from pipeline.tasks.infer.planned import Planned
+from pipeline.tasks.infer.returned import Errand, Returned, Returning
+from pipeline.tasks.infer.sources import Refusal, Source
+from pipeline.tasks.infer.units import ImageName, Unit, sources_in, units_of
 from pipeline.tasks.infer.wanted import Wanted
 
 __all__ = ["ArchiveSupply", "FromArchive"]
 
 # The retrieved images lie in the output folder, where there is room, under a name that says whose they are.
 ASIDE = ".retrieved"
-ENDS = {"dicomseg": "_seg.dcm", "sc": "_sc.dcm"}
 
 
 @dataclass(frozen=True)
@@ -49,42 +39,12 @@ class FromArchive:
     store: bool = True
 
 
-@dataclass(frozen=True)
-class _Unit:
-    """What is retrieved at once: a film, or a series of slices.
-
-    Attributes:
-        series: The series that it is, or is of.
-        instances: Its instances.
-        sliced: Whether they are slices.
-    """
-
-    series: Series
-    instances: tuple[Instance, ...]
-    sliced: bool
-
-    @property
-    def name(self) -> str:
-        """What the results are called, and messages call it: identifiers, which say nothing of the patient."""
-        return f"{self.series.study}/{self.series.uid if self.sliced else self.instances[0].uid}"
-
-    @property
-    def slices(self) -> int:
-        """Pictures in it."""
-        return sum(one.frames for one in self.instances)
-
-    @property
-    def images(self) -> list[tuple[str, int]]:
-        """Each image by SOPInstanceUID and frame."""
-        return [(one.uid, frame) for one in self.instances for frame in range(one.frames)]
-
-
 @dataclass
 class _Got:
     """What the archive gave of a unit: files, or the knowledge that its results are there already."""
 
     files: list[Path] = field(default_factory=list)
-    results: str = ""  # "stored" in the archive, "written" in the output folder
+    results: str = ""  # as `Earlier.found` has it
 
 
 class ArchiveSupply:
@@ -96,27 +56,30 @@ class ArchiveSupply:
         wanted: What is to be written.
         out: Folder of the results.
         overwrite: Whether other results that are there may be replaced.
+        modality: Of the pictures that the bundle is made for; see `Selection.choose`.
 
     Raises:
         ArchiveUnreachable, ArchiveRefusal: if the archive cannot be asked.
         MissingFile: if it has no such images.
     """
 
-    def __init__(self, wish: FromArchive, model: Model, wanted: Wanted, out: Path, *, overwrite: bool) -> None:
-        self._wish, self._model, self._wanted, self._out, self._overwrite = wish, model, wanted, out, overwrite
+    def __init__(
+        self, wish: FromArchive, model: Model, wanted: Wanted, out: Path, *, overwrite: bool, modality: str = ""
+    ) -> None:
+        self._wish, self._out, self._overwrite = wish, out, overwrite
         self._archive = wish.selection.open()
-        choice = wish.selection.choose(self._archive)
-        self._left_out = choice.left_out
+        self._choice: Choice = wish.selection.choose(self._archive, modality)
+        self._earlier = Earlier(self._archive, model, wanted, out, store=wish.store)
         self._returning = Returning(self._archive)
         self.refused: list[Refusal] = []
         self.warnings = self._archive.warnings
         self.earlier: list[str] = []
         self.passed = 0
-        self._units = [unit for series in choice.images for unit in self._units_of(series)]
+        self._units = [unit for series in self._choice.images for unit in self._units_of(series)]
         self._left = len(self._units)
         self._there = 0
         self._stopped = ""
-        self._stream: Generator[tuple[_Unit, Future[_Got]], None, None] | None = None
+        self._stream: Generator[tuple[Unit, Future[_Got]], None, None] | None = None
         self._work = out / f"{ASIDE}-{platform.node()}-{os.getpid()}"
         self._errands: dict[str, tuple[str, list[Planned]]] = {}
         self.named = [unit.name for unit in self._units] + [one.file for one in self.refused]
@@ -149,7 +112,7 @@ class ArchiveSupply:
         """Store the DICOM results of a source, while the next one is segmented."""
         study, planned = self._errands.pop(source.stem)
         if self._wish.store:
-            self._returning.add(Errand(source.said, study, planned, self._files(source.stem, planned)))
+            self._returning.add(Errand(source.said, study, planned, self._earlier.files(source.stem, planned)))
 
     def spoken(self, text: str) -> str:
         """A message without the folder in which the images lie for a moment."""
@@ -165,49 +128,32 @@ class ArchiveSupply:
             sources=returning.sources,
             objects=returning.objects,
             earlier=self._there,
-            left_out=", ".join(f"{count} {what}" for what, count in sorted(self._left_out.items())),
+            left_out=self._choice.describe_left_out(),
+            others=self._choice.describe_others(),
             unstored=tuple(returning.unstored),
             not_done=self._left,
             stopped=self._stopped or returning.stopped,
         )
 
-    def _units_of(self, series: Series) -> list[_Unit]:
+    def _units_of(self, series: Series) -> list[Unit]:
         try:
-            instances = instances_of(self._archive, series)
+            return units_of(self._archive, series)
         except ArchiveUnreachable:
             raise
         except PlanarError as error:
             self.refused.append(Refusal(f"{series.study}/{series.uid}", str(error)))
             return []
-        if not instances:
-            return []
-        if are_slices(series, instances):
-            return [_Unit(series, tuple(instances), True)]
-        return [_Unit(series, (one,), False) for one in instances]
 
-    def _retrieved(self, unit: _Unit) -> _Got:
+    def _retrieved(self, unit: Unit) -> _Got:
         """The unit's files, unless its results are there already; done while the unit before is segmented."""
-        results = self._results_of(unit.series, unit.name, unit.images)
+        results = self._earlier.found(unit.series, unit.name, unit.images)
         if results:
             return _Got(results=results)
         folder = self._work / unit.series.study / unit.series.uid
         names = [one.uid for one in unit.instances]
         return _Got(retrieve(self._archive, unit.series.study, unit.series.uid, names, folder))
 
-    def _results_of(self, series: Series, stem: str, images: Sequence[tuple[str, int]]) -> str:
-        """Where the results of some images are already: "stored", "written" or ""."""
-        planned = planned_results(self._model, self._wanted, series.uid, images)
-        if not planned:
-            return ""
-        if self._wish.store and all(
-            present(self._archive, series.study, one.series, one.instances) == one.instances for one in planned
-        ):
-            return "stored"
-        files = self._files(stem, planned)
-        made = {instance_of(path) for path in files}
-        return "written" if made == frozenset().union(*(one.instances for one in planned)) else ""
-
-    def _sources(self, unit: _Unit, future: Future[_Got]) -> Iterator[Source]:
+    def _sources(self, unit: Unit, future: Future[_Got]) -> Iterator[Source]:
         """What there is to segment of a unit."""
         try:
             got = future.result()
@@ -215,103 +161,55 @@ class ArchiveSupply:
             self._stopped = str(error)
             return
         except PlanarError as error:
-            self._refuse(unit.name, str(error), unit.slices)
+            self._refuse(Refusal(unit.name, str(error)), unit.slices)
             return
         if got.results:
             self._pass_over(unit.series, unit.name, unit.images, got.results)
             return
         try:
-            for source, images in self._grouped(unit, got.files):
-                # What a series of slices holds is known only now: several volumes, say.
-                known = sorted(images) == sorted(unit.images)
-                results = "" if known else self._results_of(unit.series, source.stem, images)
-                if results:
-                    self._pass_over(unit.series, source.stem, images, results)
-                    continue
-                planned = planned_results(self._model, self._wanted, unit.series.uid, images)
-                if (conflict := self._conflict(source, planned)) is not None:
-                    self._refuse(source.said, conflict, len(images))
-                    continue
-                self._errands[source.stem] = (unit.series.study, planned)
-                yield source
+            for found in sources_in(unit, got.files):
+                if isinstance(found, Refusal):
+                    self._refuse(Refusal(found.file, self.spoken(found.reason)), 1)
+                elif isinstance(found, str):
+                    self._choice.left_out[found] += 1
+                    self.passed += 1
+                elif self._is_new(unit, *found):
+                    yield found[0]
         finally:
             for path in got.files:
                 path.unlink(missing_ok=True)
             if unit.sliced:  # into that of a film another one of its series may be retrieved just now
                 shutil.rmtree(self._work / unit.series.study / unit.series.uid, ignore_errors=True)
 
-    def _grouped(self, unit: _Unit, files: Sequence[Path]) -> Iterator[tuple[Source, list[tuple[str, int]]]]:
-        """The volumes and films of a unit, each with its images."""
-        entries = group_series(str(path) for path in files)
-        whole = len(entries) == 1
-        for number, entry in enumerate(entries, 1):
-            if isinstance(entry, DicomSeries):
-                stem = unit.name if whole else f"{unit.name}_{number}"
-                yield (
-                    Source(Path(entry.folder), list(entry.files), entry, stem, stem),
-                    [(_uid_of(file), 0) for file in entry.files],
-                )
-                continue
-            stem = f"{unit.series.study}/{_uid_of(entry)}"
-            try:
-                if not unit.series.manufacturer and header_value(entry, "Manufacturer") == OWN:
-                    self._left_out["results of Planar"] += 1
-                    self.passed += 1
-                    continue
-                slices = slices_in(entry)
-            except NoPicture:  # the archive did not say what it is
-                self._left_out["of no modality"] += 1
-                self.passed += 1
-                continue
-            except (PlanarError, OSError) as error:
-                self._refuse(stem, self.spoken(reason(error, entry)), 1)
-                continue
-            yield Source(Path(entry), slices, None, stem, stem), [(_uid_of(entry), k) for k in range(len(slices))]
+    def _is_new(self, unit: Unit, source: Source, images: Sequence[ImageName]) -> bool:
+        """Whether a source is to be segmented: its results are neither there nor kept from being written."""
+        # What a series of slices holds is known only now: several volumes, say.
+        known = sorted(images) == sorted(unit.images)
+        results = "" if known else self._earlier.found(unit.series, source.stem, images)
+        if results:
+            self._pass_over(unit.series, source.stem, images, results)
+            return False
+        planned = self._earlier.planned(unit.series, images)
+        conflict = None if self._overwrite else self._earlier.conflict(source.stem, planned)
+        if conflict is not None:
+            self._refuse(Refusal(source.said, conflict), len(images))
+            return False
+        self._errands[source.stem] = (unit.series.study, planned)
+        return True
 
-    def _pass_over(self, series: Series, stem: str, images: Sequence[tuple[str, int]], results: str) -> None:
+    def _pass_over(self, series: Series, stem: str, images: Sequence[ImageName], results: str) -> None:
         """Do nothing with images whose results are there, but to store what was only written."""
         self.passed += len(images)
         self.earlier.append(stem)
         if results == "written" and self._wish.store:
-            planned = planned_results(self._model, self._wanted, series.uid, images)
-            self._returning.add(Errand(stem, series.study, planned, self._files(stem, planned)))
+            planned = self._earlier.planned(series, images)
+            self._returning.add(Errand(stem, series.study, planned, self._earlier.files(stem, planned)))
         else:
             self._there += 1
 
-    def _conflict(self, source: Source, planned: Sequence[Planned]) -> str | None:
-        """Why the results of a source cannot be written, if others are there that may not be replaced.
-
-        What a killed process left of the same results is not in the way.
-        """
-        if self._overwrite:
-            return None
-        if planned:
-            others = [(path, one) for one in planned for path in self._files(source.stem, [one])]
-            there = [path for path, one in others if instance_of(path) not in one.instances]
-        else:
-            there = [path for end in RESULTS if (path := self._out / f"{source.stem}{end}").exists()]
-        if not there:
-            return None
-        told = f"{there[0]} exists and was made by another model or with other settings. "
-        return str(OutputExists(told + "Give --overwrite, or another -o."))
-
-    def _files(self, stem: str, planned: Sequence[Planned]) -> list[Path]:
-        """The DICOM results of a source that lie in the output folder."""
-        files: list[Path] = []
-        for one in planned:
-            path = self._out / f"{stem}{ENDS[one.kind]}"
-            folder = path.with_suffix("")
-            files += sorted(folder.iterdir()) if folder.is_dir() else [path] if path.is_file() else []
-        return files
-
-    def _refuse(self, name: str, why: str, slices: int) -> None:
-        self.refused.append(Refusal(name, why))
+    def _refuse(self, refusal: Refusal, slices: int) -> None:
+        self.refused.append(refusal)
         self.passed += slices
-
-
-def _uid_of(file: str) -> str:
-    """SOPInstanceUID of a retrieved file, which is called by it."""
-    return Path(file).name.removesuffix(".dcm")
 
 
 def _remove_those_of_killed(out: Path) -> None:

@@ -26,6 +26,7 @@ class Returned:
         objects: DICOM objects stored now.
         earlier: Sources whose results were there before.
         left_out: Series that are no images, in words; "" if there were none.
+        others: Series of images that the bundle is not made for, in words; "" if there were none.
         unstored: Results that were made and not stored, and why.
         not_done: Images that nothing was done with, because the archive stopped answering.
         stopped: Why it ended early; "" if it did not.
@@ -37,6 +38,7 @@ class Returned:
     objects: int = 0
     earlier: int = 0
     left_out: str = ""
+    others: str = ""
     unstored: tuple[Refusal, ...] = ()
     not_done: int = 0
     stopped: str = ""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from contextlib import ExitStack
+from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from pipeline.atomic import write_text_aside
 from pipeline.bundle import find_bundle, parse_overrides
 from pipeline.digests import file_sha256
 from pipeline.errors import InvalidOption, OutputExists
+from pipeline.readers import decoded_once
 from pipeline.tasks.evaluate import require_weights
 from pipeline.tasks.infer.archive import images_of, model_of, require_highdicom
 from pipeline.tasks.infer.gating import Judged, gate_of, quality_documents, review_table
@@ -36,6 +39,7 @@ from pipeline.tasks.workflow import quiet_libraries
 
 if TYPE_CHECKING:
     from pipeline.gate import Verdict
+    from pipeline.tasks.infer.predictor import Predictor
     from pipeline.tasks.infer.retrieved import FromArchive
     from pipeline.tasks.infer.watching import Watch
 
@@ -121,7 +125,7 @@ def infer(
         if archive.store and not wanted.archived:
             raise InvalidOption("Nothing to store: an archive takes the formats dicomseg and sc. Or give --no-store.")
         model = with_job(model, bundle, {"test_time_flips": test_time_flips, **settings})
-        supply: Supply = ArchiveSupply(archive, model, wanted, out, overwrite=overwrite)
+        supply: Supply = ArchiveSupply(archive, model, wanted, out, overwrite=overwrite, modality=bundle.modality)
     else:
         supply = FileSupply(inputs, out, overwrite=overwrite)
         # From an archive they grow: an inference that was stopped goes on.
@@ -136,32 +140,40 @@ def infer(
     asked |= {"seg_type": seg_type} if "dicomseg" in formats else {}
     asked |= {"archive": archive.selection.shown, "store": archive.store} if archive is not None else {}
     asked |= {"gate": gate, "sources": supply.sources, **settings}
-    with (
-        quiet_libraries(),
-        folder_aside(out) as aside,
-        supply,
-        recorded(bundle, weights, supply.named, out, asked, tracking=tracking) as told,
-    ):
-        from pipeline.tasks.infer.predictor import Predictor
-
+    with quiet_libraries(), decoded_once(), folder_aside(out) as aside, supply, ExitStack() as stack:
+        clock = time.perf_counter()
+        stream = iter(supply)
+        first = next(stream, None)
+        waited_s = time.perf_counter() - clock
+        # Where nothing is left to do, nothing is recorded, and gate and network are not loaded: that takes seconds.
+        told = stack.enter_context(
+            recorded(bundle, weights, supply.named, out, asked, tracking=tracking and (first is not None or refused))
+        )
         changed = bool(checkpoints or overrides or not test_time_flips)
-        judge, not_judged = gate_of(bundle, changed) if gate else (None, "")
+        needed = gate and (first is not None or review_list is not None)
+        judge, not_judged = gate_of(bundle, changed) if needed else (None, "")
         if review_list is not None and judge is None:
             raise InvalidOption(f"--review-list needs the gate. {not_judged or 'Leave out --no-gate.'}")
-        watch: Watch | None = None
-        if judge is not None:
-            from pipeline.tasks.infer.quality import quality_document, verdict_of_volume, watched_predictor
 
-            predict, watch = watched_predictor(bundle, judge)
-        else:
-            predict = Predictor(bundle, weights, settings, test_time_flips=test_time_flips)
+        @cache
+        def network() -> tuple[Predictor, Watch | None]:
+            from pipeline.tasks.infer.predictor import Predictor
+            from pipeline.tasks.infer.quality import watched_predictor
+
+            if judge is not None:
+                return watched_predictor(bundle, judge)
+            return Predictor(bundle, weights, settings, test_time_flips=test_time_flips), None
+
+        if first is not None:
+            network()
         made_by = {"bundle": bundle.name, "checkpoint_sha256": " ".join(map(file_sha256, weights))}
         began = time.perf_counter()
         masks: list[Path] = []
         judged: list[Judged] = []
         rows: list[dict[str, Any]] = []
         done = finished = segmented = 0
-        for source in supply:
+        for source in [] if first is None else chain([first], stream):
+            predict, watch = network()
 
             def report(slices: int, name: str = source.said, before: int = done) -> None:
                 on_progress(supply.passed + before + slices, supply.slices, name)
@@ -174,6 +186,8 @@ def infer(
                 documents: dict[str, Callable[[list[str]], dict[str, Any]] | None] = {"quality": None}
                 whole: Verdict | None = None
                 if judge is not None:
+                    from pipeline.tasks.infer.quality import quality_document, verdict_of_volume
+
                     whole = verdict_of_volume(judge, verdicts)
                     documents["quality"] = partial(quality_document, judge, whole, verdicts)
                 found = measured(picture, mask, labels) if statistics else []
@@ -202,7 +216,8 @@ def infer(
         if table is not None:
             rows += [row for stem in supply.earlier for row in statistics_rows_of(stem, out)]
             write_text_aside(table, statistics_table(rows))
-        told.finish(refused, time.perf_counter() - began, returned)
+        seconds = waited_s + time.perf_counter() - began
+        told.finish(refused, seconds, returned)
     return InferenceResult(
         out=out,
         masks=tuple(masks),
@@ -211,7 +226,7 @@ def infer(
         refused=tuple(refused),
         warnings=tuple(warnings),
         labels=labels,
-        seconds=time.perf_counter() - began,
+        seconds=seconds,
         judged=tuple(judged),
         not_judged=not_judged,
         run_id=told.recorder.run_id if told.recorder is not None else None,

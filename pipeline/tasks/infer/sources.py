@@ -74,7 +74,10 @@ class Source:
 
     def picture(self) -> Picture:
         """Decoded whole, for its grid and for overlays."""
-        return read_series(self.series) if self.series is not None else read_picture(self.path)
+        if self.series is not None:
+            return read_series(self.series)
+        # By the name that the network was given, so that within `decoded_once` nothing is decoded twice.
+        return read_picture(self.slices[0] if len(self.slices) == 1 else split_fragment(self.slices[0])[0])
 
 
 def find_sources(inputs: Sequence[str], out: Path) -> tuple[list[Source], list[Refusal], list[str]]:

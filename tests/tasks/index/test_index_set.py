@@ -25,6 +25,8 @@ from pipeline.tasks.index import (
     index_set,
     read_task_spec,
 )
+from pipeline.tasks.index.pairing import Pair
+from pipeline.tasks.index.shared_names import names_that_begin_alike
 
 FEW = IndexOptions(split=SplitOptions(folds=1), workers=1)
 
@@ -528,3 +530,59 @@ def test_fractions_are_followed(small_set):
     result = index(small_set.cases(10), split=SplitOptions(Fractions(0.5, 0, 0.5), folds=2))
     assert [len(result.datalist.part(part)) for part in PARTS] == [5, 0, 5]
     assert {item["fold"] for item in result.datalist.training} == {0, 1}
+
+
+def test_files_whose_names_begin_alike_are_pointed_out_where_each_is_a_subject(small_set):
+    for name in ("a_1", "a_2", "b_1", "b_2", "c", "d", "e", "f", "g", "h"):
+        small_set.image(f"{name}.png")
+        small_set.mask(f"{name}.png")
+    found = index(small_set).datalist
+    alike = [finding for finding in found.warnings if finding.code == "names_begin_alike"]
+    assert [Path(finding.file).name for finding in alike] == ["a_1.png", "a_2.png", "b_1.png", "b_2.png"]
+    pattern = "^(.+?)([_. -][^_. -]+)?$"
+    assert f"--subject-pattern '{pattern}'" in alike[0].reason
+    # What it says to do is right.
+    again = index(small_set, subjects=SubjectOptions(pattern=pattern), overwrite=True).datalist
+    assert (again.warnings, again.refused, sum(again.split["subjects"].values())) == ([], [], 8)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"film_{number}" for number in range(40)],
+        [f"CHNCXR_{number:04d}_0" for number in range(40)],
+        [f"{side}_{number}" for side in ("left", "right") for number in range(20)],
+        ["a", "b", "c"],
+    ],
+)
+def test_numbers_behind_the_name_of_a_set_are_no_patients(names):
+    assert names_that_begin_alike([Pair(name, f"{name}.png", (f"{name}.png",)) for name in names]) == []
+
+
+def test_images_and_masks_the_wrong_way_round_are_told(small_set):
+    small_set.cases(10)
+    with pytest.raises(InvalidOption, match=r"the wrong way round\? Images come first: planar index .*images .*masks"):
+        index_set(small_set.masks, [small_set.images], small_set.output, FEW)
+    assert not small_set.output.exists()
+    # A threshold would make masks of any picture.
+    options = replace(FEW, labels=LabelOptions(threshold=127))
+    with pytest.raises(InvalidOption, match="the wrong way round"):
+        index_set(small_set.masks, [small_set.images], small_set.output, options)
+
+
+def test_pictures_of_few_values_with_masks_of_few_values_are_taken_as_they_are(small_set):
+    for number in range(8):
+        small_set.mask(f"{number}.png", folder="images", box=(2 + number, 2, 20, 18))
+        small_set.mask(f"{number}.png")
+    assert index(small_set).datalist.refused == []
+
+
+def test_the_folder_that_is_missing_is_the_one_that_is_named(small_set):
+    small_set.cases(10)
+    missing = small_set.root / "nowhere"
+    with pytest.raises(MissingFile, match="nowhere"):
+        index_set(missing, [small_set.masks], small_set.output)
+    with pytest.raises(MissingFile, match="nowhere"):
+        index_set(small_set.images, [missing], small_set.output)
+    with pytest.raises(MissingFile, match="nowhere"):
+        index_set(missing, [small_set.root / "neither"], small_set.output)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InvalidOption, MissingFile
+from pipeline.tasks.index.columns import read_column
 from pipeline.tasks.index.pairing import Pair
-from pipeline.tasks.index.subjects import read_column, subject_by_pattern, subject_key, subject_pseudonym
+from pipeline.tasks.index.subjects import subject_by_pattern, subject_key, subject_pseudonym
 
 PAIRS = [Pair("a_1", "i/a_1.jpg", ("m/a_1.png",)), Pair("b_1", "i/b_1.jpg", ("m/b_1.png",))]
 

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from pipeline.bundle import Bundle
+from pipeline.dicom_seg import algorithm_of
 from pipeline.errors import InvalidOption, MissingExtra, OutputExists
 from pipeline.phantom import ct_series, radiograph, thorax
 from pipeline.phantom.dicom import ct_slices_bytes, film_bytes
@@ -224,3 +225,48 @@ def test_the_command_takes_formats_with_commas(
         main([*arguments, "--format", "png,jpg"])
     assert caught.value.code != 0
     assert "There is no format 'jpg'" in capsys.readouterr().err
+
+
+def test_a_film_is_decoded_once_for_the_network_and_its_mask(
+    random_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pipeline.readers.dicom as module
+
+    films = []
+    for seed in (1, 2):
+        film = radiograph(thorax(1), seed=seed, size=64)
+        films.append(tmp_path / f"{seed}.dcm")
+        films[-1].write_bytes(film_bytes(film, subject="PHANTOM-1", number=seed, origin="once"))
+    decoded, true = [], module.read_dicom
+    monkeypatch.setattr(module, "read_dicom", lambda file, **how: (decoded.append(file), true(file, **how))[1])
+    infer(str(random_bundle.root), [str(film) for film in films], tmp_path / "out", formats=["dicomseg", "png"])
+    assert decoded == [str(film) for film in films]
+
+
+def test_a_viewers_list_of_series_says_what_the_model_does(random_bundle: Bundle, tmp_path: Path) -> None:
+    path = tmp_path / "film.dcm"
+    film = radiograph(thorax(1), seed=1, size=64)
+    path.write_bytes(film_bytes(film, subject="PHANTOM-1", number=1, origin="words"))
+    infer(str(random_bundle.root), [str(path)], tmp_path / "out", formats=["dicomseg", "sc"])
+    seg, sc = (pydicom.dcmread(tmp_path / "out" / f"film_{kind}.dcm") for kind in ("seg", "sc"))
+    version = random_bundle.about["version"]
+    assert seg.SeriesDescription == f"Lung segmentation on chest X-ray films {version}"
+    assert sc.SeriesDescription == f"Lung segmentation on chest X-ray films {version} overlay"
+    # The model itself stays findable by the bundle's name.
+    assert seg.ManufacturerModelName == random_bundle.name
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("cxr lung", "cxr lung segmentation 0.1.0"),
+        ("fundus_disc", "fundus disc segmentation 0.1.0"),
+        ("Segments the trachea", "Segments the trachea 0.1.0"),
+        ("word " * 20, f"{('word ' * 20)[:50].strip()} 0.1.0"),
+        ("", "random_bundle 0.1.0"),
+    ],
+)
+def test_a_series_is_called_by_the_bundles_own_name_and_version(random_bundle: Bundle, name: str, told: str) -> None:
+    about = {**random_bundle.about, "name": name}
+    random_bundle.metadata.write_text(json.dumps(about))
+    assert algorithm_of(random_bundle, [random_bundle.weights]).title == told

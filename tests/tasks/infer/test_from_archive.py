@@ -115,6 +115,24 @@ def test_a_second_command_makes_and_stores_nothing(
     assert not [one for one in fake.seen if "multipart" in one.headers.get("accept", "")]
 
 
+def test_a_command_with_nothing_to_do_loads_no_network_and_records_nothing(
+    random_bundle: Bundle, fake: FakeArchive, films: list[bytes], tmp_path: Path
+) -> None:
+    fake.add(films[:2])
+    run(random_bundle, fake, tmp_path / "out")
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom pipeline.dicomweb import Selection\n"
+        "from pipeline.tasks.infer import FromArchive, infer\n"
+        "wish = FromArchive(Selection.of(sys.argv[2], (), 'Modality=DX'))\n"
+        "result = infer(sys.argv[1], [], Path('out'), archive=wish, formats=['dicomseg'], tracking=True)\n"
+        "print(result.returned.earlier, result.run_id, sorted({'torch', 'monai', 'mlflow'} & set(sys.modules)))\n"
+    )
+    command = [sys.executable, "-c", code, str(random_bundle.root), fake.address]
+    settings = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=settings, check=False)
+    assert done.stdout == "2 None []\n", done.stderr
+
+
 def test_other_weights_or_settings_make_other_objects(
     random_bundle: Bundle, fake: FakeArchive, films: list[bytes], tmp_path: Path
 ) -> None:
@@ -346,7 +364,7 @@ def test_images_that_a_killed_process_left_are_taken_away_and_those_of_a_living_
 def test_what_cannot_be_done_is_told_before_anything_is(
     random_bundle: Bundle, fake: FakeArchive, films: list[bytes], tmp_path: Path
 ) -> None:
-    with pytest.raises(MissingFile, match="nothing found by Modality"):
+    with pytest.raises(MissingFile, match=r"nothing found by Modality=DX\. "):
         run(random_bundle, fake, tmp_path / "out")
     fake.add(films[:1])
     with pytest.raises(InvalidOption, match="Nothing to store"):
