@@ -16,9 +16,11 @@ help:  ## Show this page
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml constraints.txt
+	@echo "Making the environment $(VENV): PyTorch, MONAI and the rest are downloaded and installed, once. This takes minutes."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
+	@echo "The environment is there."
 
 demo: $(STAMP)  ## The main job on a digital phantom: index, train, evaluate, infer
 	@mkdir -p demo && rm -rf demo/bundle
@@ -46,6 +48,7 @@ test-services: $(STAMP)  ## Tests with MLflow on PostgreSQL, and with Orthanc (i
 
 # sam2 is a model that MONAI Label would load and does not need; it brings much along.
 $(LABELLED): pyproject.toml constraints-label.txt
+	@echo "Making the environment $(LABEL) for MONAI Label: downloaded and installed once. This takes minutes."
 	$(PYTHON) -m venv $(LABEL)
 	$(LABEL)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-label.txt --editable '.[label]' pytest pytest-timeout
 	$(LABEL)/bin/python -m pip uninstall --quiet --yes sam2

@@ -19,7 +19,7 @@ from_option: Callable[[Any], Any] = click.option(
     help="Take the images from a DICOMweb archive; dicomwebs:// speaks TLS.",
 )
 study_option: Callable[[Any], Any] = click.option(
-    "--study", "studies", multiple=True, metavar="UID", help="With --from: all images of this study; several times."
+    "--study", "studies", multiple=True, metavar="UID", help="With --from: the images of this study; several times."
 )
 query_option: Callable[[Any], Any] = click.option(
     "--query",

@@ -53,7 +53,9 @@ def command(
     planar find-best runs/lungs_cv -o bundles/ct_lungs_segmentation
     """  # noqa: D301  (click reads the backspace as: keep the lines)
     from pipeline.cli.progress import EngineProgress, progress_bar
+    from pipeline.tasks.folds import read_folds
 
+    read_folds(folder)
     click.echo("Loading MONAI …", err=True)
     from pipeline.tasks.find_best import find_best
 

@@ -119,7 +119,8 @@ def command(
     Where the bundle has a gate, `<name>_quality.json` beside each mask says `accept`, or `review` with the reasons: a
     low predicted Dice, a picture unlike the training set's, or a mask that breaks a rule of configs/quality.yaml.
 
-    With --from the images are an archive's (DICOMweb): each is retrieved, segmented and forgotten, its results are kept
+    With --from the images are an archive's (DICOMweb), with --study those of the kind that the bundle is made for, with
+    --query all that are found: each is retrieved, segmented and forgotten, its results are kept
     in the output folder, stored in the archive and looked up in their study. What the archive has already is not made
     again, so that the same command goes on where an earlier one stopped.
 

@@ -46,8 +46,9 @@ def command(
 
     from pipeline.cli.progress import stage_bars
     from pipeline.planning import Machine, PlanOptions, found_machine, parse_duration
-    from pipeline.tasks.plan import plan_bundle
+    from pipeline.tasks.plan import plan_bundle, require_given
 
+    require_given(data, task)
     found = found_machine()
     machine = Machine(device or found.device, cores or found.cores, memory or found.memory_gb)
     options = PlanOptions(parse_duration(budget), machine, max_parameters, seed)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-__all__ = ["EngineProgress", "RateColumn", "progress_bar", "progress_in_turn", "stage_bars"]
+__all__ = ["Bars", "EngineProgress", "RateColumn", "progress_bar", "progress_in_turn", "stage_bars"]
 
 
 class RateColumn(ProgressColumn):
@@ -28,16 +28,25 @@ class RateColumn(ProgressColumn):
         return Text(f"{speed:.1f} {self.unit}/s" if speed else f"– {self.unit}/s", style="progress.data.speed")
 
 
+class Bars(Progress):
+    """Bars on stderr that are gone when they are stopped."""
+
+    def __init__(self, *columns: ProgressColumn) -> None:
+        super().__init__(*columns, console=Console(file=sys.stderr), transient=True)
+
+    def stop(self) -> None:
+        """Remove the bars. rich would leave an empty line where they cannot be drawn, also if they never were."""
+        self.live.stop()
+
+
 def progress_bar(unit: str) -> Progress:
     """A bar for a number of things that is known."""
-    return Progress(
+    return Bars(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         RateColumn(unit),
         TimeRemainingColumn(),
-        console=Console(file=sys.stderr),
-        transient=True,
     )
 
 

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from pipeline.tasks.train import TrainingResult
 
 
+# A mean Dice below this says that the network marks nothing, or something else.
+NOTHING = 0.01
+FOUND_NOTHING = (
+    "in validation the network found hardly anything of what the masks mark. Train longer, look at the masks with "
+    "planar inspect, or try other settings before you use these weights."
+)
+
+
 @click.command("train")
 @click.argument("bundle")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
@@ -81,8 +89,6 @@ def command(
     serve -m models:/NAME@champion --env-manager local` serves.
     """  # noqa: D301  (click reads the backspace as: keep the lines)
     from pipeline.errors import InvalidOption
-
-    click.echo("Loading MONAI and the films …", err=True)
     from pipeline.tasks.folds import is_folds
 
     in_folds = folds is not None or (resume and is_folds(Path(bundle)))
@@ -127,6 +133,7 @@ def _train(
             resume=resume,
             tracking=not no_tracking,
             handlers=[progress],
+            on_loading=_say_loading,
             register_as=register_as,
             champion=champion,
             profile=profile,
@@ -141,12 +148,18 @@ def _train(
     return _say_training(result, datalist, register_as, champion)
 
 
+def _say_loading() -> None:
+    click.echo("Loading MONAI and the films …", err=True)
+
+
 def _say_training(result: TrainingResult, datalist: Path, register_as: str | None, champion: bool) -> int:
     folder = _shown(result.bundle.root)
     told = f"Trained {result.epochs} epoch{'s' * (result.epochs != 1)} in {result.seconds / 60:.1f} min"
     if result.best_epoch:
         click.echo(f"{told}; best validation Dice {result.best_metric:.4f} at epoch {result.best_epoch}.")
         click.echo(f"Bundle:  {folder}  (weights in models/model.pt)")
+        if result.best_metric < NOTHING:
+            click.echo(f"Warning: {FOUND_NOTHING}", err=True)
     else:
         click.echo(
             f"{told}, but never validated: there are no best weights. Train for at least val_interval epochs: "
@@ -199,6 +212,7 @@ def _train_folds(
             resume=resume,
             tracking=not no_tracking,
             handlers=handlers,
+            on_loading=_say_loading,
             on_fold=say,
         )
     finally:
@@ -211,6 +225,9 @@ def _say_folds(result: CrossValidation) -> int:
     for note in result.notes:
         click.echo(f"Note: {note}")
     folder = _shown(result.record.root)
+    poor = [str(state.fold) for state in result.states if state.best_metric < NOTHING]
+    if poor:
+        click.echo(f"Warning: fold {', '.join(poor)}: {FOUND_NOTHING}", err=True)
     if result.table is None:
         left = result.record.folds - sum(state.out_of_fold is not None for state in result.states)
         click.echo(f"Folds:   {folder}; {left} of {result.record.folds} are left: planar train --resume {folder}")

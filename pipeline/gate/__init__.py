@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.gate.coverage import COVERAGE_RULE, RiskCoverage, risk_coverage
 from pipeline.gate.defaults import default_rules
+from pipeline.gate.place import gate_path
 from pipeline.gate.rules import ClassRules, Rules, broken_rules, read_rules, rules_from
 from pipeline.gate.verdict import REASON_SEPARATOR, Verdict
 from pipeline.lazy import lazily
@@ -16,7 +17,7 @@ from pipeline.lazy import lazily
 if TYPE_CHECKING:
     from pipeline.gate.degradation import DEGRADATIONS, degrade, draw_steps, restore
     from pipeline.gate.dice_model import Band, DiceModel, dice_band, held_out_predictions, lowest_acceptable
-    from pipeline.gate.document import Gate, gate_path, read_gate, settings_sha256
+    from pipeline.gate.document import Gate, read_gate, settings_sha256
     from pipeline.gate.features import FeatureTap, flips_of, innermost_layers, members_of
     from pipeline.gate.perturb import VIEWS, View
     from pipeline.gate.reference import Reference, held_out_distances
@@ -64,7 +65,7 @@ __getattr__ = lazily(
     {
         **dict.fromkeys(("DEGRADATIONS", "degrade", "draw_steps", "restore"), "degradation"),
         **dict.fromkeys(("Band", "DiceModel", "dice_band", "held_out_predictions", "lowest_acceptable"), "dice_model"),
-        **dict.fromkeys(("Gate", "gate_path", "read_gate", "settings_sha256"), "document"),
+        **dict.fromkeys(("Gate", "read_gate", "settings_sha256"), "document"),
         **dict.fromkeys(("FeatureTap", "flips_of", "innermost_layers", "members_of"), "features"),
         **dict.fromkeys(("VIEWS", "View"), "perturb"),
         **dict.fromkeys(("Reference", "held_out_distances"), "reference"),

@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,12 +18,13 @@ from pipeline.digests import file_sha256
 from pipeline.errors import InvalidBundle
 from pipeline.gate.dice_model import Band, DiceModel
 from pipeline.gate.perturb import View
+from pipeline.gate.place import gate_path
 from pipeline.gate.reference import Reference
 from pipeline.gate.rules import Rules, broken_rules, read_rules
 from pipeline.gate.signals import ClassSignals
 from pipeline.gate.verdict import Verdict
 
-__all__ = ["FORMAT", "Gate", "gate_path", "read_gate", "settings_sha256"]
+__all__ = ["FORMAT", "Gate", "read_gate", "settings_sha256"]
 
 FORMAT = "planar-gate/1"
 # What of inference.yaml makes a prediction what it is; the rest says where files lie and what is printed.
@@ -127,11 +127,6 @@ class Gate:
             "band": self.band.document(),
             "reference": self.reference.document(),
         }
-
-
-def gate_path(bundle: Bundle) -> Path:
-    """Where a bundle's gate is, there or not."""
-    return bundle.root / "models" / "gate.json"
 
 
 def read_gate(bundle: Bundle) -> Gate:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pipeline.errors import DownloadFailed
 from pipeline.public_sets.catalogue import RemoteFile
@@ -109,13 +110,16 @@ class ResumingDownloader:
                 self._refuse(url, status, error)
                 what = f"the server answers {status}"
             except (requests.ConnectionError, requests.Timeout, ReadingFailed) as error:
-                what = "the connection breaks off" if self._have() else f"no connection ({_short(error)})"
+                what = "the connection breaks off" if self._have() else _why(error, url)
             idle = 0 if self._have() > before else idle + 1
             if idle >= ATTEMPTS:
-                raise DownloadFailed(
-                    f"{url}: {what} after {self._have()} bytes, {ATTEMPTS} times in a row. What has come is kept: give "
-                    "the command again later, and it goes on from there."
+                have = self._have()
+                kept = (
+                    f"What has come, {have} bytes, is kept: give the command again later, and it goes on from there."
+                    if have
+                    else "Nothing has come. Give the command again later."
                 )
+                raise DownloadFailed(f"{url}: {what}, {ATTEMPTS} times in a row. {kept}")
             time.sleep(self.pause_s)
         self.part.replace(output_file)
         self.mark.unlink(missing_ok=True)
@@ -208,5 +212,19 @@ def _starts_at(response: requests.Response) -> int:
     return int(found[1]) if response.status_code == 206 and found else 0
 
 
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:120]
+def _why(error: BaseException, url: str) -> str:
+    """Why there is no connection; the libraries' own messages are about their pools and objects."""
+    import requests
+
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "the proxy of this machine (HTTP_PROXY, HTTPS_PROXY) does not lead there"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its certificate is not trusted here, or it speaks no TLS"
+    said = f"{error!r} {error}"
+    if "NameResolution" in said or "gaierror" in said or "getaddrinfo" in said:
+        return f"there is no host {urlsplit(url).hostname}, or no network here"
+    if isinstance(error, requests.Timeout):
+        return "no answer comes in time"
+    if "refused" in said:
+        return "nothing answers there"
+    return "no connection can be made, or it is cut at once"

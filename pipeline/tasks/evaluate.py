@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.bundle import Bundle, find_bundle, parse_overrides
 from pipeline.datalist import load_cases, read_datalist
 from pipeline.errors import InvalidBundle, InvalidDatalist, InvalidOption, MissingFile
+from pipeline.metrics import require_no_results
 from pipeline.tasks.resuming import cross_validated_on
 from pipeline.tasks.workflow import default_folder, fitting_weights, open_workflow, quiet_libraries, run_recorded
 
@@ -93,8 +94,6 @@ def evaluate(
         InvalidBundle, InvalidDatalist, InvalidOption, MissingFile, OutputExists: before anything is computed.
         IncompleteResult: if something ended the run before every case had been scored.
     """
-    from pipeline.metrics import discard_unfinished, require_no_results
-
     began = time.perf_counter()
     bundle = find_bundle(name_or_path)
     settings: dict[str, Any] = parse_overrides(tuple(overrides), bundle.config("evaluate"), SET_ELSEWHERE)
@@ -107,10 +106,10 @@ def evaluate(
         )
     weights = checkpoint or bundle.weights
     require_weights(bundle, weights)
-    _require_state_dict(weights)
     folder = out or default_folder(bundle, f"evaluate-{split}")
     if not overwrite:
         require_no_results(folder)
+    _require_state_dict(weights)  # the first that imports torch
     settings |= {
         "datalist": str(datalist.resolve()),
         "split": split,
@@ -119,6 +118,7 @@ def evaluate(
         "save_masks": masks,
         "overwrite": overwrite,
     }
+    before = _exported(folder)
     try:
         with quiet_libraries():
             workflow = open_workflow(
@@ -127,6 +127,10 @@ def evaluate(
             with fitting_weights(weights, bundle.config("evaluate")):
                 run_id = run_recorded(workflow, "evaluation_recorder", notes)
     except BaseException:
+        from pipeline.metrics import discard_unfinished
+
+        for config in _exported(folder) - before:
+            config.unlink(missing_ok=True)
         discard_unfinished(folder.resolve())
         raise
     record = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
@@ -141,6 +145,11 @@ def evaluate(
         notes=(*notes, *record["notes"]),
         faults=tuple(record["faults"]),
     )
+
+
+def _exported(folder: Path) -> set[Path]:
+    """The configs that MONAI has exported to a folder for the record of a run, which has them too."""
+    return set(folder.glob("config_*.json"))
 
 
 def require_weights(bundle: Bundle, weights: Path) -> None:

@@ -70,6 +70,21 @@ def plan_bundle(
     return PlanResult(Bundle(out.resolve(), out.resolve().name), plan, notes, failed)
 
 
+def require_given(data: Path, task: Path) -> None:
+    """Raise MissingFile or InvalidOption if there is nothing to plan from, before anything is loaded."""
+    read_task_spec(task)
+    _text_of(data)
+
+
+def _text_of(data: Path) -> str:
+    try:
+        return data.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise MissingFile(f"{data} is not there; expected a datalist.json or a fingerprint.json.") from None
+    except IsADirectoryError:
+        raise InvalidOption(f"{data} is a folder; expected a datalist.json or a fingerprint.json.") from None
+
+
 def _of_volumes(data: Path, neighbours: int) -> list[str]:
     """The offer of neighbouring slices as channels, if that is possible."""
     content = json.loads(data.read_text(encoding="utf-8"))
@@ -87,13 +102,9 @@ def _fingerprint(
     data: Path, workers: int | None, on_progress: Callable[[str, int, int], None]
 ) -> tuple[Fingerprint, tuple[Finding, ...]]:
     """The fingerprint, and the files that could not be read for it."""
+    text = _text_of(data)
     try:
-        text = data.read_text(encoding="utf-8")
         document = json.loads(text)
-    except FileNotFoundError:
-        raise MissingFile(f"{data} is not there; expected a datalist.json or a fingerprint.json.") from None
-    except IsADirectoryError:
-        raise InvalidOption(f"{data} is a folder; expected a datalist.json or a fingerprint.json.") from None
     except ValueError as error:
         raise InvalidDatalist(f"{data} is not valid JSON ({error}). Make it again with planar index.") from None
     if isinstance(document, dict) and str(document.get("format")).startswith(FAMILY):

@@ -102,7 +102,7 @@ def get_set(
         raise InvalidOption(f"The terms of {entry.name} must be accepted first: {entry.terms} Give --accept-terms.")
     if entry.by_hand and options.source is None:
         steps = " ".join(f"({number}) {step}" for number, step in enumerate(entry.by_hand, 1))
-        raise MissingFile(f"{entry.name} can only be had by hand. {steps}")
+        raise MissingFile(f"{entry.name} is downloaded by yourself, in these steps: {steps}")
     if not entry.by_hand and options.source is not None:
         raise InvalidOption(f"{entry.name} is fetched as a whole: leave out --from.")
     datalist = folder / "datalist.json"

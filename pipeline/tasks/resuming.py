@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import yaml
 from pipeline.atomic import write_text_aside
 from pipeline.bundle import Bundle
 from pipeline.datalist import Datalist
-from pipeline.errors import InvalidBundle, InvalidDatalist, InvalidOption, MissingFile
+from pipeline.errors import InvalidBundle, InvalidDatalist, InvalidOption, MissingFile, OutputExists
+from pipeline.tasks.lock import held, is_held
 
 __all__ = [
     "Progress",
@@ -26,7 +28,10 @@ __all__ = [
     "progress_of",
     "require_checkpoint",
     "require_epochs_left",
+    "require_free",
+    "require_idle",
     "require_same_data",
+    "training_in",
 ]
 
 
@@ -52,6 +57,33 @@ def require_checkpoint(bundle: Bundle) -> None:
             f"{bundle.root / 'models' / 'last.pt'} is not there; expected the checkpoint of a training that was "
             "begun. Give that training's folder, or leave out --resume."
         )
+
+
+def training_in(bundle: Bundle) -> AbstractContextManager[None]:
+    """Within it the bundle is being trained, and other processes can tell.
+
+    Raises: InvalidOption: if another process trains it.
+    """
+    return held(bundle.root / "models", str(bundle.root))
+
+
+def require_idle(bundle: Bundle) -> None:
+    """Raise InvalidOption if a process trains the bundle now."""
+    with training_in(bundle):
+        pass
+
+
+def require_free(folder: Path) -> None:
+    """Raise OutputExists if a training's folder is not free; one that is running is not offered to be resumed."""
+    if is_held(folder / "models"):
+        raise OutputExists(f"{folder} is being trained now, by another process. Give another folder with -o.")
+    if (folder / "models" / "last.pt").is_file():
+        raise OutputExists(
+            f"{folder} holds a training. Go on with it (planar train {folder} --data … --resume), or give another "
+            "folder with -o."
+        )
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputExists(f"{folder} exists. Give another folder with -o.")
 
 
 def progress_of(bundle: Bundle) -> Progress:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,10 @@ from pipeline.tasks.resuming import (
     note_data,
     require_checkpoint,
     require_epochs_left,
+    require_free,
+    require_idle,
     require_same_data,
+    training_in,
 )
 from pipeline.tasks.workflow import default_folder, fitting_weights, open_workflow, quiet_libraries, run_recorded
 
@@ -87,6 +90,7 @@ def train(
     resume: bool = False,
     tracking: bool = True,
     handlers: Sequence[object] = (),
+    on_loading: Callable[[], None] = lambda: None,
     tags: Mapping[str, str] | None = None,
     register_as: str | None = None,
     champion: bool = False,
@@ -103,6 +107,7 @@ def train(
         resume: Continue in place from `models/last.pt`.
         tracking: Whether to record an MLflow run.
         handlers: Ignite handlers for the trainer, such as a progress bar.
+        on_loading: Called when all that can be checked fast is right, before libraries and pictures are loaded.
         tags: Of the MLflow run, next to its own.
         register_as: Name under which MLflow registers the best weights; None for not at all.
         champion: Whether the registered version gets the alias "champion".
@@ -128,6 +133,8 @@ def train(
         if out is not None and out.resolve() != source.root:
             raise InvalidOption("--resume continues in the training's own folder; leave out -o.")
         require_checkpoint(source)
+        require_idle(source)
+        on_loading()
         bundle = source
         notes += compare_classes(bundle, bundle.labels("train"), datalist)
         require_epochs_left(bundle, settings)
@@ -137,6 +144,8 @@ def train(
             notes.append(f"The classes are the datalist's: {', '.join(labels.values())}.")
         trained_on = f"{content.name} ({len(content.training)} training cases)"
         folder = out or default_folder(source, "train")
+        require_free(folder)
+        on_loading()
         made = [] if folder.exists() else [folder.resolve()]
         mirroring = without_mirroring(source, labels, by)
         if mirroring:
@@ -155,7 +164,7 @@ def train(
         run_settings |= {"register_as": register_as, "champion": champion}
 
     try:
-        with quiet_libraries():
+        with training_in(bundle), quiet_libraries():
             hooks = [*handlers, WhenStarted(lambda: apply_settings(bundle, settings))] if resume else [*handlers]
             workflow = open_workflow(
                 bundle, "train", run_settings, tracking=tracking, handlers={"train#handlers": hooks}

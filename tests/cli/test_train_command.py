@@ -6,10 +6,12 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from pipeline.bundle import Bundle
 from pipeline.cli import find_best, merge, train
 from pipeline.errors import InvalidOption
 from pipeline.tasks.folds import CrossValidation, FoldsRecord, FoldState
 from pipeline.tasks.folds.table import Table
+from pipeline.tasks.train import TrainingResult
 
 
 def run(command: click.Command, *arguments: str) -> tuple[int, str]:
@@ -74,3 +76,22 @@ def test_each_fold_has_a_line_and_what_is_left_is_told(
         assert f"planar find-best {tmp_path} -o" in text
     else:
         assert f"1 of 2 are left: planar train --resume {tmp_path}" in text
+
+
+@pytest.mark.parametrize(("best", "warned"), [(0.0, True), (0.004, True), (0.6, False)])
+def test_a_training_that_found_nothing_is_pointed_out(
+    best: float, warned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = TrainingResult(Bundle(tmp_path, "lungs"), best, 3, 5, 60.0, None, ())
+    monkeypatch.setattr("pipeline.tasks.train.train", lambda *arguments, **options: result)
+    status, text = run(train.command, "lungs", "--data", "datalist.json", "--recipe", "drishti")
+    assert status == 0
+    assert ("Warning: in validation the network found hardly anything" in text) is warned
+
+
+def test_a_fold_that_found_nothing_is_pointed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = (state(0, 0.9), FoldState(1, 20, 10, 8, 0.0, 1, 90.0, None, None))
+    result = CrossValidation(FoldsRecord(tmp_path, "lungs", 2, 0, "films", "a" * 64), states, None, 1.0, None, ())
+    monkeypatch.setattr("pipeline.tasks.folds.train_folds", lambda *arguments, **options: result)
+    _, text = run(train.command, "lungs", "--data", "datalist.json", "--folds", "2")
+    assert "Warning: fold 1: in validation the network found hardly anything" in text

@@ -61,7 +61,9 @@ def test_another_call_goes_on_where_the_first_one_gave_up(server: Server, tmp_pa
     file = Served(CONTENT, breaks_after=0)
     server.files["set.zip"] = file
     (tmp_path / "set.zip.part").write_bytes(CONTENT[:200_000])
-    with pytest.raises(DownloadFailed, match=r"breaks off after 200000 bytes.*goes on from there"):
+    with pytest.raises(
+        DownloadFailed, match=r"breaks off, 4 times.*has come, 200000 bytes, is kept.*goes on from there"
+    ):
         get(remote(server), tmp_path)
     assert not (tmp_path / "set.zip").exists()
     file.breaks_after = None
@@ -156,8 +158,19 @@ def test_a_page_that_asks_for_a_login_is_no_archive(server: Server, tmp_path: Pa
 
 def test_no_server_at_all_is_one_clear_line(tmp_path: Path) -> None:
     file = RemoteFile("http://127.0.0.1:9/set.zip", "set.zip", None, None)
-    with pytest.raises(DownloadFailed, match=r"http://127\.0\.0\.1:9/set\.zip: no connection"):
+    with pytest.raises(DownloadFailed) as caught:
         get(file, tmp_path)
+    assert str(caught.value) == (
+        "http://127.0.0.1:9/set.zip: nothing answers there, 4 times in a row. Nothing has come. Give the command again "
+        "later."
+    )
+
+
+def test_a_host_that_is_not_there_is_told_without_the_libraries_words(tmp_path: Path) -> None:
+    file = RemoteFile("http://no-such-host.invalid/set.zip", "set.zip", None, None)
+    with pytest.raises(DownloadFailed, match=r"there is no host no-such-host\.invalid, or no network here") as caught:
+        get(file, tmp_path)
+    assert "Pool" not in str(caught.value)
 
 
 def test_a_disk_without_room_is_told_before_it_is_full(

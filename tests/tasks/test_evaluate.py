@@ -176,3 +176,26 @@ def test_the_summary_on_screen_has_units_intervals_and_places(
         main([*arguments, "-o", str(tmp_path / "out")])
     assert ended.value.code == 1
     assert "--overwrite" in capsys.readouterr().err
+
+
+def test_ctrl_c_leaves_nothing_of_an_evaluation_that_is_recorded(
+    random_bundle: Bundle, phantom_datalist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'runs.db'}")
+
+    class Stop:
+        def attach(self, engine: Engine) -> None:
+            engine.add_event_handler(Events.ITERATION_COMPLETED, self.stop)
+
+        def stop(self, engine: Engine) -> None:
+            raise KeyboardInterrupt
+
+    kept = tmp_path / "out" / "config_of_an_earlier_one.json"
+    for there in (False, True):
+        if there:
+            kept.parent.mkdir()
+            kept.write_text("{}")
+        with pytest.raises(KeyboardInterrupt):
+            score(random_bundle, phantom_datalist, tmp_path / "out", tracking=True, handlers=[Stop()])
+        assert [path.name for path in tmp_path.glob("out/*")] == [kept.name] * there
+        assert (tmp_path / "out").exists() is there

@@ -129,7 +129,10 @@ def test_a_wrong_archive_is_not_unpacked(server: Server, tmp_path: Path) -> None
 
 
 def test_a_set_behind_a_login_is_told_with_its_steps(tmp_path: Path) -> None:
-    with pytest.raises(MissingFile, match=r"only be had by hand\. \(1\) Sign in at https://www\.kaggle\.com.*\(3\)"):
+    with pytest.raises(
+        MissingFile,
+        match=r"is downloaded by yourself, in these steps: \(1\) Sign in at https://www\.kaggle\.com.*\(3\)",
+    ):
         get(find_set("kaggle_ct"), tmp_path / "set")
 
 
@@ -216,8 +219,9 @@ def run(*arguments: str, answer: str = "") -> tuple[int, str]:
 def test_the_list_names_each_set_and_how_it_is_had() -> None:
     text = CliRunner().invoke(list_sets.command, [], standalone_mode=False).output
     assert "montgomery\n" in text
-    assert "fetched, 617 MB" in text
-    assert text.count("by hand") == 4
+    assert "the command fetches it, 617 MB; task cxr_lung" in text
+    assert text.count("you download it yourself, by the steps that planar data get shows") == 3
+    assert "the command fetches a part, size not known; you download the rest" in text
     listed = json.loads(CliRunner().invoke(list_sets.command, ["--json"], standalone_mode=False).output)
     assert [entry["name"] for entry in listed] == ["drions", "drishti_gs", "kaggle_ct", "montgomery", "shenzhen"]
 

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from ignite.engine import Engine, Events
 from mlflow import MlflowClient
 
 from pipeline.bundle import Bundle
@@ -28,6 +29,8 @@ from pipeline.errors import (
 )
 from pipeline.tasks.audit.export import export_run
 from pipeline.tasks.evaluate import compare_classes, evaluate
+from pipeline.tasks.lock import is_held
+from pipeline.tasks.resuming import training_in
 from pipeline.tasks.train import TrainingResult, single_network, train
 
 SMALL = ("max_epochs=2", "val_interval=1", "image_size=[64, 64]", "num_workers=0", "batch_size=4")
@@ -394,3 +397,31 @@ def test_a_bundle_of_an_ensemble_is_trained_as_one_network(random_bundle: Bundle
         rewrite_config(random_bundle.config(kind), wrap)
     single = yaml.safe_load(random_bundle.config("train").read_text())["network_def"]
     assert single_network(random_bundle) == {"network_def": single}
+
+
+def test_a_training_that_runs_is_neither_resumed_nor_offered_for_it(
+    random_bundle: Bundle, phantom_datalist: Path, tmp_path: Path
+) -> None:
+    (random_bundle.root / "models" / "last.pt").write_bytes(b"of an epoch")
+    with training_in(random_bundle):
+        with pytest.raises(InvalidOption, match=r"is being trained by another process\. Wait for it"):
+            train(str(random_bundle.root), phantom_datalist, resume=True, tracking=False)
+        with pytest.raises(OutputExists, match="is being trained now, by another process") as caught:
+            train("cxr_lung_segmentation", phantom_datalist, random_bundle.root, tracking=False)
+        assert "--resume" not in str(caught.value)
+    with pytest.raises(OutputExists, match=r"holds a training\. Go on with it .*--resume"):
+        train("cxr_lung_segmentation", phantom_datalist, random_bundle.root, tracking=False)
+
+
+@pytest.mark.slow
+def test_a_training_holds_its_folder_while_it_runs_and_no_longer(phantom_datalist: Path, tmp_path: Path) -> None:
+    held: list[bool] = []
+
+    class Look:
+        def attach(self, engine: Engine) -> None:
+            engine.add_event_handler(Events.EPOCH_COMPLETED, lambda _: held.append(is_held(tmp_path / "b" / "models")))
+
+    small = ("max_epochs=1", *SMALL[1:])
+    result = train("cxr_lung_segmentation", phantom_datalist, tmp_path / "b", small, tracking=False, handlers=[Look()])
+    assert held == [True]
+    assert not is_held(result.bundle.root / "models")

@@ -24,7 +24,7 @@ __all__ = ["command"]
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the set.  [data/NAME]")
 @click.option("--accept-terms", is_flag=True, help="The terms are known and accepted; nobody is asked.")
 @click.option(
-    "--from", "source", type=click.Path(path_type=Path), help="Folder or zip archive of what was downloaded by hand."
+    "--from", "source", type=click.Path(path_type=Path), help="Folder or zip archive of what you downloaded yourself."
 )
 @click.option("--as-it-is", is_flag=True, help="Go on if sizes or numbers of files are others than expected.")
 @click.option("--split", metavar="TRAIN,VAL,TEST", help="Split by subject.  [the publisher's own, else 0.7,0.1,0.2]")
@@ -42,8 +42,8 @@ def command(
 ) -> int:
     """Get the public set NAME: shows its terms, fetches, unpacks, checks and indexes it.
 
-    What broke off goes on where it was when the command is given again. A set behind a login is downloaded by hand,
-    by the steps that are shown, and given with --from.
+    What broke off goes on where it was when the command is given again. A set behind a login you download
+    yourself, by the steps that are shown, and give it with --from.
 
     \b
     planar data get montgomery
@@ -56,7 +56,8 @@ def command(
     shares = Fractions.parse(split) if split else None
     click.echo(f"{entry.title}\n{entry.homepage}\n\nTerms: {entry.terms}\nCite:  {entry.cite}\n")
     if entry.by_hand and source is None:
-        click.echo(f"{entry.name} can only be had by hand:")
+        what = "A part of" if entry.files else "All of"
+        click.echo(f"{what} {entry.name} is downloaded by yourself, in these steps:")
         for number, step in enumerate(entry.by_hand, 1):
             click.echo(f"  {number}. {step}")
         return 1
@@ -79,10 +80,9 @@ def _accepts() -> bool:
 
 
 def _get(entry: PublicSet, folder: Path, options: GetOptions) -> GetResult:
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    from pipeline.cli.progress import stage_bars
+    from pipeline.cli.progress import Bars, stage_bars
     from pipeline.tasks.public_data import get_set
 
     columns = (
@@ -92,7 +92,7 @@ def _get(entry: PublicSet, folder: Path, options: GetOptions) -> GetResult:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    bars = Progress(*columns, console=Console(stderr=True), transient=True)
+    bars = Bars(*columns)
     tasks: dict[str, TaskID] = {}
 
     def on_bytes(name: str, done: int, total: int | None) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-__all__ = ["command"]
+if TYPE_CHECKING:
+    from pipeline.public_sets import PublicSet
+
+__all__ = ["command", "how_to_get"]
 
 
 @click.command("list")
@@ -21,9 +26,16 @@ def command(as_json: bool) -> int:
         click.echo(json.dumps([dataclasses.asdict(entry) for entry in sets.values()], indent=2, ensure_ascii=False))
         return 0
     for entry in sets.values():
-        size = f"{entry.size / 1e6:.0f} MB" if entry.files and entry.size is not None else "size not known"
-        how = (f"fetched, {size}" if entry.files else "") + (", " if entry.files and entry.by_hand else "")
-        how += "by hand: a login or an agreement is in the way" if entry.by_hand else ""
-        click.echo(f"{entry.name}\n  {entry.title}\n  {how}; task {entry.task}\n  {entry.homepage}")
+        click.echo(f"{entry.name}\n  {entry.title}\n  {how_to_get(entry)}; task {entry.task}\n  {entry.homepage}")
     click.echo("\nplanar data get NAME shows the terms, and the steps where there are any.")
     return 0
+
+
+def how_to_get(entry: PublicSet) -> str:
+    """Whether the command fetches a set, or what of it a person has to."""
+    size = f"{entry.size / 1e6:.0f} MB" if entry.size is not None else "size not known"
+    if not entry.by_hand:
+        return f"the command fetches it, {size}"
+    if not entry.files:
+        return "you download it yourself, by the steps that planar data get shows"
+    return f"the command fetches a part, {size}; you download the rest, by the steps that planar data get shows"

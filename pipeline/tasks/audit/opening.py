@@ -98,6 +98,8 @@ def open_run(text: str, folder: Path, *, store: str | None = None, key: Path | N
             documents=pack.documents,
             wording=pack.wording,
         )
+    if Path(text).is_file():
+        raise InvalidPack(f"{text}: is no pack; expected the zip file of planar audit export, or the id of a run.")
     if key is not None:
         raise InvalidOption("--key is for packs: a run in an MLflow store is not signed.")
     runs = RunStore(store)

@@ -129,8 +129,10 @@ def open_pack(path: Path, folder: Path, key: Path | None = None) -> Pack:
         archive = zipfile.ZipFile(path)
     except FileNotFoundError:
         raise MissingFile(f"{path} is not there; expected a pack of planar audit export.") from None
+    except IsADirectoryError:
+        raise InvalidPack(f"{path}: is a folder; expected the zip file of planar audit export.") from None
     except (zipfile.BadZipFile, OSError) as error:
-        raise InvalidPack(f"{path}: is no zip file, or is damaged ({error}). Export the run again.") from error
+        raise InvalidPack(f"{path}: is no zip file, or a damaged one. Export the run again.") from error
     with archive:
         content, listed = _list_of(archive, path)
         names = archive.namelist()
@@ -160,6 +162,8 @@ def open_pack(path: Path, folder: Path, key: Path | None = None) -> Pack:
 
 
 def _list_of(archive: zipfile.ZipFile, path: Path) -> tuple[bytes, dict[str, Any]]:
+    if LIST not in archive.namelist():
+        raise InvalidPack(f"{path}: is a zip file, but no pack: it has no {LIST}. Expected one of planar audit export.")
     try:
         content = archive.read(LIST)
         listed = json.loads(content)

@@ -18,6 +18,7 @@ from pipeline.bundle import find_bundle
 from pipeline.datalist import Datalist, load_cases, read_datalist, subject_of
 from pipeline.digests import file_sha256
 from pipeline.errors import InvalidDatalist, InvalidOption, OutputExists
+from pipeline.gate import gate_path
 from pipeline.tasks.calibrate.dice import fit_dice
 from pipeline.tasks.evaluate import compare_classes, require_weights
 from pipeline.tasks.resuming import cross_validated_on
@@ -89,8 +90,6 @@ def calibrate(
         InvalidBundle, InvalidDatalist, InvalidOption, MissingFile, OutputExists: before anything is computed.
     """
     began = time.perf_counter()
-    from pipeline.gate import gate_path
-
     bundle = find_bundle(name_or_path)
     labels = bundle.labels("inference")
     items = _spread(load_cases(datalist, split), MOST_PICTURES)

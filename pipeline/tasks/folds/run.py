@@ -17,11 +17,11 @@ from pipeline.atomic import write_text_aside
 from pipeline.bundle import Bundle, find_bundle, parse_overrides
 from pipeline.errors import InvalidOption
 from pipeline.interrupts import interrupts_first
-from pipeline.tasks.folds.lock import held
 from pipeline.tasks.folds.one_fold import Handlers, do_fold
 from pipeline.tasks.folds.preparing import lay_out, require_same, require_validation
 from pipeline.tasks.folds.record import FoldsRecord, FoldState, read_folds, read_state
 from pipeline.tasks.folds.table import TABLES, Table, write_tables
+from pipeline.tasks.lock import held
 from pipeline.tasks.train import SET_ELSEWHERE
 from pipeline.tasks.workflow import tracking_settings
 
@@ -63,6 +63,7 @@ def train_folds(
     resume: bool = False,
     tracking: bool = True,
     handlers: Handlers = lambda fold, stage: (),
+    on_loading: Callable[[], None] = lambda: None,
     on_fold: Callable[[FoldState], None] = lambda state: None,
 ) -> CrossValidation:
     """Train a copy of a bundle for each fold, and score each fold's own cases with it.
@@ -77,6 +78,7 @@ def train_folds(
         resume: Go on: finished folds are kept, one that was begun goes on from its `last.pt`.
         tracking: Whether to record MLflow runs.
         handlers: Given a fold and "training" or "scoring", Ignite handlers for it, such as a progress bar.
+        on_loading: Called when all that can be checked fast is right, before libraries and pictures are loaded.
         on_fold: Told of each fold that is done, also of those that were done before.
 
     Raises:
@@ -103,6 +105,7 @@ def train_folds(
     if only is not None:
         _require_fold(only, record.folds)
     config = _config(Bundle(record.root / "bundle", record.bundle))
+    on_loading()
 
     parent = _parent_run(record, settings) if tracking else None
     try:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.atomic import write_text_aside
-from pipeline.metrics import Evaluation, Reliability, Tally, Tolerance, read_evaluation, write_evaluation
+from pipeline.metrics import Evaluation, Reliability, Tolerance, read_evaluation, write_evaluation
 from pipeline.tasks.folds.record import FoldsRecord, FoldState
+
+if TYPE_CHECKING:
+    from pipeline.metrics import Tally
 
 __all__ = ["OUT_OF_FOLD", "TABLES", "Table", "write_tables"]
 
@@ -50,6 +53,8 @@ def write_tables(record: FoldsRecord, states: Sequence[FoldState]) -> Table:
     The masks stay with the folds; the column "mask" says where.
     """
     parts = [read_evaluation(record.folder(state.fold) / "eval") for state in states]
+    from pipeline.metrics import Tally  # which imports MONAI
+
     tally = Tally(dict(enumerate(parts[0].record["classes"])), Tolerance.of(parts[0].record["nsd_tolerance"]))
     for state, part in zip(states, parts, strict=True):
         _add(tally, part, state.fold)

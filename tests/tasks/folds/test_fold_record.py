@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InvalidOption, MissingFile
-from pipeline.tasks.folds.lock import held
 from pipeline.tasks.folds.record import (
     FoldsRecord,
     FoldState,
@@ -16,6 +15,7 @@ from pipeline.tasks.folds.record import (
     write_folds,
     write_state,
 )
+from pipeline.tasks.lock import held
 
 SETTINGS = {"max_epochs": 3, "image_size": [64, 64]}
 

@@ -533,8 +533,8 @@ def test_fractions_are_followed(small_set):
 
 
 def test_files_whose_names_begin_alike_are_pointed_out_where_each_is_a_subject(small_set):
-    for name in ("a_1", "a_2", "b_1", "b_2", "c", "d", "e", "f", "g", "h"):
-        small_set.image(f"{name}.png")
+    for seed, name in enumerate(("a_1", "a_2", "b_1", "b_2", "c", "d", "e", "f", "g", "h")):
+        small_set.image(f"{name}.png", seed=seed)
         small_set.mask(f"{name}.png")
     found = index(small_set).datalist
     alike = [finding for finding in found.warnings if finding.code == "names_begin_alike"]
