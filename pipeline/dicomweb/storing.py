@@ -131,8 +131,10 @@ def _send(archive: Archive, ds: Any, study: str) -> Any:
         return archive.client.store_instances([ds], study)
     except requests.HTTPError as error:
         answer = error.response
-        codes = failures_in(answer.headers.get("Content-Type", ""), answer.content) if answer is not None else []
-        if not codes or transience_of(error) is not Transience.NEVER:
+        if answer is None or transience_of(error) is not Transience.NEVER:
+            raise
+        codes = failures_in(answer.headers.get("Content-Type", ""), answer.content)
+        if not codes:
             raise
         raise ArchiveRefusal(f"{failure_words(codes)} ({answer.status_code})") from error
 

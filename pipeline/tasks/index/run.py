@@ -153,9 +153,7 @@ def index_set(
         labels=list(plan.labels),
         modality=options.modality or _modality(options.labels, kept.cases),
         description=options.labels.task.description if options.labels.task else "",
-        split=split_facts(
-            split, options.split, subjects_from(options.subjects, tagged=kept.tagged, cases=len(kept.cases))
-        ),
+        split=split_facts(split, options.split, subjects_are),
     )
     folder = target.absolute().parent
     for case, subject in zip(kept.cases, subjects, strict=True):

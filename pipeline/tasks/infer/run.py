@@ -147,7 +147,7 @@ def infer(
         waited_s = time.perf_counter() - clock
         # Where nothing is left to do, nothing is recorded, and gate and network are not loaded: that takes seconds.
         told = stack.enter_context(
-            recorded(bundle, weights, supply.named, out, asked, tracking=tracking and (first is not None or refused))
+            recorded(bundle, weights, supply.named, out, asked, tracking=tracking and bool(first or refused))
         )
         changed = bool(checkpoints or overrides or not test_time_flips)
         needed = gate and (first is not None or review_list is not None)
