@@ -135,8 +135,6 @@ def command(
     names; --no-tracking leaves it out.
     """  # noqa: D301  (click reads the backspace as: keep the lines)
     from pipeline.cli.archive_options import selection_of
-    from pipeline.cli.progress import progress_bar
-    from pipeline.tasks.infer import FromArchive, infer
 
     selection = selection_of(source, studies, query)
     if selection is None and store is not None:
@@ -145,6 +143,10 @@ def command(
         raise click.UsageError("Missing argument 'INPUT...', or --from with --study or --query.")
     if selection is not None and inputs:
         raise click.UsageError("INPUT and --from are two sources: give one of them.")
+    # After what is cheap to check, for these imports take a second.
+    from pipeline.cli.progress import progress_bar
+    from pipeline.tasks.infer import FromArchive, infer
+
     with progress_bar("slices") as bar:
         task = bar.add_task("Segmenting", total=None)
         result = infer(

@@ -98,7 +98,9 @@ def _of_status(status: int, what: str, address: Address, credentials: Credential
         whose = f"the user of {credentials.source}" if credentials.source else "a user without a name"
         return ArchiveRefusal(f"{address}: {what}: {whose} is not allowed to (403).")
     if status == HTTPStatus.NOT_FOUND:
-        return ArchiveRefusal(f"{address}: {what}: it is not there (404).")
+        # Orthanc's own interface has studies too, and answers a search of theirs like this.
+        where = " Is this the path of DICOMweb? Orthanc has it at /dicom-web." if not address.path else ""
+        return ArchiveRefusal(f"{address}: {what}: it is not there (404).{where}")
     if status in BUSY:
         return ArchiveUnreachable(f"{address}: {what}: the archive does not answer ({status}).")
     words = WORDS.get(status, "the archive failed" if status >= 500 else "the archive refused")

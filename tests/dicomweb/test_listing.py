@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fake_archive import FakeArchive, Request, Response
 
-from pipeline.dicomweb import Archive, Query, Selection, are_slices, choose, find_series, instances_of
+from pipeline.dicomweb import Address, Archive, Query, Selection, are_slices, choose, find_series, instances_of
 from pipeline.errors import ArchiveRefusal, MissingFile
 
 
@@ -111,6 +111,16 @@ def test_nothing_found_is_told_with_the_query_but_for_a_patients_name(fake: Fake
         pytest.raises(MissingFile, match="no images, but 1 SR series found by Modality=SR"),
     ):
         selection.choose(archive)
+
+
+def test_a_search_at_the_root_of_a_server_is_told_where_dicomweb_may_be(fake: FakeArchive) -> None:
+    fake.root = ""
+    fake.before = lambda request: Response(404)
+    with (
+        Archive(Address.parse(fake.address)) as archive,
+        pytest.raises(ArchiveRefusal, match="Is this the path of DICOM"),
+    ):
+        find_series(archive, Query.parse("Modality=DX"))
 
 
 @pytest.mark.parametrize("body", [b"<html>", b'[{"0020000D": 7}]', b"[{}]", b""])

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pipeline.atomic import write_text_aside
+from pipeline.errors import OutputExists
 from pipeline.readers import write_mask, write_probabilities
 
 if TYPE_CHECKING:
@@ -28,9 +29,13 @@ RASTER = ("PNG", "JPEG", "BMP", "TIFF")
 def folder_aside(out: Path) -> Iterator[Path]:
     """A hidden folder in the output folder to write to, gone at the end whatever happens.
 
-    Raises: OSError: if the output folder cannot be made or written, before any work is done for nothing.
+    Raises:
+        OutputExists: if it is a file.
+        OSError: if the output folder cannot be made or written, before any work is done for nothing.
     """
     existed = out.exists()
+    if existed and not out.is_dir():
+        raise OutputExists(f"{out} is a file. Give a folder for the results with -o.")
     out.mkdir(parents=True, exist_ok=True)
     aside = out / f".part-{os.getpid()}"
     try:

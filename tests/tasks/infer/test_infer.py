@@ -262,6 +262,12 @@ def test_an_output_that_cannot_be_written_is_told_before_the_work(random_bundle:
     assert seen == []
 
 
+def test_a_file_in_place_of_the_output_folder_is_told(random_bundle: Bundle, tmp_path: Path) -> None:
+    source = save_png(tmp_path / "film.png", film())
+    with pytest.raises(OutputExists, match=r"film\.png is a file\. Give a folder"):
+        infer(str(random_bundle.root), [str(source)], source)
+
+
 def test_a_second_run_does_not_segment_the_masks_of_the_first(random_bundle: Bundle, tmp_path: Path) -> None:
     save_png(tmp_path / "films" / "a.png", film())
     out = tmp_path / "films" / "masks"
