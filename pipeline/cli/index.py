@@ -148,7 +148,7 @@ def command(
     if selection is None and len(sources) < 2:
         raise click.UsageError("Missing arguments 'IMAGES MASKS...', or --from with --study or --query.")
     if (selection is None) != (download is None):
-        raise click.UsageError("--from and --download DIR belong together.")
+        raise click.UsageError("--from and --download DIR belong together: the datalist refers to what is kept there.")
     if pattern and (image_pattern or mask_pattern):
         raise InvalidOption("--pattern stands for both --image-pattern and --mask-pattern: give it or those.")
     options = IndexOptions(

@@ -209,7 +209,8 @@ def _tell_returned(returned: Returned) -> None:
         click.echo(f"Not stored: {refusal.file}: {refusal.reason}", err=True)
     parts = []
     if returned.wanted:
-        parts.append(f"results of {returned.sources} images stored and found again ({returned.objects} objects)")
+        stored = f"{_number(returned.sources, 'image')} stored and found again ({_number(returned.objects, 'object')})"
+        parts.append(f"results of {stored}")
     if returned.earlier:
         parts.append(f"those of {returned.earlier} were there before")
     click.echo(f"Archive {returned.address}: {', '.join(parts) or 'nothing stored'}")
@@ -219,7 +220,8 @@ def _tell_returned(returned: Returned) -> None:
         click.echo(f"Left out, the bundle is not made for them: {returned.others}  (--query Modality=… takes them)")
     if returned.stopped:
         click.echo(f"Stopped: {returned.stopped}", err=True)
-        click.echo(f"{returned.not_done} images were not done. The same command goes on with them.", err=True)
+        were = "images were" if returned.not_done != 1 else "image was"
+        click.echo(f"{returned.not_done} {were} not done. The same command goes on with them.", err=True)
 
 
 def _tell_verdicts(result: InferenceResult, review_list: Path | None) -> None:

@@ -158,7 +158,7 @@ def test_an_archive_that_ends_is_told_with_what_is_left(
     result = typed(infer_module.command, *films_of(random_bundle, fake), "-o", tmp_path / "out")
     assert result.return_value == 1
     assert "Stopped: " in result.stderr
-    assert "images were not done. The same command goes on with them." in result.stderr
+    assert "not done. The same command goes on with them." in result.stderr
 
 
 @pytest.mark.parametrize(
