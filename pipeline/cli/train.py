@@ -46,6 +46,11 @@ FOUND_NOTHING = (
 @click.option(
     "--resume", is_flag=True, help="Go on in the folder BUNDLE: a training from its models/last.pt, or folds."
 )
+@click.option(
+    "--start-from",
+    metavar="BUNDLE|FILE",
+    help="Begin with the weights of a trained bundle, or a file of weights, not with random ones.",
+)
 @click.option("--no-tracking", is_flag=True, help="Write no MLflow run.")
 @click.option(
     "--register", "register_as", metavar="NAME", help="Register the best weights with MLflow under this name."
@@ -61,6 +66,7 @@ def command(
     folds: int | None,
     fold: int | None,
     resume: bool,
+    start_from: str | None,
     no_tracking: bool,
     register_as: str | None,
     champion: bool,
@@ -79,8 +85,12 @@ def command(
     \b
     planar train cxr_lung_segmentation --data datalist.json -o runs/lungs max_epochs=60
     planar train cxr_lung_segmentation --data datalist.json --recipe montgomery -o runs/montgomery
+    planar train cxr_lung_segmentation --data datalist.json --start-from cxr_lung_segmentation learning_rate=0.0005
     planar train cxr_lung_segmentation --data datalist.json --folds 5 -o runs/lungs_cv
     planar train --resume runs/lungs_cv
+
+    With --start-from a training begins with what another one has learnt, as far as it fits: a network for other classes
+    differs in its last layer alone. Few of your own images go further then.
 
     With --recipe the copy is trained by a published project's own settings, for comparison; KEY=VALUE wins over it.
     Evaluation and inference of the copy follow the recipe by themselves.
@@ -99,12 +109,16 @@ def command(
             raise InvalidOption("--register is for one training: make one network of the folds with planar find-best.")
         if recipe is not None:
             raise InvalidOption("--recipe is for one training, as the published projects had it: leave out --folds.")
+        if start_from is not None:
+            raise InvalidOption("--start-from is for one training: its weights may have seen what a fold is scored on.")
         if profile:
             raise InvalidOption("--profile is for one training: leave out --folds.")
         return _train_folds(bundle, overrides, datalist, output, folds, fold, resume, no_tracking)
     if datalist is None:
         raise click.UsageError("Missing option '--data'.")
-    return _train(bundle, overrides, datalist, output, recipe, resume, no_tracking, register_as, champion, profile)
+    return _train(
+        bundle, overrides, datalist, output, recipe, resume, start_from, no_tracking, register_as, champion, profile
+    )
 
 
 def _train(
@@ -114,6 +128,7 @@ def _train(
     output: Path | None,
     recipe: str | None,
     resume: bool,
+    start_from: str | None,
     no_tracking: bool,
     register_as: str | None,
     champion: bool,
@@ -131,6 +146,7 @@ def _train(
             overrides,
             recipe=recipe,
             resume=resume,
+            start_from=start_from,
             tracking=not no_tracking,
             handlers=[progress],
             on_loading=_say_loading,

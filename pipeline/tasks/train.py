@@ -38,6 +38,7 @@ from pipeline.tasks.resuming import (
     require_same_data,
     training_in,
 )
+from pipeline.tasks.start_weights import StartWeights, find_start
 from pipeline.tasks.workflow import default_folder, fitting_weights, open_workflow, quiet_libraries, run_recorded
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ SET_ELSEWHERE = {
     "datalist": "--data",
     "ckpt_dir": "-o, the weights are in its folder models",
     "resume": "--resume",
+    "start_from": "--start-from",
     "labels": "the datalist",
 }
 
@@ -88,6 +90,7 @@ def train(
     *,
     recipe: str | None = None,
     resume: bool = False,
+    start_from: str | None = None,
     tracking: bool = True,
     handlers: Sequence[object] = (),
     on_loading: Callable[[], None] = lambda: None,
@@ -105,6 +108,7 @@ def train(
         overrides: `key=value` for the train config; they win over the recipe.
         recipe: Name or path of a published project's settings, by which the copy is trained.
         resume: Continue in place from `models/last.pt`.
+        start_from: Bundle, or file of weights, that the training begins with, as far as they fit.
         tracking: Whether to record an MLflow run.
         handlers: Ignite handlers for the trainer, such as a progress bar.
         on_loading: Called when all that can be checked fast is right, before libraries and pictures are loaded.
@@ -120,6 +124,7 @@ def train(
     _require_registrable(register_as, champion, tracking)
     source = find_bundle(name_or_path)
     by = _recipe(recipe, resume)
+    start = _start(start_from, source, resume)
     settings: dict[str, Any] = parse_overrides(
         tuple(overrides), source.config("train"), SET_ELSEWHERE, also=by.keys if by is not None else ()
     )
@@ -158,6 +163,9 @@ def train(
         network = single_network(source) if by is None or "network_def" not in by.keys else {}
         bundle = copy_bundle(source, folder, labels, network | mirroring | settings, trained_on, by)
         note_data(bundle, content)
+        if start is not None:
+            apply_settings(bundle, start.put_into(bundle))
+            tags = {**start.tags, **(tags or {})}
         made = [*bundle.root.iterdir(), bundle.root / "eval", *made]
     run_settings = settings | {"datalist": str(datalist.resolve())} | ({"resume": True} if resume else {})
     if register_as is not None:
@@ -173,6 +181,8 @@ def train(
             with fitting_weights(bundle.root / "models" / "last.pt", bundle.config("train")):
                 run_id = run_recorded(workflow, "training_recorder", notes, tags)
             trainer = workflow.parser.get_parsed_content("train#trainer")
+            if start is not None:
+                notes.append(_said(start, workflow))
             checkpoints = workflow.parser.get_parsed_content("checkpoints")
     except BaseException:
         if not resume:
@@ -212,6 +222,22 @@ def _recipe(name_or_path: str | None, resume: bool) -> Recipe | None:
     if resume:
         raise InvalidOption("--resume goes on by the training's own configs, which have its recipe: drop --recipe.")
     return find_recipe(name_or_path)
+
+
+def _start(name_or_path: str | None, source: Bundle, resume: bool) -> StartWeights | None:
+    """The weights to begin with that were asked for."""
+    if name_or_path is None:
+        return None
+    if resume:
+        raise InvalidOption("--resume goes on with the training's own weights: drop --start-from.")
+    return find_start(name_or_path, source)
+
+
+def _said(start: StartWeights, workflow: ConfigWorkflow) -> str:
+    """What the training began with."""
+    new = next((one for one in workflow.parser.get_parsed_content("initialize") if isinstance(one, list)), [])
+    told = f"Began with the weights of {start.name}"
+    return f"{told}; new: {', '.join(new)}." if new else f"{told}."
 
 
 def _require_registrable(name: str | None, champion: bool, tracking: bool) -> None:

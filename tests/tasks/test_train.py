@@ -18,6 +18,7 @@ from ignite.engine import Engine, Events
 from mlflow import MlflowClient
 
 from pipeline.bundle import Bundle
+from pipeline.digests import file_sha256
 from pipeline.errors import (
     InvalidBundle,
     InvalidDatalist,
@@ -266,6 +267,8 @@ def test_the_copy_describes_the_classes_it_is_trained_on(
         ({"overrides": ("datalist=other.json",)}, InvalidOption, "'datalist' is set by --data"),
         ({"overrides": ("resume=true",)}, InvalidOption, "'resume' is set by --resume"),
         ({"overrides": ("bundle_root=elsewhere",)}, InvalidOption, "'bundle_root' is set by the argument BUNDLE"),
+        ({"overrides": ("start_from=a.pt",)}, InvalidOption, "'start_from' is set by --start-from"),
+        ({"start_from": "no_such_bundle"}, InvalidOption, "--start-from: .*no_such_bundle"),
     ],
 )
 def test_wrong_input_is_told_before_anything_is_written(
@@ -279,8 +282,27 @@ def test_wrong_input_is_told_before_anything_is_written(
             datalist,
             overrides=arguments.get("overrides", ()),
             resume=arguments.get("resume", False),
+            start_from=arguments.get("start_from"),
         )
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_training_begins_with_anothers_weights(
+    trained: tuple[TrainingResult, str], phantom_datalist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlruns.db'}")
+    first = trained[0].bundle
+    still = (*SMALL[1:], "max_epochs=1", "learning_rate=0.0")
+
+    result = train(str(first.root), phantom_datalist, tmp_path / "bundle", still, start_from=str(first.root))
+
+    assert result.notes == ("Began with the weights of bundle.",)
+    before, after = (torch.load(one.weights, weights_only=True) for one in (first, result.bundle))
+    assert all(torch.allclose(after[name], value) for name, value in before.items())
+    tags = MlflowClient(f"sqlite:///{tmp_path / 'mlruns.db'}").get_run(str(result.run_id)).data.tags
+    assert tags["planar.start_from"] == "bundle"
+    assert tags["planar.start_from_sha256"] == file_sha256(first.weights)
 
 
 def test_a_training_does_not_go_into_a_folder_that_holds_something(phantom_datalist: Path, tmp_path: Path) -> None:

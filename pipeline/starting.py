@@ -1,0 +1,48 @@
+"""Weights that a training begins with: another training's, as far as they fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from pipeline.errors import InvalidBundle
+
+__all__ = ["begin_with"]
+
+MEMBER = "networks.0."  # of the ensembles of a cross-validation: the first of them
+
+
+def begin_with(network: nn.Module, weights: str | Path) -> list[str]:
+    """Load weights into a network, those whose name and shape fit; the others keep their random values.
+
+    A network for other classes differs in its last layer alone, and learns that anew.
+
+    Args:
+        network: Changed in place.
+        weights: A state dict, as `models/model.pt` of a bundle.
+    Returns: Names of the network's tensors that nothing was loaded into.
+    Raises: InvalidBundle: if the file is no state dict, or less than half of the network's numbers would be loaded.
+    """
+    try:
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+        found = {name.removeprefix(MEMBER): value for name, value in state.items()}
+        shapes = {name: value.shape for name, value in found.items()}
+    except OSError:
+        raise
+    except Exception as error:  # torch has an error of its own for each way of being none
+        said = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InvalidBundle(
+            f"{weights}: no weights of a network ({said}). Give a bundle that was trained, or its models/model.pt."
+        ) from None
+    wanted = network.state_dict()
+    fits = {name: found[name] for name, value in wanted.items() if shapes.get(name) == value.shape}
+    loaded, total = (sum(value.numel() for value in some.values()) for some in (fits, wanted))
+    if 2 * loaded < total:
+        raise InvalidBundle(
+            f"{weights}: weights of another network: {loaded} of {total} numbers fit this one's. "
+            "Begin with a bundle of the same channels and strides, or plan again with its options."
+        )
+    network.load_state_dict(fits, strict=False)
+    return [name for name in wanted if name not in fits]
