@@ -17,6 +17,7 @@ from benchmarks.release.steps import make
 from pipeline.digests import file_sha256
 from pipeline.report.page import number
 from pipeline.tasks.audit import Outcome
+from pipeline.tasks.audit.tolerance import AuditTolerance
 from pipeline.tasks.audit.verify import verify
 
 LARGEST_DOCUMENTS = 3_000_000  # bytes, of a bundle's docs in all
@@ -104,6 +105,8 @@ def test_where_the_data_are_the_records_hold(released: Path, planar_data: Path, 
             str(released / "docs" / f"{what}.zip"),
             checkpoint=released / "models" / "model.pt",
             datalist=tmp_path / "data" / f"{data}.json",
+            # Other threads than the command's turn single pixels: of a small contour's surface Dice more than 0.001.
+            tolerance=AuditTolerance(0.005, 0.5),
         )
         failed = [f"{one.about}: {one.words} {one.files}" for one in verdict.checks if one.outcome is Outcome.FAIL]
         assert verdict.outcome is Outcome.PASS, failed

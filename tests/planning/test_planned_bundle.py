@@ -150,6 +150,25 @@ def test_a_bundle_is_not_planned_over_another_unasked_and_keeps_weights_when_ask
     assert not list(tmp_path.glob(".part-*"))
 
 
+def test_a_bundle_that_is_planned_again_keeps_its_scores_and_the_runs_that_they_are_of(
+    fingerprint: Maker, tmp_path: Path
+) -> None:
+    plan = make_plan(Fingerprint(fingerprint()), TASK, PlanOptions())
+    out = tmp_path / "a_segmentation"
+    write_bundle(plan, out, RULES)
+    metadata = out / "configs" / "metadata.json"
+    planned = json.loads(metadata.read_text())
+    scored = planned | {
+        "eval_metrics": {"mean_dice": 0.9},
+        "planar": planned["planar"] | {"record": {"training_run": "1a2b"}, "task": "edited"},
+    }
+    metadata.write_text(json.dumps(scored))
+    write_bundle(plan, out, RULES, overwrite=True)
+    again = json.loads(metadata.read_text())
+    assert again["eval_metrics"] == {"mean_dice": 0.9}
+    assert again["planar"] == planned["planar"] | {"record": {"training_run": "1a2b"}}
+
+
 def test_a_planning_that_is_interrupted_leaves_the_former_bundle_as_it_was(
     fingerprint: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,8 +10,15 @@ from pipeline.tracking.recorded import RecordedCase
 __all__ = ["differences", "paired"]
 
 
-def differences(recorded: Sequence[RecordedCase], here: Sequence[RecordedCase]) -> list[str]:
-    """What differs between two lists of cases, by what they say of the pixels."""
+def differences(recorded: Sequence[RecordedCase], here: Sequence[RecordedCase], *, folds: bool = True) -> list[str]:
+    """What differs between two lists of cases, by what they say of the pixels.
+
+    Args:
+        recorded: Of a run.
+        here: Of a datalist.
+        folds: Whether the numbers of the folds count. They are drawn by the subjects' names, which in joined lists are
+            pseudonyms of the user's own key; but for a cross-validation they decide on nothing.
+    """
     told = []
     subjects: dict[str, set[str]] = defaultdict(set)
     left = list(recorded)
@@ -25,7 +32,7 @@ def differences(recorded: Sequence[RecordedCase], here: Sequence[RecordedCase]) 
             told.append(f"{case.name}: another image is listed")
         if before.label_sha256 != case.label_sha256:
             told.append(f"{case.name}: another mask is listed")
-        for key in before.details.keys() | case.details.keys():
+        for key in (before.details.keys() | case.details.keys()) - (set() if folds else {"fold"}):
             if before.details.get(key) != case.details.get(key):
                 told.append(f"{case.name}: {key} {before.details.get(key)} → {case.details.get(key)}")
         if before.subject:

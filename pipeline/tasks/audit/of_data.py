@@ -153,7 +153,7 @@ def _datalist(
         if same_file:
             return passed("datalist", f"{path.name} is the file that was used")
         return failed("datalist", "it is not the file that was used", [str(path)]) if known else _unknown()
-    found = differences(recorded, here)
+    found = differences(recorded, here, folds=run.kind == "cross-validation")
     if found:
         return failed("datalist", f"{path}: {len(found)} differences from the record", found)
     if same_file:

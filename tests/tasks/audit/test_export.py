@@ -173,6 +173,18 @@ def test_a_pack_holds_the_weights_once_or_not_at_all(story: Story, pack: Path, t
     assert verify(str(result.pack), checkpoint=story.weights).status == 0
 
 
+def test_a_pack_for_everybody_shows_no_case_and_holds(story: Story, tmp_path: Path) -> None:
+    result = export_run(story.training, tmp_path / "open.zip", store=story.store, weights=False, pictures=False)
+    with zipfile.ZipFile(result.pack) as archive:
+        names = archive.namelist()
+        assert "No image or picture of a case" in archive.read("README.txt").decode()
+    assert not [name for name in names if name.endswith((".png", ".webp", "report.html"))]
+    assert any("no pictures of cases" in note for note in result.notes)
+    verdict = verify(str(result.pack), checkpoint=story.weights)
+    assert verdict.status == 0
+    assert "pictures/curves.png" in next(check.words for check in verdict.checks if check.about == "files")
+
+
 def test_what_others_added_to_a_run_is_not_in_its_pack(story: Story, tmp_path: Path) -> None:
     from mlflow import MlflowClient
 
