@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from scipy.ndimage import binary_dilation, binary_erosion
 
 from pipeline.atomic import written_aside
+from pipeline.fonts import picture_font
 
 __all__ = [
     "AGREEMENT",
@@ -156,7 +157,7 @@ def with_caption(
     """
     width = picture.shape[0]
     size = int(np.clip(width // 45, 9, 48))
-    font = ImageFont.load_default(size)
+    font = picture_font(size)
     entries = [(colour, name) for name, colour in classes] + [(None, title)]
     places: list[tuple[int, int]] = []
     left, line = size // 2, 0

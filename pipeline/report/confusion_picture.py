@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pandas as pd
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from pipeline.fonts import picture_font
 from pipeline.report.confusion import confusion_rows
-from pipeline.report.lettering import drawable
 
 __all__ = ["draw_confusion"]
 
@@ -24,7 +24,7 @@ def draw_confusion(confusion: pd.DataFrame) -> Image.Image:
     """
     rows = confusion_rows(confusion)
     names = [str(name) for name in confusion.columns]
-    font, small = ImageFont.load_default(TEXT), ImageFont.load_default(TEXT - 3)
+    font, small = picture_font(TEXT), picture_font(TEXT - 3)
     margin = GAP + max(int(font.getlength(name)) for name in [*names, *(name for name, _ in rows), "reference"]) + GAP
     top = 2 * TEXT + 3 * GAP
     picture = Image.new("RGB", (margin + CELL * len(names) + GAP, top + CELL * len(rows) + GAP), PAPER)
@@ -41,6 +41,6 @@ def draw_confusion(confusion: pd.DataFrame) -> Image.Image:
             shade = tuple(round(light + (dark - light) * cell.shade) for light, dark in zip(LIGHT, DARK, strict=True))
             draw.rectangle((left, top + CELL * row, left + CELL, top + CELL * (row + 1)), fill=shade, outline=PAPER)
             ink = PAPER if cell.shade > 0.5 else INK
-            draw.text((left + CELL / 2, middle - 4), drawable(cell.text), fill=ink, font=font, anchor="mb")
-            draw.text((left + CELL / 2, middle + 4), drawable(f"{cell.count} px"), fill=ink, font=small, anchor="ma")
+            draw.text((left + CELL / 2, middle - 4), cell.text, fill=ink, font=font, anchor="mb")
+            draw.text((left + CELL / 2, middle + 4), f"{cell.count} px", fill=ink, font=small, anchor="ma")
     return picture

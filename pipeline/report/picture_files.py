@@ -14,7 +14,6 @@ from pipeline.report.choice import spread
 from pipeline.report.confusion_picture import draw_confusion
 from pipeline.report.curve_picture import draw_curves
 from pipeline.report.evaluation import EvaluationView
-from pipeline.report.lettering import drawable
 from pipeline.report.material import Material
 from pipeline.report.pictures import CasePicture, read_case
 from pipeline.report.privacy import without_folders
@@ -71,7 +70,7 @@ def write_pictures(material: Material, folder: Path, advance: Callable[[], None]
         drawn[name] = case
         caption = caption_of(evaluation, name)
         file = f"{number:02d}_{_plain(short)}.png"
-        _save(triptych(case, evaluation.classes, drawable(f"{short}: {caption}")), folder / "triptychs" / file)
+        _save(triptych(case, evaluation.classes, f"{short}: {caption}"), folder / "triptychs" / file)
         _save(overlay(case, evaluation.classes, "predicted"), folder / "overlays" / file)
     nine = [name for name in spread(ranked_images(evaluation), COLLAGE) if name in drawn]
     if nine:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from pipeline.fonts import picture_font
 from pipeline.overlays import PREDICTION, REFERENCE, colour_of, draw_agreement, draw_overlay, with_caption
 from pipeline.report.pictures import CasePicture, class_colours, with_box
 
@@ -59,7 +60,7 @@ def collage(cases: Sequence[tuple[str, CasePicture]], title: str) -> Image.Image
     """
     columns = min(COLUMNS, len(cases))
     rows = math.ceil(len(cases) / columns)
-    font = ImageFont.load_default(TEXT)
+    font = picture_font(TEXT)
     head, line = 2 * TEXT + GAP, TEXT + GAP
     sheet = Image.new("RGB", (columns * (SIDE + GAP) + GAP, head + rows * (SIDE + line + GAP)), PAPER)
     draw = ImageDraw.Draw(sheet)
@@ -80,7 +81,7 @@ def collage(cases: Sequence[tuple[str, CasePicture]], title: str) -> Image.Image
 def _in_a_row(
     panels: Sequence[tuple[str, NDArray[np.uint8]]], title: str, keys: Sequence[tuple[str, tuple[int, int, int]]]
 ) -> Image.Image:
-    font = ImageFont.load_default(TEXT)
+    font = picture_font(TEXT)
     head = 2 * (TEXT + GAP) + GAP
     width = GAP + sum(array.shape[0] + GAP for _, array in panels)
     sheet = Image.new("RGB", (width, head + max(array.shape[1] for _, array in panels) + GAP), PAPER)

@@ -8,14 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from evaluation_phantoms import evaluated, films
-from PIL import Image, ImageFont
+from PIL import Image
 
 from pipeline.errors import InvalidOption, OutputExists
 from pipeline.overlays import PREDICTION, REFERENCE
-from pipeline.report.confusion import confusion_rows
 from pipeline.report.confusion_picture import CELL, DARK, LIGHT, draw_confusion
 from pipeline.report.evaluation import view_evaluation
-from pipeline.report.lettering import drawable
 from pipeline.report.material import Material
 from pipeline.report.picture_files import write_pictures
 from pipeline.report.pictures import CasePicture, CaseSource
@@ -79,16 +77,6 @@ def test_the_confusion_matrix_shades_a_cell_by_its_share_of_the_row() -> None:
     height, width = drawn.shape[:2]
     corners = [drawn[height - 8 - CELL * k + 5, width - 8 - CELL * j + 5] for k in (2, 1) for j in (2, 1)]
     assert [tuple(int(part) for part in corner) for corner in corners] == [DARK, LIGHT, LIGHT, DARK]
-
-
-def test_what_is_written_on_pictures_is_in_the_font() -> None:
-    font = ImageFont.load_default(14)
-    box = bytes(font.getmask("\N{NARROW NO-BREAK SPACE}"))  # what is drawn for a character that is not there
-    table = pd.DataFrame([[12345, 6], [7, 8]], index=["a", "b"], columns=["a", "b"])
-    cells = [text for _, row in confusion_rows(table) for cell in row for text in (cell.text, cell.count)]
-    assert any(bytes(font.getmask(character)) == box for text in cells for character in text)
-    for text in (*map(drawable, cells), drawable("95\N{NARROW NO-BREAK SPACE}% Hausdorff −3")):
-        assert not any(bytes(font.getmask(character)) == box for character in text)
 
 
 @pytest.fixture
