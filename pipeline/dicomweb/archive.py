@@ -84,15 +84,18 @@ class Archive:
                 raise
         raise known
 
-    def check(self) -> None:
+    def check(self, limit_s: float | None = None) -> None:
         """Ask whether there is a DICOMweb archive that lets us in.
 
+        Args:
+            limit_s: To connect, and to begin an answer; by default time enough for a slow one.
         Raises: ArchiveUnreachable: if there is none, at once and without repetition.
         """
         url = f"{self.address.url}/studies?StudyInstanceUID={NO_STUDY}&limit=1"
         accepted = {"Accept": "application/dicom+json"}
+        limits = (CHECK_S, 2 * CHECK_S) if limit_s is None else (limit_s, limit_s)
         try:
-            with self.session.get(url, headers=accepted, timeout=(CHECK_S, 2 * CHECK_S), stream=True) as answer:
+            with self.session.get(url, headers=accepted, timeout=limits, stream=True) as answer:
                 status, kind = answer.status_code, answer.headers.get("Content-Type", "")
         except (requests.RequestException, OSError) as error:
             known = told(error, "it cannot be asked", self.address, self.credentials) or error

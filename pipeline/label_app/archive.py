@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import tempfile
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from monailabel.config import settings
 from numpy.typing import NDArray
 
@@ -37,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 # A client waits for an answer: an archive that is away is told, and not waited for.
 PATIENCE = Patience(connect_s=3.0, read_s=30.0, away_s=4.0)
+# One that takes connections and then says nothing is away too.
+CHECK_S = 3.0
 # What was found stays for so long, s: a longer time would offer images that someone has just labelled.
 FRESH_S = 5.0
 # Objects that are no images.
@@ -87,7 +91,7 @@ class ArchiveImages(LabelledImages):
             when, said = self._asked
             if time.monotonic() - when > (1.0 if said else FRESH_S):
                 try:
-                    self.archive.check()
+                    self.archive.check(CHECK_S)
                     said = ""
                 except PlanarError as error:
                     said = str(error)
@@ -148,6 +152,12 @@ class ArchiveImages(LabelledImages):
         source = self.source(image_id)
         return source.series.folder if source.series is not None else str(source.path)
 
+    def get_image_info(self, image_id: str) -> dict[str, Any]:
+        """What clients are told of an image, which is not fetched for it; OHIF opens a study by what is said here."""
+        series, _ = self._series_of(image_id)
+        told = {"Modality": series.modality, "StudyInstanceUID": series.study, "SeriesInstanceUID": series.uid}
+        return {"name": f"{image_id}.nii.gz", **told, **copy.deepcopy(self._info.get(image_id, {}))}
+
     def archived(self, image_id: str, picture: Picture, mask: Any, label: SavedLabel) -> str:
         """Store a final label as a DICOM segmentation; the same saving gives the same object."""
         self._require_archive()
@@ -159,6 +169,11 @@ class ArchiveImages(LabelledImages):
             stored = store(self.archive, path, study)
         self._archived.forget()
         return stored.instance
+
+    def stored_result(self, image_id: str) -> tuple[NDArray[np.uint8], SavedLabel] | None:
+        """The newest segmentation that a model made and somebody stored (`planar infer --format dicomseg`)."""
+        newest = self._archived.newest(*self._series_of(image_id), drawn=False)
+        return newest.read(image_id, self.source(image_id)) if newest is not None else None
 
     def _named(self, mask: NDArray[Any], names: Mapping[str, str]) -> dict[int, str]:
         """A name for each value up to the highest, for segments are numbered without gaps."""

@@ -28,19 +28,21 @@ FRESH_S = 30.0
 
 @dataclass(frozen=True)
 class ArchivedLabel:
-    """A segmentation that people drew.
+    """A segmentation of an archive.
 
     Attributes:
         uid: SOPInstanceUID.
         path: A copy here.
         saved: When, UTC, ISO 8601.
         names: Segment number → label.
+        drawn: Whether people drew it, and no model alone made it.
     """
 
     uid: str
     path: Path
     saved: str
     names: Mapping[str, str]
+    drawn: bool
 
     def read(self, image: str, source: Source) -> tuple[NDArray[np.uint8], SavedLabel]:
         """What it says of an image: segment numbers in display orientation, (W, H[, D]).
@@ -59,7 +61,7 @@ class ArchivedLabel:
 
 
 class ArchivedLabels:
-    """The segmentations of an archive that people drew; those that models made are results and no labels.
+    """The segmentations of an archive: those that people drew are labels, those that models made are results.
 
     Args:
         archive: Where they are.
@@ -68,25 +70,25 @@ class ArchivedLabels:
 
     def __init__(self, archive: Archive, folder: Path) -> None:
         self.archive, self.folder = archive, folder
-        self._by_instance: dict[str, ArchivedLabel] = {}
+        self._by_image: dict[tuple[str, bool], ArchivedLabel] = {}
         self._looked_at = -FRESH_S
 
     def forget(self) -> None:
         """Look again the next time."""
         self._looked_at = -FRESH_S
 
-    def newest(self, series: Series, instance: str) -> ArchivedLabel | None:
-        """The newest label of a series, or of one instance of it.
+    def newest(self, series: Series, instance: str, *, drawn: bool = True) -> ArchivedLabel | None:
+        """The newest label of a series, or of one instance of it; or, not `drawn`, the newest that a model made.
 
         Raises: ArchiveUnreachable, ArchiveRefusal: if it cannot be had.
         """
         self._look()
-        return self._by_instance.get(f"{series.uid}_{instance}" if instance else series.uid)
+        return self._by_image.get((f"{series.uid}_{instance}" if instance else series.uid, drawn))
 
     def _look(self) -> None:
         if time.monotonic() - self._looked_at < FRESH_S:
             return
-        found: dict[str, list[ArchivedLabel]] = defaultdict(list)
+        found: dict[tuple[str, bool], list[ArchivedLabel]] = defaultdict(list)
         for series in find_series(self.archive, Query({"Modality": ("SEG",)})):
             uids = [one.uid for one in instances_of(self.archive, series)]
             for uid, path in zip(
@@ -94,8 +96,8 @@ class ArchivedLabels:
             ):
                 label, images = _label_in(uid, path)
                 for image in images:
-                    found[image].append(label)
-        self._by_instance = {image: max(labels, key=lambda one: one.saved) for image, labels in found.items()}
+                    found[image, label.drawn].append(label)
+        self._by_image = {key: max(labels, key=lambda one: one.saved) for key, labels in found.items()}
         self._looked_at = time.monotonic()
 
 
@@ -116,15 +118,14 @@ def write_annotation(path: Path, source: Source, mask: NDArray[Any], names: Mapp
 
 
 def _label_in(uid: str, path: Path) -> tuple[ArchivedLabel, set[str]]:
-    """A segmentation, and the ids of the images that it is a label of; none if a model made it."""
+    """A segmentation, and the ids of the images that it is of."""
     import pydicom
 
     ds = pydicom.dcmread(path, stop_before_pixels=True)
     seg = segmentation_of(str(path))
     kinds = {str(item.get("SegmentAlgorithmType") or "") for item in ds.get("SegmentSequence") or ()}
-    label = ArchivedLabel(uid, path, _when(seg.made), {str(number): name for number, name in seg.segments})
-    if kinds <= {"AUTOMATIC"}:
-        return label, set()
+    names = {str(number): name for number, name in seg.segments}
+    label = ArchivedLabel(uid, path, _when(seg.made), names, not kinds <= {"AUTOMATIC"})
     series = [one for one in seg.series if one]
     return label, {*series, *(f"{one}_{instance}" for one in series for instance, _ in seg.known_images)}
 

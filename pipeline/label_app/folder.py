@@ -23,6 +23,7 @@ from pipeline.tasks.infer.sources import Source
 __all__ = ["FolderOfImages"]
 
 LABELS = "labels"
+TABLE = "index.csv"
 
 
 class FolderOfImages(LabelledImages):
@@ -83,6 +84,11 @@ class FolderOfImages(LabelledImages):
                 shutil.copyfile(image_filename, aside)
             self.refresh()
         return next(key for key, source in self._sources.items() if source.path == target)
+
+    def subject_table(self) -> Path | None:
+        """`index.csv` beside the images, or beside their folder, as public sets and the phantom have it."""
+        places = (self.folder / TABLE, self.folder.parent / TABLE)
+        return next((place for place in places if place.is_file()), None)
 
     def refresh(self) -> None:
         """Look for images, if a folder has changed since the last time."""

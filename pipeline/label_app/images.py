@@ -12,7 +12,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from monailabel.interfaces.datastore import Datastore
+from numpy.typing import NDArray
 
 from pipeline.errors import InvalidOption, MissingFile
 from pipeline.label_app.access import current_user
@@ -62,6 +64,14 @@ class LabelledImages(Datastore):
         """Send a final label to where the images come from; "" where labels stay here."""
         return ""
 
+    def stored_result(self, image_id: str) -> tuple[NDArray[np.uint8], SavedLabel] | None:
+        """What a model found in an image, if somebody has stored it where the images come from."""
+        return None
+
+    def subject_table(self) -> Path | None:
+        """A table beside the images that may say whose each is, or None."""
+        return None
+
     # Images.
 
     def get_image_uri(self, image_id: str) -> str:
@@ -87,7 +97,7 @@ class LabelledImages(Datastore):
 
     def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
         """Note which strategy has offered the image when, as long as the server runs."""
-        self.source(image_id)
+        self.get_image_info(image_id)  # which raises where there is no such image
         self._info.setdefault(image_id, {}).update(info)
 
     def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:

@@ -1,13 +1,15 @@
 """The way from OHIF's pages to the archive, which a browser must find under the address of the page itself.
 
-MONAI Label's own leaves out what is searched for, waits in the event loop for as long as the archive likes, and hands
-on studies without a modality, at which OHIF's list stops.
+MONAI Label's own leaves out what is searched for, waits in the event loop for as long as the archive likes, knows
+other credentials than ours, and hands on studies without a modality, at which OHIF's list stops. None of it is left.
 """
 
 import json
-from typing import Any
+import tempfile
+from collections.abc import AsyncIterator
+from typing import IO, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from monailabel.interfaces.utils.app import app_instance
 from starlette.responses import StreamingResponse
@@ -18,6 +20,9 @@ from pipeline.label_app.archive import ArchiveImages
 __all__ = ["router"]
 
 CHUNK = 1 << 18
+# Of what is stored; the rest waits on the disk.
+IN_MEMORY = 16 << 20
+MULTIPART = "multipart/related"
 # The archive's other addresses are not for everybody who may look at images.
 SERVICES = ("studies", "series", "instances", "bulk", "wado")
 HANDED_ON = ("accept", "content-type")
@@ -33,12 +38,50 @@ router = APIRouter(prefix="/proxy", tags=["Proxy"], include_in_schema=False)
 def api_read(service: str, path: str, request: Request) -> Any:
     """QIDO-RS and WADO-RS."""
     archive = _archive()
-    answer = archive.session.get(_url(archive, path, request), headers=_headers(request), stream=True)
+    url, headers = _url(archive, path, request), _headers(request)
+    answer = archive.ask(
+        "what a page wants cannot be read", lambda: archive.session.get(url, headers=headers, stream=True)
+    )
     kind = answer.headers.get("content-type", "")
     if path.rstrip("/").endswith("studies") and "json" in kind:
         return Response(json.dumps(with_modalities(answer.json())), answer.status_code, media_type=kind)
     back = {name: answer.headers[name] for name in HANDED_BACK if name in answer.headers}
     return StreamingResponse(answer.iter_content(CHUNK), answer.status_code, back)
+
+
+async def _body(request: Request) -> AsyncIterator[IO[bytes]]:
+    """What was sent, on the disk if it is large."""
+    with tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
+        async for chunk in request.stream():
+            file.write(chunk)
+        file.seek(0)
+        yield file
+
+
+BODY = Depends(_body)
+
+
+@router.post("/dicom/{service}/{path:path}")
+def api_store(service: str, path: str, request: Request, body: IO[bytes] = BODY) -> Any:
+    """STOW-RS, by which OHIF's study list takes files."""
+    archive = _archive()
+    if path.partition("/")[0] != "studies" or not request.headers.get("content-type", "").startswith(MULTIPART):
+        raise MissingFile("Only DICOM objects are sent this way, to studies.")
+    url, headers = _url(archive, path, request), _headers(request)
+
+    def send() -> Any:
+        body.seek(0)
+        return archive.session.post(url, headers=headers, data=body)
+
+    answer = archive.ask("what a page sends cannot be stored", send)
+    back = {name: answer.headers[name] for name in HANDED_BACK if name in answer.headers}
+    return Response(answer.content, answer.status_code, back)
+
+
+@router.api_route("/{path:path}", methods=["GET", "POST"])
+def api_elsewhere(path: str) -> Any:
+    """Nothing: MONAI Label's own proxy, which stands behind this one, would hand it on."""
+    raise MissingFile("There is no such service of DICOMweb.")
 
 
 def with_modalities(studies: Any) -> Any:

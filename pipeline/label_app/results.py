@@ -31,7 +31,7 @@ def write_result(made: Made, request: Mapping[str, Any]) -> Path:
     Args:
         made: The mask.
         request: `result_extension`, one of `FORMATS`: by default PNG for pictures and single films, NIfTI for the rest,
-            as `planar infer` has it; `result_dtype`, "uint8" or "uint16", of NRRD.
+            as `planar infer` has it; `result_dtype`, "uint8" or "uint16", and `result_compress`, of NRRD.
 
     Raises:
         InvalidOption: for a format that there is not, or none for this image.
@@ -50,7 +50,8 @@ def write_result(made: Made, request: Mapping[str, Any]) -> Path:
         if ending == ".dcm":
             _write_seg(made, path)
         elif ending == ".nrrd":
-            _write_nrrd(made, path, str(request.get("result_dtype") or "uint8"))
+            compress = str(request.get("result_compress", True)).lower() not in ("false", "0")
+            _write_nrrd(made, path, str(request.get("result_dtype") or "uint8"), compress)
         else:
             write_mask(made.result.mask, picture, path)
     except BaseException:
@@ -66,10 +67,11 @@ def _write_seg(made: Made, path: Path) -> None:
     write_segmentation(made.result, images_of(made.result.source), made.model, "binary", path)
 
 
-def _write_nrrd(made: Made, path: Path, dtype: str) -> None:
+def _write_nrrd(made: Made, path: Path, dtype: str, compress: bool) -> None:
     """A mask for viewers: of three axes also for a film, for one of two says nothing of space.
 
-    The numbers are of the type that the client's arrays have: OHIF takes the bytes for 16-bit numbers.
+    Numbers and bytes are as the client asks for them: OHIF wants bytes, and what is compressed it reads only where the
+    number of voxels is even.
     """
     if dtype not in DTYPES:
         raise InvalidOption(f"Masks have the type {' or '.join(DTYPES)}, not {dtype[:20]!r}.")
@@ -82,4 +84,4 @@ def _write_nrrd(made: Made, path: Path, dtype: str) -> None:
     image.SetSpacing(spacing.tolist())
     image.SetOrigin(affine[:3, 3].tolist())
     image.SetDirection((affine[:3, :3] / spacing).ravel().tolist())
-    sitk.WriteImage(image, str(path), True)
+    sitk.WriteImage(image, str(path), compress)

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from pipeline.bundle import Bundle
 from pipeline.errors import InvalidOption, MissingFile, UnreadableImage
+from pipeline.label_app.loaded import Loaded, load
 from pipeline.label_app.results import write_result
 from pipeline.tasks.infer.segmented import Segmented
 from pipeline.tasks.infer.sources import Source, find_sources
 
 if TYPE_CHECKING:
     from pipeline.tasks.infer.archive import Model
-    from pipeline.tasks.infer.predictor import Predictor
 
 __all__ = ["BundleSegmentation", "Made", "source_at"]
 
@@ -37,11 +37,13 @@ class Made:
         result: Image and mask.
         model: What made it, in DICOM's words.
         seconds: Duration, s.
+        quality: What the bundle's gate says of it, as `planar infer` writes it; "not judged" without one.
     """
 
     result: Segmented
     model: Model
     seconds: float
+    quality: dict[str, Any]
 
 
 class BundleSegmentation(InferTask):
@@ -59,10 +61,10 @@ class BundleSegmentation(InferTask):
             labels={name: index for index, name in self.classes.items() if index},
             dimension=2,
             description=_described(bundle),
-            config={"device": device_list(), "test_time_flips": True},
+            config={"device": device_list(), "test_time_flips": True, "gate": True},
         )
         self._lock = threading.Lock()
-        self._predictors: dict[tuple[str, bool], tuple[tuple[int, int], Predictor, Model]] = {}
+        self._predictors: dict[tuple[str, bool], tuple[tuple[int, int], Loaded]] = {}
 
     def is_valid(self) -> bool:
         """Whether there are weights."""
@@ -82,7 +84,7 @@ class BundleSegmentation(InferTask):
 
         Args:
             source: The image.
-            request: `device`, `test_time_flips`, `result_extension`, `result_dtype`, `result_write_to_file`.
+            request: `device`, `test_time_flips`, `gate`, and what `write_result` takes; `result_write_to_file`.
         Returns: A file in the temporary folder, or None where none is wanted, and what clients are told.
 
         Raises:
@@ -91,8 +93,7 @@ class BundleSegmentation(InferTask):
         """
         made = self.segment(source, request)
         began = time.perf_counter()
-        wanted = request.get("result_write_to_file", True) not in (False, "false")
-        file = write_result(made, request) if wanted else None
+        file = write_result(made, request) if _is_on(request, "result_write_to_file") else None
         written = time.perf_counter() - began
         told = {
             "label_names": self.labels,
@@ -109,23 +110,26 @@ class BundleSegmentation(InferTask):
                 "version": made.model.algorithm.version,
                 "sha256": made.model.algorithm.digest,
             },
+            "quality": made.quality,
             "warnings": list(made.result.picture.warnings),
         }
         return (str(file) if file is not None else None), told
 
     def segment(self, source: Source, request: Mapping[str, Any] | None = None) -> Made:
-        """The mask of an image."""
+        """The mask of an image, and the gate's verdict."""
         from pipeline.tasks.infer.segment import segment_source
 
         said = request or {}
-        flips = said.get("test_time_flips", True) not in (False, "false")
         # One prediction at a time: two would take the cores, or the memory of the GPU, from one another.
         with self._lock:
             began = time.perf_counter()
-            predict, model = self._ready(_device(said.get("device")), flips)
-            mask, _, _ = segment_source(source, predict, False, lambda done: None, None, None)
+            loaded = self._ready(_device(said.get("device")), _is_on(said, "test_time_flips"))
+            loaded = loaded.judging(_is_on(said, "gate"))
+            mask, _, verdicts = segment_source(
+                source, loaded.predict, False, lambda done: None, loaded.gate, loaded.watch
+            )
             seconds = time.perf_counter() - began
-        return Made(Segmented(source, source.picture(), mask), model, seconds)
+        return Made(Segmented(source, source.picture(), mask), loaded.model, seconds, loaded.quality(verdicts))
 
     def observe(self, names: Sequence[str]) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
         """Probabilities of pictures or slices, each (C, W, H), and what the network's innermost layers say of them.
@@ -136,7 +140,7 @@ class BundleSegmentation(InferTask):
         from pipeline.gate.features import innermost_layers, members_of
 
         with self._lock:
-            predict, _ = self._ready("", True)
+            predict = self._ready("", True).judging(False).predict
             found: list[NDArray[np.float32]] = []
             vectors: list[NDArray[np.float32]] = []
             for name in names:
@@ -149,11 +153,8 @@ class BundleSegmentation(InferTask):
                 vectors.append(np.concatenate(tap.vectors(noted, 1), axis=1)[0])
         return found, np.stack(vectors)
 
-    def _ready(self, device: str, flips: bool) -> tuple[Predictor, Model]:
+    def _ready(self, device: str, flips: bool) -> Loaded:
         """The network with the weights that are there now."""
-        from pipeline.tasks.infer.archive import model_of
-        from pipeline.tasks.infer.predictor import Predictor
-
         weights = self.bundle.weights
         if not weights.is_file():
             raise MissingFile(f"{self.bundle.name} has no weights yet. Train it first.")
@@ -162,9 +163,8 @@ class BundleSegmentation(InferTask):
         key = (device, flips)
         if key not in self._predictors or self._predictors[key][0] != stamp:
             self._predictors.pop(key, None)
-            predict = Predictor(self.bundle, (weights,), _on(device), test_time_flips=flips)
-            self._predictors[key] = (stamp, predict, model_of(self.bundle, (weights,), self.classes))
-        return self._predictors[key][1:]
+            self._predictors[key] = (stamp, load(self.bundle, _on(device), flips))
+        return self._predictors[key][1]
 
 
 def source_at(path: Path) -> Source:
@@ -182,6 +182,11 @@ def source_at(path: Path) -> Source:
     if refused and not sources:
         raise UnreadableImage(refused[0].reason)
     raise InvalidOption(f"{path.name} holds {len(sources)} images; expected one. Send them one by one.")
+
+
+def _is_on(request: Mapping[str, Any], name: str) -> bool:
+    """A switch of a request, on by default."""
+    return str(request.get(name, True)).lower() not in ("false", "0")
 
 
 def _described(bundle: Bundle) -> str:

@@ -2,8 +2,7 @@
 
 MONAI Label computes inside its event loop, so that one request that waits keeps all others waiting, answers errors of
 the user's making with "500 Internal Server Error", lets everybody in and takes files of any size. Its endpoints are
-registered here a second time, each in a thread of its own; what is not registered (OHIF's pages, the way to the
-archive) is MONAI Label's as it is.
+registered here a second time, each in a thread of its own; what is not registered is MONAI Label's as it is.
 
 uvicorn loads `pipeline.label_app.server:app`; `planar label start` sets what is read from the environment.
 """
@@ -39,7 +38,7 @@ from monailabel.interfaces.exception import MONAILabelException
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from pipeline.errors import MissingFile, OutputExists, PlanarError, user_error_within
-from pipeline.label_app import proxy, segmentations, task_status
+from pipeline.label_app import look, ohif, proxy, segmentations, task_status
 from pipeline.label_app.access import read_users
 from pipeline.label_app.doorway import Doorway, login_routes
 from pipeline.label_app.health import health_routes
@@ -65,7 +64,7 @@ def build() -> FastAPI:
     users = read_users(Path(os.environ[USERS])) if os.environ.get(USERS) else None
     outer.include_router(login_routes(users))
     outer.include_router(health_routes())
-    for before in (segmentations, task_status, proxy):
+    for before in (segmentations, task_status, proxy, ohif, look):
         outer.include_router(threaded(before.router))
     for part in IN_THREADS:
         outer.include_router(threaded(part.router))

@@ -27,7 +27,6 @@ MAIN = '''"""What MONAI Label loads; written by `planar label start`."""
 
 from pipeline.label_app.app import PlanarLabelApp  # noqa: F401
 '''
-OHIF_PORT = 8000
 # Loggers of what runs in processes of their own.
 TASKS = ("task_train", "task_batch_infer", "task_scoring")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -122,8 +121,6 @@ def prepare(
     if users is not None and not users.is_file():
         raise MissingFile(f"{users}: no such file of users. Make one: htpasswd -B -c {users} NAME")
     remarks = [] if users or host in LOOPBACK else [f"Everybody who reaches {host} is let in: give --users FILE."]
-    if is_archive(studies) and port != OHIF_PORT:
-        remarks.append(f"OHIF looks for the server on port {OHIF_PORT} alone.")
     missing = [name for name, bundle in found.items() if not bundle.weights.is_file()]
     remarks += [f"{name} has no weights yet: it can be trained, and segments nothing before." for name in missing]
     name = hashlib.sha256(studies.encode()).hexdigest()[:16]

@@ -93,7 +93,9 @@ class BundleTraining(TrainTask):
             share=share,
             subjects=str(request.get("subjects") or "") or None,
         )
+        split = data.content.split
         say(f"{len(data.content.training)} images to train on, {len(data.content.validation)} to choose by")
+        say(f"{split['subjects']} subjects, by {split['subjects_from']}")
         if data.content.refused:  # without the reasons, which name images
             say(f"{len(data.content.refused)} labels left out: {folder / 'datalist.json'} says why")
         decision = self._train(data, folder, request)

@@ -15,7 +15,7 @@ import click
     "--bundle", "bundles", multiple=True, required=True, metavar="NAME|PATH", help="A bundle; any number of them."
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
-@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="OHIF knows 8000 alone.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="Port to listen on.")
 @click.option(
     "--users",
     type=click.Path(path_type=Path),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,17 @@ NOTE = (
 NAMED = 12
 
 
-def watched_predictor(bundle: Bundle, gate: Gate) -> tuple[Predictor, Watch]:
-    """A bundle's predictor, and the watch that notes an observation of each of its predictions."""
-    predict = Predictor(bundle, (bundle.weights,), {})
+def watched_predictor(
+    bundle: Bundle, gate: Gate, settings: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[Predictor, Watch]:
+    """A bundle's predictor, and the watch that notes an observation of each of its predictions.
+
+    Args:
+        bundle: The bundle.
+        gate: Its gate.
+        settings: Of the inference config, such as its device; none that changes what comes out.
+    """
+    predict = Predictor(bundle, (bundle.weights,), settings)
     layers = [name for name, _ in gate.reference.layers]
     watch = Watch(predict.inferer, predict.network, predict.device, gate.views, layers)
     predict.inferer = watch

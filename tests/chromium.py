@@ -36,11 +36,12 @@ class Chromium:
     Args:
         width: Of the page, CSS pixels.
         height: Of the page.
+        webgl: Whether pages may draw in three dimensions, which is slow without a graphics card.
 
     References: https://chromedevtools.github.io/devtools-protocol/
     """
 
-    def __init__(self, width: int = 1280, height: int = 860) -> None:
+    def __init__(self, width: int = 1280, height: int = 860, *, webgl: bool = False) -> None:
         program = find_chromium()
         if program is None:
             raise FileNotFoundError(f"there is none of the programs {', '.join(PROGRAMS)}: apt-get install chromium")
@@ -56,7 +57,8 @@ class Chromium:
             os.dup2(ends[1], ANSWERS)
 
         command = [program, "--headless=new", "--remote-debugging-pipe", f"--user-data-dir={self.profile}"]
-        command += ["--no-first-run", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"]
+        command += ["--no-first-run", "--disable-dev-shm-usage", "--hide-scrollbars"]
+        command += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"] if webgl else ["--disable-gpu"]
         command += ["--force-color-profile=srgb", *(["--no-sandbox"] if os.geteuid() == 0 else []), "about:blank"]
         self._process = subprocess.Popen(
             command,
