@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import os
 import tempfile
@@ -156,7 +155,7 @@ class ArchiveImages(LabelledImages):
         """What clients are told of an image, which is not fetched for it; OHIF opens a study by what is said here."""
         series, _ = self._series_of(image_id)
         told = {"Modality": series.modality, "StudyInstanceUID": series.study, "SeriesInstanceUID": series.uid}
-        return {"name": f"{image_id}.nii.gz", **told, **copy.deepcopy(self._info.get(image_id, {}))}
+        return {"name": f"{image_id}.nii.gz", **told, **self.noted(image_id)}
 
     def archived(self, image_id: str, picture: Picture, mask: Any, label: SavedLabel) -> str:
         """Store a final label as a DICOM segmentation; the same saving gives the same object."""

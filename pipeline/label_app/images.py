@@ -93,7 +93,7 @@ class LabelledImages(Datastore):
         """What clients are told of an image. Nothing of the patient."""
         source = self.source(image_id)
         ending = ".nii.gz" if needs_view(source) else suffixes(source.path)
-        return {"name": f"{image_id}{ending}", **copy.deepcopy(self._info.get(image_id, {}))}
+        return {"name": f"{image_id}{ending}", **self.noted(image_id)}
 
     def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
         """Note which strategy has offered the image when, as long as the server runs."""
@@ -109,6 +109,10 @@ class LabelledImages(Datastore):
         raise InvalidOption(
             "Images are not removed through this server. Remove the file, or the series in the archive."
         )
+
+    def noted(self, image_id: str) -> dict[str, Any]:
+        """What was noted of an image, without a look at the image."""
+        return copy.deepcopy(self._info.get(image_id, {}))
 
     # Labels.
 

@@ -51,10 +51,13 @@ class Scores:
         task: The bundle.
         images: The images.
         folder: Where scores are kept.
+        background: Whether there is that thread; else `complete` computes them.
     """
 
-    def __init__(self, task: BundleSegmentation, images: LabelledImages, folder: Path) -> None:
-        self.task, self.images, self.folder = task, images, folder
+    def __init__(
+        self, task: BundleSegmentation, images: LabelledImages, folder: Path, *, background: bool = True
+    ) -> None:
+        self.task, self.images, self.folder, self.background = task, images, folder, background
         self._known: dict[str, Score] = {}
         self._weights = ""
         self._refused: set[str] = set()
@@ -64,10 +67,15 @@ class Scores:
     def now(self) -> dict[str, Score]:
         """The scores that there are; the first call begins to compute them."""
         with self._begin:
-            if self._thread is None:
+            if self._thread is None and self.background:
                 self._thread = threading.Thread(target=self._run, name="scores", daemon=True)
                 self._thread.start()
         return dict(self._known)
+
+    def complete(self) -> None:
+        """Score all images before this returns; for whoever has no thread for it."""
+        while self._score_next():
+            pass
 
     def _run(self) -> None:
         pause = threading.Event()

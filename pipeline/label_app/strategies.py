@@ -8,9 +8,9 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
 
+from pipeline.label_app.images import LabelledImages
 from pipeline.label_app.scoring import Scores, farthest
 
 __all__ = ["KINDS", "Anyone", "ByScores", "InOrder", "Offering"]
@@ -23,18 +23,18 @@ LEASE_S = 900
 class Offering(Strategy):
     """A strategy for several annotators at once."""
 
-    def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any] | None:
+    def __call__(self, request: Mapping[str, Any], datastore: LabelledImages) -> dict[str, Any] | None:
         """The next image's id as `{"id": …}`, or None if all have labels."""
         images = datastore.get_unlabeled_images()
         if not images:
             return None
         me, now = request.get("client_id"), time.time()
         # As long as there are others, an image is for the annotator who got it.
-        free = [image for image in images if not _is_with_another(datastore.get_image_info(image), me, now)]
+        free = [image for image in images if not _is_with_another(datastore.noted(image), me, now)]
         return {"id": self.choose(free or images, datastore)}
 
     @abstractmethod
-    def choose(self, images: Sequence[str], datastore: Datastore) -> str:
+    def choose(self, images: Sequence[str], datastore: LabelledImages) -> str:
         """One of some images without labels."""
 
 
@@ -44,7 +44,7 @@ class Anyone(Offering):
     def __init__(self) -> None:
         super().__init__("Any image without a label")
 
-    def choose(self, images: Sequence[str], datastore: Datastore) -> str:
+    def choose(self, images: Sequence[str], datastore: LabelledImages) -> str:
         """One by chance."""
         return random.choice(images)
 
@@ -55,7 +55,7 @@ class InOrder(Offering):
     def __init__(self) -> None:
         super().__init__("The first image without a label")
 
-    def choose(self, images: Sequence[str], datastore: Datastore) -> str:
+    def choose(self, images: Sequence[str], datastore: LabelledImages) -> str:
         """The first."""
         return images[0]
 
@@ -73,7 +73,7 @@ class ByScores(Offering):
         super().__init__({"uncertainty": "Unsure", "diversity": "Unlike the others", "both": "Unsure and unlike"}[kind])
         self.scores, self.kind = scores, kind
 
-    def choose(self, images: Sequence[str], datastore: Datastore) -> str:
+    def choose(self, images: Sequence[str], datastore: LabelledImages) -> str:
         """The best."""
         known = self.scores.now()
         candidates = [image for image in images if image in known]
