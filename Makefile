@@ -10,7 +10,7 @@ LABEL := .venv-label
 LABELLED := $(LABEL)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-services label test-label bench bench-nnunet bench-tracking screenshots check format clean
+.PHONY: help demo test test-slow test-services label test-label bench bench-nnunet bench-tracking screenshots check format clean label-screenshots
 
 help:  ## Show this page
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -86,6 +86,9 @@ bench-tracking: $(STAMP)  ## What the MLflow record of a training costs, on DATA
 
 screenshots: $(STAMP)  ## The pictures in docs/images, of a short training on DATA (needs chromium)
 	$(BIN)/python tests/services/screenshots.py --data $(DATA)
+
+label-screenshots: $(LABELLED)  ## The pictures of labelling, with a bundle CT for CT slices (needs chromium, Orthanc, PLANAR_DATA)
+	$(LABEL)/bin/python tests/label_app/label_screenshots.py --ct $(CT)
 
 check: $(STAMP)  ## Format, lint, types, and the direction of imports
 	$(BIN)/ruff format --check .

@@ -17,7 +17,7 @@ from typing import Any
 
 import pydicom
 
-__all__ = ["Orthanc", "find_orthanc", "why_no_orthanc"]
+__all__ = ["Orthanc", "find_orthanc", "free_port", "why_no_orthanc"]
 
 PROGRAMS = ("/usr/sbin/Orthanc", "/usr/local/bin/Orthanc")
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
@@ -65,7 +65,7 @@ class Orthanc:
     def __init__(self, folder: Path, users: Mapping[str, str] | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.http, self.dicom = _free_port(), _free_port()
+        self.http, self.dicom = free_port(), free_port()
         self._users = dict(users or {})
         self._process: subprocess.Popen[bytes] | None = None
         config = {
@@ -185,7 +185,7 @@ class Orthanc:
             raise AssertionError(f"{request.full_url}: {error.code} {error.read()[:500]!r}") from error
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port of the loopback interface that nothing listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -35,7 +35,7 @@ STRATEGIES = ("random", "uncertainty", "diversity", "both")
 )
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Repetitions.")
 @click.option("--labels", default="10,20,40,80", show_default=True, help="Numbers of labels, growing.")
-@click.option("--minutes", type=float, default=0.75, show_default=True, help="Planned length of a training, 2 cores.")
+@click.option("--pictures", type=click.IntRange(1), default=4000, show_default=True, help="Seen in each training.")
 def command(
     overrides: tuple[str, ...],
     data: Path,
@@ -46,7 +46,7 @@ def command(
     strategies: tuple[str, ...],
     seeds: int,
     labels: str,
-    minutes: float,
+    pictures: int,
 ) -> int:
     """Measure what the labelling app's choice of the next film is worth on films whose masks are known.
 
@@ -59,7 +59,7 @@ def command(
     require_monailabel()
     from benchmarks.active_learning.measuring import Asked, measure
 
-    asked = Asked(data, external, out, task, bundle, strategies, seeds, _sizes(labels), minutes, overrides)
+    asked = Asked(data, external, out, task, bundle, strategies, seeds, _sizes(labels), pictures, overrides)
     document = measure(asked, partial(click.echo, err=True))
     write_text_aside(out / "active_learning.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
     write_text_aside(out / "active_learning.md", markdown(document))

@@ -25,8 +25,8 @@ from pipeline.tasks.plan import plan_bundle
 __all__ = ["Asked", "measure"]
 
 FORMAT = "planar-active-learning/1"
-# All models are planned for the same machine, wherever they are trained.
-MACHINE = Machine("cpu", 2, 8.0)
+# All models are planned for the same machine and the same minute, wherever they are trained and for how long.
+OPTIONS = PlanOptions(60.0, Machine("cpu", 2, 8.0))
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Asked:
         strategies: Who chooses.
         seeds: Repetitions.
         sizes: Numbers of labels, growing.
-        minutes: Planned length of a training.
+        pictures: That the network sees in a training.
         overrides: Of the train config.
     """
 
@@ -54,7 +54,7 @@ class Asked:
     strategies: Sequence[str]
     seeds: int
     sizes: Sequence[int]
-    minutes: float
+    pictures: int
     overrides: tuple[str, ...]
 
 
@@ -78,10 +78,10 @@ def measure(asked: Asked, tell: Callable[[str], None]) -> dict[str, Any]:
         find_bundle(asked.bundle).root / "configs" / "fingerprint.json",
         asked.task,
         asked.out / "planned_segmentation",
-        PlanOptions(60 * asked.minutes, MACHINE),
+        OPTIONS,
         overwrite=True,
     )
-    settings = Settings(planned.bundle.root, planned.plan.schedule.seen, asked.overrides)
+    settings = Settings(planned.bundle.root, asked.pictures, asked.overrides)
     stages = Stages(asked.out / "stages", tell)
     rows = [row for seed in range(asked.seeds) for row in _of_seed(asked, pool, settings, tests, stages, seed)]
     return {

@@ -27,8 +27,10 @@ __all__ = ["RANDOM", "Settings", "choose", "dice_of", "train_on"]
 
 RANDOM = "random"
 VALIDATION_SHARE = 0.2
-# Of each training, with a validation behind each: any of them may find better weights.
-EPOCHS = 12
+# In each training; any of them may find better weights.
+VALIDATIONS = 10
+# Of an epoch, at least.
+STEPS = 8
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,13 @@ def train_on(pool: Pool, labelled: Sequence[str], folder: Path, settings: Settin
     data = gather(images, pool.labels, folder, share=VALIDATION_SHARE)
     size = len(data.content.training)
     config = yaml.safe_load(Bundle(settings.bundle, settings.bundle.name).config("train").read_text(encoding="utf-8"))
-    passes = max(EPOCHS, round(settings.pictures / size))
-    # Where an epoch may take a picture several times, there are as many validations for any number of labels.
-    repeats = max(1, round(passes / EPOCHS)) if "repeats" in config else 1
-    epochs = round(passes / repeats)
-    overrides = [f"repeats={repeats}"] if "repeats" in config else [f"val_interval={max(1, epochs // EPOCHS)}"]
-    overrides += [f"max_epochs={epochs}", f"patience={epochs}", f"seed={seed}", *settings.overrides]
+    steps = -(-size // int(config["batch_size"]))
+    # Few films make an epoch of few steps, and what is done once an epoch would take longer than they do.
+    repeats = -(-STEPS // steps) if "repeats" in config else 1
+    epochs = max(1, round(settings.pictures / (size * repeats)))
+    overrides = [f"repeats={repeats}"] if "repeats" in config else []
+    overrides += [f"max_epochs={epochs}", f"val_interval={max(1, epochs // VALIDATIONS)}", f"patience={epochs}"]
+    overrides += [f"seed={seed}", *settings.overrides]
     train(str(settings.bundle), data.path, folder / "bundle", overrides, tracking=False)
     (folder / "bundle" / "models" / "last.pt").unlink(missing_ok=True)
     shutil.rmtree(folder / "studies")

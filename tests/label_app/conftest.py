@@ -10,8 +10,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from label_server import LabelServer, serving_a_copy
 from PIL import Image
+
+from benchmarks.label_server import LabelServer, serving_a_copy
 
 BUNDLE = "cxr_lung_segmentation"
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import requests
-from label_server import LabelServer, client_of
 from PIL import Image
+
+from benchmarks.label_server import LabelServer, client_of
 
 pytestmark = [pytest.mark.label, pytest.mark.timeout(900)]
 
@@ -52,7 +53,7 @@ def test_a_browser_logs_in_with_name_and_password(guarded: LabelServer) -> None:
 
 
 def test_slicer_logs_in_for_a_token_and_its_user_stands_beside_the_label(guarded: LabelServer) -> None:
-    client = client_of(guarded.uri)
+    client = client_of(guarded.uri, guarded.folder)
     assert client.auth_enabled()
     with pytest.raises(Exception, match="401"):
         client.auth_token(NAME, "wrong")

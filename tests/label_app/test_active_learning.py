@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from label_server import LabelServer
+
+from benchmarks.label_server import LabelServer
 
 pytestmark = [pytest.mark.label, pytest.mark.timeout(900)]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pydicom
 import pytest
 import requests
-from label_server import LabelServer
 
+from benchmarks.label_server import LabelServer
 from benchmarks.orthanc import Orthanc, why_no_orthanc
 
 pytestmark = [pytest.mark.label, pytest.mark.timeout(900)]

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from label_server import PLANAR, LabelServer
 from PIL import Image
 from small_bundle import NAME, untrained
 
+from benchmarks.label_server import PLANAR, LabelServer
 from benchmarks.orthanc import Orthanc, why_no_orthanc
 from pipeline.phantom import radiograph, thorax
 from pipeline.phantom.dicom import film_bytes

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
-from label_server import LabelServer
 
+from benchmarks.label_server import LabelServer
 from pipeline.readers import read_picture
 
 pytestmark = [pytest.mark.label, pytest.mark.timeout(900)]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from label_server import LabelServer
 
+from benchmarks.label_server import LabelServer
 from pipeline.readers import read_picture
 
 pytestmark = [pytest.mark.label, pytest.mark.timeout(900)]

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import requests
-from label_server import LabelServer
 from PIL import Image
 from small_bundle import NAME, untrained
 
+from benchmarks.label_server import LabelServer
 from pipeline.digests import file_sha256
 
 pytestmark = [pytest.mark.label, pytest.mark.timeout(1800)]

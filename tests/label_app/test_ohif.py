@@ -10,9 +10,9 @@ import numpy as np
 import pydicom
 import pytest
 from chromium import Chromium, find_chromium
-from label_server import LabelServer
 from ohif_pages import connect, open_study, segment, shown_labels
 
+from benchmarks.label_server import LabelServer
 from benchmarks.orthanc import Orthanc, why_no_orthanc
 from pipeline.phantom import ct_series, thorax
 from pipeline.phantom.dicom import ct_slices_bytes

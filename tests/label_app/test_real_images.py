@@ -11,9 +11,9 @@ import numpy as np
 import pydicom
 import pytest
 import requests
-from label_server import LabelServer
 from PIL import Image
 
+from benchmarks.label_server import LabelServer
 from benchmarks.orthanc import Orthanc, why_no_orthanc
 from pipeline.readers import read_picture
 

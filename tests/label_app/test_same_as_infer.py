@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import requests
 import SimpleITK as sitk  # noqa: N813
-from label_server import LabelServer
 from PIL import Image
 
+from benchmarks.label_server import LabelServer
 from pipeline.readers import read_picture
 
 pytestmark = [pytest.mark.label, pytest.mark.timeout(900)]

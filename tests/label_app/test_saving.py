@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import requests
 import SimpleITK as sitk  # noqa: N813
-from label_server import LabelServer, client_of, serving_a_copy
 from PIL import Image
 
+from benchmarks.label_server import LabelServer, client_of, serving_a_copy
 from pipeline.readers import read_picture
 
 pytestmark = [pytest.mark.label, pytest.mark.timeout(900)]
@@ -103,7 +103,7 @@ def test_two_annotators_at_once_lose_nothing(saving: LabelServer, tmp_path: Path
         Image.fromarray(mask).save(files[-1])
 
     def save(file: Path) -> None:
-        client_of(saving.uri).save_label("film_tif", str(file), params={"annotator": file.stem})
+        client_of(saving.uri, saving.folder).save_label("film_tif", str(file), params={"annotator": file.stem})
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(save, files))
@@ -125,7 +125,7 @@ def test_a_server_that_is_killed_while_labels_arrive_keeps_each_that_it_has_conf
         mask = np.zeros((height, width), np.uint8)
         mask[: number % height + 1] = 1
         Image.fromarray(mask).save(tmp_path / f"{number}.png")
-        client_of(server.uri).save_label("film_png", str(tmp_path / f"{number}.png"))
+        client_of(server.uri, tmp_path).save_label("film_png", str(tmp_path / f"{number}.png"))
         confirmed.append(number)
 
     try:

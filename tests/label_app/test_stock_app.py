@@ -10,9 +10,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from label_server import LabelServer
 from PIL import Image
 
+from benchmarks.label_server import LabelServer
 from pipeline.bundle import find_bundle
 from pipeline.digests import file_sha256
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from mlflow_server import free_port
+
+from benchmarks.orthanc import free_port
 
 __all__ = ["PLANAR", "LabelServer", "client_of", "serving_a_copy"]
 
@@ -82,6 +83,12 @@ class LabelServer:
         self.stop()
         raise RuntimeError(self.log.read_text()[-3000:])
 
+    @property
+    def pid(self) -> int:
+        """Its first process, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self, number: int = signal.SIGTERM) -> None:
         """End it, with SIGKILL as a crash would."""
         if self._process is not None and self._process.poll() is None:
@@ -96,7 +103,7 @@ class LabelServer:
     @property
     def client(self) -> Any:
         """MONAI Label's own client."""
-        return client_of(self.uri)
+        return client_of(self.uri, self.folder)
 
     def wait_for(self, kind: str, seconds: float = 600) -> dict[str, Any]:
         """The last task of a kind ("train", "batch/infer") when it has ended."""
@@ -120,14 +127,14 @@ def serving_a_copy(films: Path, folder: Path, bundle: str) -> Iterator[LabelServ
         running.stop()
 
 
-def client_of(uri: str) -> Any:
-    """A client with a temporary folder of its own."""
+def client_of(uri: str, folder: Path) -> Any:
+    """A client with a temporary folder of its own, below `folder`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it imports cgi
         from monailabel.client import MONAILabelClient
 
-    return MONAILabelClient(uri, tempfile.mkdtemp(prefix="client-"))
+    return MONAILabelClient(uri, tempfile.mkdtemp(prefix="client-", dir=folder))
 
 
 def _root() -> str:
-    return str(Path(__file__).parent.parent.parent)
+    return str(Path(__file__).parent.parent)
