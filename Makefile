@@ -13,7 +13,7 @@ LABELLED := $(LABEL)/.installed
 .PHONY: help demo test test-slow test-services label test-label bench bench-nnunet bench-tracking screenshots check format clean label-screenshots
 
 help:  ## Show this page
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml constraints.txt
 	@echo "Making the environment $(VENV): PyTorch, MONAI and the rest are downloaded and installed, once. This takes minutes."

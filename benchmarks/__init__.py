@@ -3,6 +3,8 @@
     python -m benchmarks.nnunet --data datalist.json --minutes 10 --out DIR    nnU-Net v2 2D, from its own package
     python -m benchmarks.tracking --data datalist.json --out DIR               what the record of a training costs
     python -m benchmarks.dicom --out FILE                                      from an archive to masks in it
+    python -m benchmarks.active_learning --data datalist.json --out DIR        what the choice of the next film is worth
+    python -m benchmarks.labelling --out FILE                                  several annotators at one server
 
 Nothing of this is part of the installed package, and `pipeline` imports nothing of it. What every comparison shares:
 
@@ -13,5 +15,6 @@ Nothing of this is part of the installed package, and `pipeline` imports nothing
     scoring     the masks of any tool scored by Planar's metrics; paired differences
     table       Markdown and JSON of what came out
     orthanc     a DICOMweb archive of one's own
+    label_server    a labelling server of one's own
     planar      Planar as one of the peers: trained for a wall-clock budget
 """

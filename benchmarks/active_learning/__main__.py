@@ -56,10 +56,11 @@ def command(
 
     It needs MONAI Label's environment (make label). KEY=VALUE overrides a key of the train config.
     """
+    sizes = _sizes(labels)
     require_monailabel()
     from benchmarks.active_learning.measuring import Asked, measure
 
-    asked = Asked(data, external, out, task, bundle, strategies, seeds, _sizes(labels), pictures, overrides)
+    asked = Asked(data, external, out, task, bundle, strategies, seeds, sizes, pictures, overrides)
     document = measure(asked, partial(click.echo, err=True))
     write_text_aside(out / "active_learning.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
     write_text_aside(out / "active_learning.md", markdown(document))

@@ -30,7 +30,7 @@ VALIDATION_SHARE = 0.2
 # In each training; any of them may find better weights.
 VALIDATIONS = 10
 # Of an epoch, at least.
-STEPS = 8
+STEPS = 20
 
 
 @dataclass(frozen=True)

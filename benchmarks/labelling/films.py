@@ -33,7 +33,7 @@ def make_films(folder: Path) -> None:
         shutil.rmtree(made)
     made = folder.parent / "phantom_ct"
     make_phantoms(made, number=2, seed=1, size=256, kind="ct", format="dicom")
-    shutil.copytree(made / "dicom", folder / "ct")
+    shutil.copytree(made / "ct", folder / "ct")
     shutil.rmtree(made)
 
 

@@ -29,6 +29,8 @@ CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2.1"
 IN_STACK_POSITION_NUMBER = 0x00209057
 FRAME_CONTENT_SEQUENCE = 0x00209111
+# What an image that was compressed with losses should say of it, and does not always.
+LOSSY = ("LossyImageCompressionRatio", "LossyImageCompressionMethod")
 # Calibrated sizes in the patient; those at the detector say nothing of it.
 CALIBRATED = ("PixelSpacing", "ImagerPixelSpacing / EstimatedRadiographicMagnificationFactor")
 
@@ -70,6 +72,9 @@ def restore_references(result: Any, images: SourceImages) -> None:
     """Give every reference to a source image the SOP class that the image has."""
     classes = {str(header.SOPInstanceUID): str(header.SOPClassUID) for header in images.headers}
     _restore(result, classes)
+    for keyword in LOSSY:
+        if keyword in result and not result.get(keyword):
+            del result[keyword]
 
 
 def unplace(result: Any) -> None:
@@ -139,9 +144,11 @@ def _common(header: Any, sop_class: str) -> Any:
     ds.StudyDate = ds.StudyTime = ds.ReferringPhysicianName = ""
     ds.LossyImageCompression = "01" if str(header.get("LossyImageCompression") or "") == "01" else "00"
     if ds.LossyImageCompression == "01":
-        for keyword in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
+        for keyword in LOSSY:
             if header.get(keyword):
                 ds.add(copy.deepcopy(header[keyword]))
+            else:
+                setattr(ds, keyword, None)  # highdicom stops where it is missing; `restore_references` takes it away
     return ds
 
 

@@ -95,6 +95,23 @@ def test_from_a_folder(server: LabelServer, expected: dict[str, np.ndarray]) -> 
         np.testing.assert_array_equal(stored(file), mask, err_msg=image)
 
 
+def test_every_film_has_a_segmentation_in_dicom(server: LabelServer, images: Path, tmp_path: Path) -> None:
+    """RG1 was compressed with losses and does not say how, at which highdicom stops."""
+    for path in images.glob("*.dcm"):
+        params = {"image": path.stem, "output": "dicom_seg"}
+        answer = requests.post(f"{server.uri}/infer/{BUNDLE}", params=params, timeout=300)
+        assert answer.status_code == 200, answer.text
+        (tmp_path / "seg.dcm").write_bytes(answer.content)
+        film = pydicom.dcmread(path, stop_before_pixels=True)
+        mask = read_picture(f"{tmp_path / 'seg.dcm'}#instance={film.SOPInstanceUID}", labels=True).array
+        file, _ = server.client.infer(BUNDLE, path.stem, {})
+        np.testing.assert_array_equal(mask, read_picture(file, labels=True).array, err_msg=path.stem)
+        seg = pydicom.dcmread(tmp_path / "seg.dcm", stop_before_pixels=True)
+        assert all(
+            seg.get(name) for name in ("LossyImageCompressionRatio", "LossyImageCompressionMethod") if name in seg
+        )
+
+
 def test_upright_and_not_mirrored(server: LabelServer, planar_data: Path) -> None:
     better = 0
     for picture in sorted((planar_data / "cxr_multisite" / "images").iterdir())[:PICTURES]:

@@ -57,6 +57,7 @@ def command(
     click.echo(f"3D Slicer: module MONAI Label, server {server.address}")
     if server.ohif:
         click.echo(f"OHIF:      {server.ohif}")
+    click.echo(f"Images with their masks: {server.address}/look/")
     click.echo(f"Models:    {', '.join(server.bundles)}")
     click.echo(f"Working folder and logs: {server.work}")
     for remark in server.remarks:
