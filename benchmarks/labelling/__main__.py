@@ -54,6 +54,7 @@ def command(clients: int, minutes: float, bundle: str, films: tuple[Path, ...], 
             copy_films(films, studies)
         else:
             make_films(studies)
+        files = Counter(path.suffix.lower().removeprefix(".") for path in studies.rglob("*") if path.is_file())
         server = LabelServer(folder / "server", ["--studies", studies, "--bundle", bundle])
         load_before = os.getloadavg()[0]
         try:
@@ -71,7 +72,7 @@ def command(clients: int, minutes: float, bundle: str, films: tuple[Path, ...], 
         "clients": clients,
         "minutes": minutes,
         "images": len(objects),
-        "kinds": _kinds(objects),
+        "kinds": ", ".join(f"{number} {kind}" for kind, number in sorted(files.items())),
         "note": note,
         "load_before": load_before,
         "machine": describe_machine(),
@@ -85,12 +86,6 @@ def command(clients: int, minutes: float, bundle: str, films: tuple[Path, ...], 
     write_text_aside(out.with_suffix(".svg"), chart(document))
     click.echo(markdown(document), nl=False)
     return 1 if load.failures or errors else 0
-
-
-def _kinds(objects: dict[str, Any]) -> str:
-    counted = Counter(one["image"]["ext"].removeprefix(".") for one in objects.values())
-    # What viewers are given: of DICOM a NIfTI copy.
-    return ", ".join(f"{number} {kind}" for kind, number in sorted(counted.items()))
 
 
 def _figures(load: Load) -> dict[str, Any]:

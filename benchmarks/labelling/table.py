@@ -23,7 +23,7 @@ def markdown(document: Mapping[str, Any]) -> str:
         "# The labelling server under several annotators",
         "",
         f"`python -m benchmarks.labelling`: {document['clients']} clients of MONAI Label's own, {minutes:g} minutes, "
-        f"{document['images']} images ({document['kinds']}), `{document['bundle']}` with its flips and its gate. "
+        f"{document['images']} images (files: {document['kinds']}), `{document['bundle']}` with flips and gate. "
         f"{machine['processor']}, {machine['cores']} cores; load of the machine before: {document['load_before']:.2f}. "
         f"{document['note']}".rstrip(),
         "",

@@ -64,7 +64,7 @@ def to_show(images: LabelledImages, image: str, what: str, models: Mapping[str, 
     source = images.source(image)
     if what in models:
         made = models[what].segment(source)
-        return Shown(made.result.mask, models[what].classes, f"{what}, computed now", made.quality)
+        return Shown(made.result.mask, models[what].classes, f"computed now by {what}", made.quality)
     if what == STORED and (found := images.stored_result(image)) is not None:
         mask, result = found
         return Shown(mask, _named(result), f"made by a model, stored as DICOM SEG {result.archived}")

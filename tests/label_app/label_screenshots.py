@@ -1,6 +1,6 @@
 """The pictures in docs/images of OHIF and of our own pages: make label-screenshots CT=BUNDLE
 
-Puts the CT series and an X-ray of PLANAR_DATA into an Orthanc, starts the labelling server on it, runs the
+Puts a chest CT and an X-ray of PLANAR_DATA into an Orthanc, starts the labelling server on it, runs the
 segmentation of the CT from OHIF's panel, has the X-ray's mask stored as a DICOM segmentation, and takes a picture of
 each page. Look at them: a mask that is mirrored, shifted or on the wrong slice is seen there first.
 """
@@ -8,13 +8,17 @@ each page. Look at them: a mask that is mirrored, shifted or on the wrong slice 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pydicom
+from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
 # As pytest does for tests.
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -26,13 +30,14 @@ from ohif_pages import connect, open_study, segment
 from benchmarks.label_server import LabelServer
 from benchmarks.orthanc import Orthanc, why_no_orthanc
 from pipeline.bundle import find_bundle
+from pipeline.phantom.dicom import ct_slices_bytes
+from pipeline.phantom.slices import CtSeries
 from pipeline.tasks.infer import infer
 
 CHEST = "cxr_lung_segmentation"
-SERIES = Path("ct_series/dicom")
+CT = Path("ct_series/nifti/example_ct_sm.nii.gz")
 # A thorax in posterior-anterior view; whoever it is has no name in it.
 FILM = Path("dicom/dicom-test-files/data/WG04/J2KI/RG1_J2KI")
-STUDY = "2.25.1"
 # Air and lung apart from the rest; OHIF opens a CT in a window for soft tissue, in which lungs are black.
 LUNG_WINDOW = """(() => {
   const {cornerstoneViewportService, viewportGridService} = window.services;
@@ -51,31 +56,29 @@ TO_SLICE = """(number => {
 })"""
 
 
-def fill(archive: Orthanc, data: Path, folder: Path) -> tuple[Path, Path]:
-    """Store the series and the film; where they are then.
-
-    Whoever took the names out of the series took its identifiers too, without which no archive takes it.
-    """
-    (folder / "series").mkdir(parents=True)
-    for number, file in enumerate(sorted((data / SERIES).iterdir())):
-        ds = pydicom.dcmread(file)
-        ds.SOPClassUID, ds.SOPInstanceUID = (
-            ds.file_meta.MediaStorageSOPClassUID,
-            ds.file_meta.MediaStorageSOPInstanceUID,
-        )
-        ds.StudyInstanceUID, ds.SeriesInstanceUID = STUDY, "2.25.2"
-        ds.PatientID, ds.PatientName = "CT", "CT"
-        ds.save_as(folder / "series" / f"{number}.dcm")
+def fill(archive: Orthanc, data: Path, folder: Path) -> tuple[str, Path]:
+    """Store a CT, which the public sets have as NIfTI alone, and a film; the CT's study, and where the film is."""
+    folder.mkdir()
+    volume = nib.load(data / CT)
+    to_lps = ornt_transform(io_orientation(volume.affine), axcodes2ornt(("L", "P", "S")))
+    volume = volume.as_reoriented(to_lps)
+    hu = np.asarray(volume.dataobj).round().astype(np.int16)
+    series = CtSeries(hu, np.zeros(hu.shape, np.uint8), volume.affine, 0.0)
+    study = ""
+    for content in ct_slices_bytes(series, subject="CT", origin="screenshots"):
+        ds = pydicom.dcmread(io.BytesIO(content))
+        ds.SeriesDescription, study = "Chest", str(ds.StudyInstanceUID)
+        ds.save_as(folder / "slice.dcm")
+        archive.post("/instances", (folder / "slice.dcm").read_bytes())
     film = folder / "film.dcm"
     ds = pydicom.dcmread(data / FILM)
     ds.PatientID, ds.PatientName = "X-ray", "X-ray"
     ds.save_as(film)
-    for path in (*(folder / "series").iterdir(), film):
-        archive.post("/instances", path.read_bytes())
-    return folder / "series", film
+    archive.post("/instances", film.read_bytes())
+    return study, film
 
 
-def take(server: LabelServer, film: Path, ct_bundle: str, slice_number: int, out: Path) -> None:
+def take(server: LabelServer, study: str, film: Path, ct_bundle: str, slice_number: int, out: Path) -> None:
     """Take the pictures."""
     header = pydicom.dcmread(film, stop_before_pixels=True)
     with Chromium(1280, 800, webgl=True) as browser:
@@ -83,14 +86,14 @@ def take(server: LabelServer, film: Path, ct_bundle: str, slice_number: int, out
         browser.evaluate("[...document.querySelectorAll('button')].find(e => e.innerText.includes('Confirm'))?.click()")
         time.sleep(1)
         browser.picture(out / "label_ohif_list.png")
-        open_study(browser, server.uri, STUDY, "Server:", "CT Body")
+        open_study(browser, server.uri, study, "Server:", "Chest")
         connect(browser)
         segment(browser, ct_bundle)
         browser.evaluate(LUNG_WINDOW)
         browser.evaluate(f"{TO_SLICE}({slice_number})")
         time.sleep(8)  # until the notices are gone
         browser.picture(out / "label_ohif_ct.png")
-        browser.size(1100, 1000)
+        browser.size(900, 900)
         browser.open(f"{server.uri}/look/{header.SeriesInstanceUID}", "stored as DICOM SEG")
         browser.picture(out / "label_film_stored.png")
         browser.open(f"{server.uri}/look/{header.SeriesInstanceUID}?show={CHEST}", "Gate:")
@@ -101,7 +104,7 @@ def main() -> None:
     """Fill an archive, start the server and take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ct", required=True, help="bundle for lungs on CT slices, name or path")
-    parser.add_argument("--slice", type=int, default=17, help="slice of the series that is shown, from 0")
+    parser.add_argument("--slice", type=int, default=28, help="slice of the series that is shown, from 0")
     parser.add_argument("-o", "--out", type=Path, default=Path("docs/images"), help="folder of the pictures")
     options = parser.parse_args()
     if reason := why_no_orthanc():
@@ -115,11 +118,11 @@ def main() -> None:
         server = LabelServer(folder / "server", arguments)
         try:
             archive.start()
-            _, film = fill(archive, data, folder / "dicom")
+            study, film = fill(archive, data, folder / "dicom")
             result = infer(CHEST, [str(film)], folder / "masks", formats=("dicomseg",))
             archive.post("/instances", result.masks[0].read_bytes())
             server.start()
-            take(server, film, ct.name, options.slice, options.out)
+            take(server, study, film, ct.name, options.slice, options.out)
         finally:
             server.stop()
             archive.stop()
