@@ -104,7 +104,7 @@ def main() -> None:
     """Fill an archive, start the server and take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ct", required=True, help="bundle for lungs on CT slices, name or path")
-    parser.add_argument("--slice", type=int, default=28, help="slice of the series that is shown, from 0")
+    parser.add_argument("--slice", type=int, default=1, help="slice that is shown, from the head, 0 the first")
     parser.add_argument("-o", "--out", type=Path, default=Path("docs/images"), help="folder of the pictures")
     options = parser.parse_args()
     if reason := why_no_orthanc():
