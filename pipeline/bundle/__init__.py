@@ -1,5 +1,6 @@
 """MONAI bundles on disk: finding them, reading their configs without running them, copying and editing them."""
 
+from pipeline.bundle.beginning import START_FILE, begin_with_start_file
 from pipeline.bundle.copying import apply_settings, copy_bundle
 from pipeline.bundle.digests import config_digests
 from pipeline.bundle.find import Bundle, find_bundle, shipped_bundles, shipped_folder
@@ -8,9 +9,11 @@ from pipeline.bundle.overrides import parse_overrides
 from pipeline.bundle.recipe import Recipe, find_recipe, shipped_recipes
 
 __all__ = [
+    "START_FILE",
     "Bundle",
     "Recipe",
     "apply_settings",
+    "begin_with_start_file",
     "config_digests",
     "copy_bundle",
     "find_bundle",

@@ -10,6 +10,7 @@ from typing import Any
 
 from ruamel.yaml.comments import CommentedMap
 
+from pipeline.bundle.beginning import forget_start_file
 from pipeline.bundle.editing import edit_config, rewrite_config
 from pipeline.bundle.find import SUFFIXES, Bundle
 from pipeline.bundle.recipe import Recipe, apply_recipe, describe_input
@@ -58,6 +59,7 @@ def copy_bundle(
         shutil.copytree(bundle.root, aside, ignore=lambda folder, names: _left_out(bundle.root, folder, names))
         (aside / "models").mkdir()
         copied = Bundle(aside, bundle.name)
+        forget_start_file(aside / "configs" / "train.yaml")
         if recipe is not None:
             apply_recipe(copied, recipe)
         changes: dict[str, Any] = dict(settings or {})

@@ -9,13 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ignite.engine import Engine, Events
 from monailabel.interfaces.tasks.train import TrainTask
 from monailabel.utils.others.generic import device_list, name_to_device
 
-from pipeline.bundle import Bundle, copy_bundle
-from pipeline.bundle.editing import edit_config
+from pipeline.bundle import Bundle
 from pipeline.errors import InvalidOption
 from pipeline.label_app.annotated import Annotated, gather
 from pipeline.label_app.images import LabelledImages
@@ -114,8 +112,15 @@ class BundleTraining(TrainTask):
             *map(str, request.get("overrides") or ()),
         ]
         begin = pretrained and self.bundle.weights.is_file()
-        base = _beginning_with_its_weights(self.bundle, folder) if begin else self.bundle
-        result = train(str(base.root), data.path, folder / "candidate", overrides, handlers=[Told()], tags=_tags(data))
+        result = train(
+            str(self.bundle.root),
+            data.path,
+            folder / "candidate",
+            overrides,
+            start_from=str(self.bundle.weights) if begin else None,
+            handlers=[Told()],
+            tags=_tags(data),
+        )
         for note in result.notes:
             say(note)
         after = _dice(result.bundle, data, folder / "scores")
@@ -152,21 +157,6 @@ class Told:
 def say(line: str) -> None:
     """A line of progress."""
     print(line, flush=True)
-
-
-def _beginning_with_its_weights(bundle: Bundle, folder: Path) -> Bundle:
-    """A copy of a bundle whose training begins with the bundle's weights.
-
-    They are loaded before the running mean of the weights is made of them. An override would not do: it goes into all
-    configs that have the key, and evaluation and inference have it too.
-    """
-    start = folder / "start.pt"
-    shutil.copyfile(bundle.weights, start)
-    base = copy_bundle(bundle, folder / "base", bundle.labels("train"))
-    steps = list(yaml.safe_load(base.config("train").read_text(encoding="utf-8")).get("initialize") or ())
-    load = f"$@network_def.load_state_dict(torch.load({str(start)!r}, map_location='cpu', weights_only=True))"
-    edit_config(base.config("train"), {"initialize": [*steps, load]})
-    return base
 
 
 def _device(wanted: Any) -> list[str]:

@@ -124,7 +124,7 @@ def train(
     _require_registrable(register_as, champion, tracking)
     source = find_bundle(name_or_path)
     by = _recipe(recipe, resume)
-    start = _start(start_from, source, resume)
+    start = _start(start_from, resume)
     settings: dict[str, Any] = parse_overrides(
         tuple(overrides), source.config("train"), SET_ELSEWHERE, also=by.keys if by is not None else ()
     )
@@ -164,7 +164,7 @@ def train(
         bundle = copy_bundle(source, folder, labels, network | mirroring | settings, trained_on, by)
         note_data(bundle, content)
         if start is not None:
-            apply_settings(bundle, start.put_into(bundle))
+            start.put_into(bundle)
             tags = {**start.tags, **(tags or {})}
         made = [*bundle.root.iterdir(), bundle.root / "eval", *made]
     run_settings = settings | {"datalist": str(datalist.resolve())} | ({"resume": True} if resume else {})
@@ -224,13 +224,13 @@ def _recipe(name_or_path: str | None, resume: bool) -> Recipe | None:
     return find_recipe(name_or_path)
 
 
-def _start(name_or_path: str | None, source: Bundle, resume: bool) -> StartWeights | None:
+def _start(name_or_path: str | None, resume: bool) -> StartWeights | None:
     """The weights to begin with that were asked for."""
     if name_or_path is None:
         return None
     if resume:
         raise InvalidOption("--resume goes on with the training's own weights: drop --start-from.")
-    return find_start(name_or_path, source)
+    return find_start(name_or_path)
 
 
 def _said(start: StartWeights, workflow: ConfigWorkflow) -> str:

@@ -300,6 +300,8 @@ def test_a_training_begins_with_anothers_weights(
     assert result.notes == ("Began with the weights of bundle.",)
     before, after = (torch.load(one.weights, weights_only=True) for one in (first, result.bundle))
     assert all(torch.allclose(after[name], value) for name, value in before.items())
+    copy = train(str(result.bundle.root), phantom_datalist, tmp_path / "copy", still, tracking=False)
+    assert yaml.safe_load(copy.bundle.config("train").read_text())["start_from"] is None
     tags = MlflowClient(f"sqlite:///{tmp_path / 'mlruns.db'}").get_run(str(result.run_id)).data.tags
     assert tags["planar.start_from"] == "bundle"
     assert tags["planar.start_from_sha256"] == file_sha256(first.weights)
