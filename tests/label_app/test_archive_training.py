@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
@@ -51,7 +52,8 @@ def test_from_drawing_to_an_audited_model(tmp_path: Path) -> None:
         stored = [archive.file(one["SOPInstanceUID"]) for one in archive.find(Modality="SEG")]
         assert len(stored) == len(drawn)
         for content in stored:
-            seg = pydicom.dcmread(io.BytesIO(content))
+            seg = hd.seg.segread(io.BytesIO(content))
+            assert seg.segmented_property_categories and seg.number_of_segments == 1
             series = str(seg.ReferencedSeriesSequence[0].SeriesInstanceUID)
             np.testing.assert_array_equal(np.squeeze(seg.pixel_array), drawn[series].T)
             (tmp_path / "seg.dcm").write_bytes(content)
