@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +58,13 @@ class Stages:
             path.unlink(missing_ok=True)
             self.tell(f"{name} …")
             load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-            began, clock = time.time(), time.perf_counter()
+            began, clock = datetime.now(timezone.utc), time.perf_counter()
             result = dict(work())
             record = {
                 "key": self.keys[name],
                 "settings": dict(settings),
                 "result": result,
-                "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
+                "began": f"{began:%Y-%m-%dT%H:%M:%S.%fZ}",
                 "seconds": round(time.perf_counter() - clock, 3),
                 # Of one minute, before the step: a machine that was busy with something else measures something else.
                 "load_before": load,

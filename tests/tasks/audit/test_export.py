@@ -431,7 +431,7 @@ def test_a_cut_zip_an_empty_one_and_another_file_are_told_in_one_line(pack: Path
         assert str(path) in str(caught.value) and "\n" not in str(caught.value)
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("a.txt", "a")
-    with pytest.raises(InvalidPack, match=r"pack\.json cannot be read"):
+    with pytest.raises(InvalidPack, match=r"no pack: it has no pack\.json"):
         verify(str(tmp_path / "other.zip"))
     with pytest.raises(MissingFile, match="is not there"):
         verify(str(tmp_path / "none.zip"))
