@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.fixture(autouse=True, scope="session")
-def one_compute_thread() -> None:
-    """Compute threads that wait for one another on a busy machine take ten times as long."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """One compute thread: those that wait for one another on a busy machine take ten times as long.
+
+    Before each test and its fixtures, for trainings set their own number.
+    """
     import torch
 
     torch.set_num_threads(1)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psutil
+
+from benchmarks.memory import every, resident_mib
 
 __all__ = ["Peaks", "watched"]
 
@@ -21,14 +22,9 @@ class Peaks:
 
     def look(self, name: str, pid: int) -> None:
         """Look once; a process that is gone holds nothing."""
-        total = 0
-        try:
-            process = psutil.Process(pid)
-            for one in (process, *process.children(recursive=True)):
-                total += one.memory_info().rss
-        except psutil.Error:
-            pass
-        self.mib[name] = max(self.mib.get(name, 0.0), total / 2**20)
+        self.mib.setdefault(name, 0.0)
+        with suppress(psutil.Error):
+            self.mib[name] = max(self.mib[name], resident_mib(pid))
 
 
 @contextmanager
@@ -38,17 +34,11 @@ def watched(processes: dict[str, int]) -> Iterator[Peaks]:
     Args:
         processes: Name → id.
     """
-    peaks, ended = Peaks(), threading.Event()
+    peaks = Peaks()
 
     def look() -> None:
-        while not ended.wait(EVERY_S):
-            for name, pid in list(processes.items()):
-                peaks.look(name, pid)
+        for name, pid in list(processes.items()):
+            peaks.look(name, pid)
 
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
+    with every(EVERY_S, look):
         yield peaks
-    finally:
-        ended.set()
-        thread.join()

@@ -43,7 +43,7 @@ def markdown(document: Mapping[str, Any]) -> str:
     lines += [f"| {part} | {seconds:.1f} | {seconds / loop:.0%} |" for part, seconds in run["archive_s"].items()]
     lines += [
         "",
-        "Decoding counts each reading of a film's pixels: for the network, and whole for its grid. Preparing is "
+        "Decoding is reading a film's pixels, once for the network and for its grid. Preparing is "
         "resizing and normalisation; judging is the gate's, its own passes through the network included; to masks is "
         "the way back to the film's grid; writing makes and writes the SEG. Retrieving, storing (with finding again) "
         "and asking are done while the next or the former film is computed.",

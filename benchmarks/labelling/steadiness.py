@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from statistics import fmean
 
 import psutil
+
+from benchmarks.memory import every, resident_mib
 
 __all__ = ["growth", "memory_of"]
 
@@ -20,27 +21,15 @@ Sample = tuple[float, float]
 def memory_of(pid: int) -> Iterator[list[Sample]]:
     """Within it a process and its children are looked at once a second: seconds, and resident memory, MiB."""
     samples: list[Sample] = []
-    ended = threading.Event()
     began = time.perf_counter()
 
     def look() -> None:
-        while not ended.wait(EVERY_S):
-            total = 0
-            try:
-                process = psutil.Process(pid)
-                for one in (process, *process.children(recursive=True)):
-                    total += one.memory_info().rss
-            except psutil.Error:
-                continue
-            samples.append((time.perf_counter() - began, total / 2**20))
+        with suppress(psutil.Error):
+            mib = resident_mib(pid)
+            samples.append((time.perf_counter() - began, mib))
 
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
+    with every(EVERY_S, look):
         yield samples
-    finally:
-        ended.set()
-        thread.join()
 
 
 def growth(samples: Sequence[Sample]) -> dict[str, float]:
