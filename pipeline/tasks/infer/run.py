@@ -18,6 +18,7 @@ from pipeline.errors import InvalidOption, OutputExists
 from pipeline.readers import decoded_once
 from pipeline.tasks.evaluate import require_weights
 from pipeline.tasks.infer.archive import images_of, model_of, require_highdicom
+from pipeline.tasks.infer.choosing import Chosen, predictor_for, program_for
 from pipeline.tasks.infer.gating import Judged, gate_of, quality_documents, review_table
 from pipeline.tasks.infer.outcome import InferenceResult
 from pipeline.tasks.infer.recording import recorded
@@ -39,9 +40,7 @@ from pipeline.tasks.workflow import quiet_libraries
 
 if TYPE_CHECKING:
     from pipeline.gate import Verdict
-    from pipeline.tasks.infer.predictor import Predictor
     from pipeline.tasks.infer.retrieved import FromArchive
-    from pipeline.tasks.infer.watching import Watch
 
 __all__ = ["FORMATS", "SEG_TYPES", "InferenceResult", "Judged", "Refusal", "infer"]
 
@@ -140,32 +139,38 @@ def infer(
     asked |= {"seg_type": seg_type} if "dicomseg" in formats else {}
     asked |= {"archive": archive.selection.shown, "store": archive.store} if archive is not None else {}
     asked |= {"gate": gate, "sources": supply.sources, **settings}
+    changed = bool(checkpoints or overrides or not test_time_flips)
+    program, instead = program_for(bundle, changed=changed, slices=supply.slices if archive is None else None)
     with quiet_libraries(), decoded_once(), folder_aside(out) as aside, supply, ExitStack() as stack:
         clock = time.perf_counter()
         stream = iter(supply)
         first = next(stream, None)
         waited_s = time.perf_counter() - clock
         # Where nothing is left to do, nothing is recorded, and gate and network are not loaded: that takes seconds.
+        recording = tracking and bool(first or refused)
+        soon_over = program is not None
         told = stack.enter_context(
-            recorded(bundle, weights, supply.named, out, asked, tracking=tracking and bool(first or refused))
+            recorded(bundle, weights, supply.named, out, asked, tracking=recording, soon_over=soon_over)
         )
-        changed = bool(checkpoints or overrides or not test_time_flips)
         needed = gate and (first is not None or review_list is not None)
         judge, not_judged = gate_of(bundle, changed) if needed else (None, "")
         if review_list is not None and judge is None:
             raise InvalidOption(f"--review-list needs the gate. {not_judged or 'Leave out --no-gate.'}")
 
         @cache
-        def network() -> tuple[Predictor, Watch | None]:
-            from pipeline.tasks.infer.predictor import Predictor
-            from pipeline.tasks.infer.quality import watched_predictor
-
-            if judge is not None:
-                return watched_predictor(bundle, judge)
-            return Predictor(bundle, weights, settings, test_time_flips=test_time_flips), None
+        def chosen() -> Chosen:
+            return predictor_for(
+                bundle,
+                weights,
+                settings,
+                test_time_flips=test_time_flips,
+                gate=judge,
+                program=program,
+                instead=instead,
+            )
 
         if first is not None:
-            network()
+            chosen()
         made_by = {"bundle": bundle.name, "checkpoint_sha256": " ".join(map(file_sha256, weights))}
         began = time.perf_counter()
         masks: list[Path] = []
@@ -173,7 +178,7 @@ def infer(
         rows: list[dict[str, Any]] = []
         done = finished = segmented = 0
         for source in [] if first is None else chain([first], stream):
-            predict, watch = network()
+            predict, watch = chosen().predict, chosen().watch
 
             def report(slices: int, name: str = source.said, before: int = done) -> None:
                 on_progress(supply.passed + before + slices, supply.slices, name)
@@ -233,4 +238,6 @@ def infer(
         shortfall=told.recorder.shortfall if told.recorder is not None else None,
         table=table,
         returned=returned,
+        ran=chosen().ran if first is not None else "",
+        told_later=told.told_later,
     )
