@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.archive_options import from_option, query_option, study_option
+from pipeline.cli.options import engine_option
 
 if TYPE_CHECKING:
     from pipeline.tasks.infer import FromArchive, InferenceResult, Returned
@@ -79,6 +80,7 @@ NAMED = 20
 )
 @click.option("--overwrite", is_flag=True, help="Replace results that are there.")
 @click.option("--no-tracking", is_flag=True, help="Write no MLflow run.")
+@engine_option
 @click.option(
     "--set",
     "overrides",
@@ -106,6 +108,7 @@ def command(
     review_list: Path | None,
     overwrite: bool,
     no_tracking: bool,
+    engine: str,
     overrides: tuple[str, ...],
 ) -> int:
     """Segment INPUT (files, folders, zip archives, globs) with BUNDLE; each mask comes back on its image's grid.
@@ -172,6 +175,7 @@ def command(
             gate=gate,
             review_list=review_list,
             tracking=not no_tracking,
+            engine=engine,
             on_progress=lambda done, total, name: bar.update(task, completed=done, total=total),
         )
     for line in result.warnings:

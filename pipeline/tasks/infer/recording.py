@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pipeline.tasks.infer.returned import Returned
     from pipeline.tracking import RunRecorder
 
-__all__ = ["InferenceRecord", "open_recorder", "recorded", "tell_recorder"]
+__all__ = ["InferenceRecord", "open_recorder", "record_row", "recorded", "tell_recorder"]
 
 Tell = Callable[[Sequence[Mapping[str, Any]], Sequence[Refusal], float, "Returned | None"], None]
 
@@ -57,35 +57,37 @@ class InferenceRecord:
         self.told_later = False
         self._tell = tell
 
-    def add(
-        self,
-        source: Source,
-        picture: Picture,
-        mask: NDArray[Any],
-        written: Sequence[Path],
-        verdict: Verdict | None,
-    ) -> None:
-        """A source that got its masks: digests of its pixels, of the class indices, and of each file in order."""
-        if self._tell is None:
-            return
-        image = pixel_digest(picture.array)
-        files = [file for path in written for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
-        judged = {"decision": verdict.decision, "predicted_dice": verdict.predicted_dice} if verdict else {}
-        self.rows.append(
-            {
-                "case": f"case-{image[:12]}",
-                "image_sha256": image,
-                "slices": len(source.slices),
-                "mask_sha256": pixel_digest(mask),
-                "files_sha256": " ".join(map(file_sha256, files)),
-                **judged,
-            }
-        )
+    @property
+    def wanted(self) -> bool:
+        """Whether there is a run to be told."""
+        return self._tell is not None
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """A source that got its masks, from `record_row`."""
+        if self.wanted:
+            self.rows.append(dict(row))
 
     def finish(self, refused: Sequence[Refusal], seconds: float, returned: Returned | None = None) -> None:
         """Tell the run, and end it."""
         if self._tell is not None:
             self._tell(self.rows, refused, seconds, returned)
+
+
+def record_row(
+    source: Source, picture: Picture, mask: NDArray[Any], masks: Sequence[Path], verdict: Verdict | None
+) -> dict[str, Any]:
+    """The row of a source: digests of its pixels, of the class indices, and of each file in order."""
+    image = pixel_digest(picture.array)
+    files = [file for path in masks for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    judged = {"decision": verdict.decision, "predicted_dice": verdict.predicted_dice} if verdict else {}
+    return {
+        "case": f"case-{image[:12]}",
+        "image_sha256": image,
+        "slices": len(source.slices),
+        "mask_sha256": pixel_digest(mask),
+        "files_sha256": " ".join(map(file_sha256, files)),
+        **judged,
+    }
 
 
 def tell_recorder(
