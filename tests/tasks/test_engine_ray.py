@@ -86,5 +86,5 @@ def test_the_datalist_is_the_same(phantom_datalist: Path, tmp_path: Path, monkey
 
 
 def test_another_engine_is_none(random_bundle: Bundle, tmp_path: Path) -> None:
-    with pytest.raises(InvalidOption, match="no engine 'slurm'. Choose from local, ray"):
+    with pytest.raises(InvalidOption, match=r"no engine 'slurm'\. Choose from local, ray"):
         infer(str(random_bundle.root), ["film.png"], tmp_path / "out", engine="slurm")
