@@ -18,6 +18,7 @@ from pipeline.bundle import Bundle
 from pipeline.errors import InvalidBundle
 from pipeline.networks import AveragedNetwork, with_autocast
 from pipeline.tasks.infer.prediction import Prediction
+from pipeline.transforms.quicker import quicker
 
 __all__ = ["Prediction", "Predictor"]
 
@@ -49,7 +50,7 @@ class Predictor:
         parser.update({"bundle_root": str(bundle.root), **overrides})
         parser.parse(reset=True)
         self.device = torch.device(parser.get_parsed_content("device"))
-        self.preprocessing = parser.get_parsed_content("preprocessing")
+        self.preprocessing = quicker(parser.get_parsed_content("preprocessing"))
         self.postprocessing = [
             step for step in parser.get_parsed_content("postprocessing").transforms if not isinstance(step, SaveImaged)
         ]
