@@ -11,6 +11,7 @@ import pytest
 from pipeline.bundle import Bundle
 from pipeline.cluster import Cluster
 from pipeline.errors import InvalidOption
+from pipeline.tasks.evaluate import evaluate
 from pipeline.tasks.index import IndexOptions, LabelOptions, SubjectOptions, index_set
 from pipeline.tasks.infer import infer
 
@@ -83,6 +84,17 @@ def test_the_datalist_is_the_same(phantom_datalist: Path, tmp_path: Path, monkey
         )
         index_set(folder / "images", [folder / "masks"], tmp_path / f"{engine}.json", options)
     assert (tmp_path / "ray.json").read_bytes() == (tmp_path / "local.json").read_bytes()
+
+
+def test_an_evaluation_is_the_same(random_bundle: Bundle, phantom_datalist: Path, tmp_path: Path) -> None:
+    for engine in ("local", "ray"):
+        evaluate(
+            str(random_bundle.root), phantom_datalist, "training", tmp_path / engine, tracking=False, engine=engine
+        )
+    ours, theirs = files_in(tmp_path / "ray"), files_in(tmp_path / "local")
+    assert ours.keys() == theirs.keys()
+    assert sum(name.endswith("_mask.png") or name.startswith("masks") for name in ours) > 5
+    assert [name for name in ours if ours[name] != theirs[name]] == []
 
 
 def test_another_engine_is_none(random_bundle: Bundle, tmp_path: Path) -> None:
