@@ -214,6 +214,19 @@ class TestRecord:
         assert write_told() == (1, [])
         assert told.left_over() == []
 
+    def test_it_is_written_at_once_where_no_folder_can_keep_it(
+        self, bundle: Bundle, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("PLANAR_STATE", str(tmp_path / "file"))
+        result = infer(str(bundle.root), [str(films)], tmp_path / "out", tracking=True)
+        assert not result.told_later
+        client = MlflowClient(f"sqlite:///{tmp_path / 'mlruns.db'}")
+        experiment = client.get_experiment_by_name("cxr_lung_segmentation")
+        assert experiment is not None
+        (run,) = client.search_runs([experiment.experiment_id])
+        assert (run.info.status, run.data.params["sources"]) == ("FINISHED", "3")
+
     def test_a_store_that_cannot_be_opened_is_told_before_anything_is_written(
         self, bundle: Bundle, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

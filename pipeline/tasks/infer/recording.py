@@ -225,20 +225,23 @@ def _told_later(
     ) -> None:
         from pipeline.tasks.infer.told import keep, start_writing
 
-        keep(
-            {
-                "uri": uri,
-                "bundle": str(bundle.root),
-                "name": bundle.name,
-                "weights": [str(path.absolute()) for path in weights],
-                "named": [str(Path(name).absolute()) for name in named],
-                "out": str(out.absolute()),
-                "params": dict(params),
-                "rows": list(rows),
-                "refused": [asdict(one) for one in refused],
-                "seconds": seconds,
-            }
-        )
+        content = {
+            "uri": uri,
+            "bundle": str(bundle.root),
+            "name": bundle.name,
+            "weights": [str(path.absolute()) for path in weights],
+            "named": [str(Path(name).absolute()) for name in named],
+            "out": str(out.absolute()),
+            "params": dict(params),
+            "rows": list(rows),
+            "refused": [asdict(one) for one in refused],
+            "seconds": seconds,
+        }
+        try:
+            keep(content)
+        except OSError:  # without a folder for it the run is written here, which takes its time
+            tell_recorder(open_recorder(bundle, weights, named, out, params, uri=uri), rows, refused, seconds, returned)
+            return
         start_writing()
         record.told_later = True
 

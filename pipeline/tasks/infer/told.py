@@ -14,7 +14,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,11 @@ def read(path: Path) -> dict[str, Any]:
 
 def left_over() -> list[Path]:
     """Files whose runs are not written yet, the oldest first."""
-    return sorted(_folder().glob("*.json"), key=lambda path: path.stat().st_mtime)
+    found = []
+    for path in _folder().glob("*.json"):
+        with suppress(FileNotFoundError):  # another process has just written its run
+            found.append((path.stat().st_mtime, path))
+    return [path for _, path in sorted(found)]
 
 
 @contextmanager
