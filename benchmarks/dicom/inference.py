@@ -30,6 +30,7 @@ def main(bundle: str, address: str, out: str, times: str) -> int:
     import pipeline.tasks.infer.returned
     import pipeline.tasks.infer.run
     import pipeline.tasks.infer.units
+    import pipeline.tasks.infer.working
     from pipeline.dicomweb import Selection
     from pipeline.tasks.infer import FromArchive
     from pipeline.tasks.infer.predictor import Predictor
@@ -39,8 +40,8 @@ def main(bundle: str, address: str, out: str, times: str) -> int:
     clock.put_into(pipeline.readers.dicom, "read_dicom", "decoding")
     clock.put_into(pipeline.tasks.infer.quality, "verdict_of", "judging")
     clock.put_into(Watch, "__call__", "judging")
-    clock.put_into(pipeline.tasks.infer.run, "write_results", "writing")
-    clock.put_into(pipeline.tasks.infer.run, "images_of", "writing")
+    clock.put_into(pipeline.tasks.infer.working, "write_results", "writing")
+    clock.put_into(pipeline.tasks.infer.working, "images_of", "writing")
     clock.put_into(pipeline.tasks.infer.retrieved, "retrieve", "retrieving")
     for module in (pipeline.tasks.infer.earlier, pipeline.tasks.infer.returned):
         clock.put_into(module, "present", "asking")

@@ -23,7 +23,7 @@ def cold_commands(material: Material) -> dict[str, tuple[str, list[str]]]:
     """Name → title and command; the first is what the others are compared with."""
     images = material.images(SIZE, 1).resolve()
     (image,) = images.iterdir()
-    bundle = find_bundle(BUNDLE).root.resolve()
+    bundle, exported = find_bundle(BUNDLE).root.resolve(), material.exported_bundle.resolve()
     stock = material.stock_bundle("unet").resolve()
     masks = material.folder.resolve() / "masks"
     run = [sys.executable, "-m", "monai.bundle", "run", "--bundle_root"]
@@ -35,12 +35,16 @@ def cold_commands(material: Material) -> dict[str, tuple[str, list[str]]]:
              "--dataset_dir", str(images), "--output_dir", str(masks / "cold_monai")],
         ),
         "planar": (
-            "`planar infer`, the same bundle and film",
-            [*PLANAR, "infer", str(bundle), str(image), "-o", str(masks / "cold_planar"), "--overwrite"],
+            "`planar infer`, the same bundle and film, with its exported program",
+            [*PLANAR, "infer", str(exported), str(image), "-o", str(masks / "cold_planar"), "--overwrite"],
         ),
-        "planar_plain": (
-            "`planar infer --no-gate`, the same",
-            [*PLANAR, "infer", str(bundle), str(image), "-o", str(masks / "cold_plain"), "--overwrite", "--no-gate"],
+        "planar_untracked": (
+            "`planar infer --no-tracking`, the same",
+            [*PLANAR, "infer", str(exported), str(image), "-o", str(masks / "cold_un"), "--overwrite", "--no-tracking"],
+        ),
+        "planar_bundle": (
+            "`planar infer --no-tracking`, the bundle itself",
+            [*PLANAR, "infer", str(bundle), str(image), "-o", str(masks / "cold_b"), "--overwrite", "--no-tracking"],
         ),
         "stock": (
             "`python -m monai.bundle run`, the stock bundle, the same film",

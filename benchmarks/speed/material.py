@@ -142,6 +142,17 @@ class Material:
             copy_bundle(find_bundle(BUNDLE), folder, LABELS, change)
         return self._with_weights(folder, network)
 
+    @cached_property
+    def exported_bundle(self) -> Path:
+        """The shipped bundle with the program that `planar export` makes of it."""
+        folder = self.folder / "exported" / BUNDLE
+        if not (folder / "models" / "program.json").is_file():
+            shutil.copytree(find_bundle(BUNDLE).root, folder, dirs_exist_ok=True)
+            export = "from pipeline.cli.main import main; main()"
+            command = [sys.executable, "-c", export, "export", str(folder.resolve())]
+            run_logged(command, self.folder / "logs" / "export.log", environment())
+        return folder
+
     def _with_weights(self, bundle: Path, network: str) -> Path:
         weights = bundle / "models" / "model.pt"
         if not weights.is_file():

@@ -2,8 +2,7 @@
 
 A bundle's random transforms stay what they are, MONAI's and ours; here they draw for each case and are applied to the
 whole batch: one resampling instead of one a transform, a few large operations instead of many small ones, on CPU and
-GPU alike. kornia has most of these operations for batches too, but clips grey values to 0…1, resamples once a
-transform, and draws by rules of its own; here equal parameters give MONAI's own result.
+GPU alike. Equal parameters give MONAI's own result.
 
     batch       the augmentation as a whole, and as `prepare_batch` of a MONAI trainer
     kinds       which step stands for which transform

@@ -37,6 +37,9 @@ Shape = tuple[int, int, int]  # of a case: (C, W, H)
 Draw = Callable[[Any, Shape], Any]
 
 
+HALF_TURN = 2  # quarters
+
+
 def _happens(transform: Any) -> bool:
     transform.randomize(None)
     return bool(transform._do_transform)
@@ -48,13 +51,10 @@ def draw_flip(transform: Any, shape: Shape) -> warps.Warp | None:
 
 
 def draw_turn(transform: Any, shape: Shape) -> warps.Warp | None:
-    """Of `RandRotate90d`.
-
-    Raises: ValueError: if the pictures are not square: turned, they would not fit into one batch.
-    """
-    if shape[1] != shape[2]:
-        raise ValueError(f"Only square pictures can be turned by quarters within a batch; got {shape[1]}×{shape[2]}.")
-    return warps.turn(transform._rand_k, transform.spatial_axes) if _happens(transform) else None
+    """Of `RandRotate90d`; pictures that are not square are turned by half, for by a quarter they would not fit."""
+    if not _happens(transform):
+        return None
+    return warps.turn(transform._rand_k if shape[1] == shape[2] else HALF_TURN, transform.spatial_axes)
 
 
 def draw_zoom(transform: Any, shape: Shape) -> warps.Warp | None:

@@ -58,7 +58,7 @@ def flip(axes: int | Sequence[int] | None) -> Warp:
 
 
 def turn(quarters: int, axes: tuple[int, int] = (0, 1)) -> Warp:
-    """Turned by quarters, as `torch.rot90`; only for square pictures."""
+    """Turned by quarters, as `torch.rot90`; by half where pictures are not square."""
     once = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
     if tuple(axis % 2 for axis in axes) == (1, 0):
         once = once.T

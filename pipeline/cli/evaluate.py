@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.cli.options import engine_option
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--no-masks", is_flag=True, help="Do not write the predicted masks.")
 @click.option("--overwrite", is_flag=True, help="Replace an evaluation that is in the folder.")
 @click.option("--no-tracking", is_flag=True, help="Write no MLflow run.")
+@engine_option
 def command(
     bundle: str,
     overrides: tuple[str, ...],
@@ -41,6 +44,7 @@ def command(
     no_masks: bool,
     overwrite: bool,
     no_tracking: bool,
+    engine: str,
 ) -> int:
     """Score BUNDLE on one split of a datalist, each mask on its image's own grid, at full size.
 
@@ -73,6 +77,7 @@ def command(
             overwrite=overwrite,
             tracking=not no_tracking,
             handlers=[progress],
+            engine=engine,
         )
     finally:
         progress.stop()

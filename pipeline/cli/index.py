@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.archive_options import from_option, query_option, study_option
+from pipeline.cli.options import engine_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +77,7 @@ NAMES_SHOWN = 3
 @click.option("--split-column", metavar="[CSV:]COLUMN", help="Column that says train, validation or test.")
 @click.option("--test-only", is_flag=True, help="Everything is test: an external set.")
 @click.option("--workers", type=click.IntRange(1), help="Processes that decode; by default one a core.")
+@engine_option
 def command(
     sources: tuple[str, ...],
     source: str | None,
@@ -108,6 +110,7 @@ def command(
     split_column: str | None,
     test_only: bool,
     workers: int | None,
+    engine: str,
 ) -> int:
     """Pair IMAGES with MASKS, check them, split them by subject and write a datalist.
 
@@ -170,6 +173,7 @@ def command(
         keep_empty_slices=keep_empty_slices,
         workers=workers,
         overwrite=overwrite,
+        engine=engine,
     )
     with stage_bars("files") as show:
         if selection is None or download is None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.archive_options import from_option, query_option, study_option
+from pipeline.cli.options import engine_option
 
 if TYPE_CHECKING:
-    from pipeline.tasks.infer import InferenceResult, Returned
+    from pipeline.tasks.infer import FromArchive, InferenceResult, Returned
 
 # Sources named in the summary; --review-list names all.
 NAMED = 20
@@ -79,6 +80,7 @@ NAMED = 20
 )
 @click.option("--overwrite", is_flag=True, help="Replace results that are there.")
 @click.option("--no-tracking", is_flag=True, help="Write no MLflow run.")
+@engine_option
 @click.option(
     "--set",
     "overrides",
@@ -106,6 +108,7 @@ def command(
     review_list: Path | None,
     overwrite: bool,
     no_tracking: bool,
+    engine: str,
     overrides: tuple[str, ...],
 ) -> int:
     """Segment INPUT (files, folders, zip archives, globs) with BUNDLE; each mask comes back on its image's grid.
@@ -145,15 +148,20 @@ def command(
         raise click.UsageError("INPUT and --from are two sources: give one of them.")
     # After what is cheap to check, for these imports take a second.
     from pipeline.cli.progress import progress_bar
-    from pipeline.tasks.infer import FromArchive, infer
+    from pipeline.tasks.infer import infer
 
+    archive: FromArchive | None = None
+    if selection is not None:
+        from pipeline.tasks.infer import FromArchive
+
+        archive = FromArchive(selection, store is not False)
     with progress_bar("slices") as bar:
         task = bar.add_task("Segmenting", total=None)
         result = infer(
             bundle,
             inputs,
             out,
-            archive=None if selection is None else FromArchive(selection, store is not False),
+            archive=archive,
             formats=formats or ("auto" if selection is None else "dicomseg",),
             seg_type=seg_type,
             probabilities=probabilities,
@@ -167,6 +175,7 @@ def command(
             gate=gate,
             review_list=review_list,
             tracking=not no_tracking,
+            engine=engine,
             on_progress=lambda done, total, name: bar.update(task, completed=done, total=total),
         )
     for line in result.warnings:
@@ -183,6 +192,8 @@ def command(
         click.echo("Nothing to segment: all results are there.")
     else:
         click.echo(f"{what} → {result.out}  (values: {values})")
+    if result.ran:
+        click.echo(result.ran)
     if result.table is not None:
         click.echo(f"Statistics: {result.table}")
     if returned is not None:
@@ -190,10 +201,11 @@ def command(
     _tell_verdicts(result, review_list)
     if result.shortfall:
         click.echo(f"Note: {result.shortfall}")
-    if result.run_id:
+    if result.run_id or result.told_later:
         from pipeline.cli.where import mlflow_hint
 
-        click.echo(f"MLflow: run {result.run_id}; {mlflow_hint()}")
+        which = f"run {result.run_id}" if result.run_id else "the run is being written"
+        click.echo(f"MLflow: {which}; {mlflow_hint()}")
     if result.refused:
         sources = len(result.refused) + result.segmented
         click.echo(f"{len(result.refused)} of {sources} sources got no mask; see above.", err=True)

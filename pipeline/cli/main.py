@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "find-best": ("find_best", "Choose ensemble and post-processing by cross-validation."),
     "calibrate": ("calibrate", "Fit the gate that says which predictions a person must look at."),
     "evaluate": ("evaluate", "Score a bundle on one split of a datalist, case by case."),
+    "export": ("export", "Make a program of a bundle that segments without torch, checked to give its masks."),
     "infer": ("infer", "Segment files, folders or volumes; masks come back on the source grid."),
     "report": ("report", "One HTML page of an evaluation, which opens without a network."),
     "compare": ("compare", "Evaluations side by side, with paired differences."),

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from pipeline.gate.reference import folds_of
 
@@ -51,6 +50,8 @@ class DiceModel:
             dice: What each scored.
             weights: How much each counts; all the same if not given.
         """
+        from scipy.optimize import nnls  # a third of a second, which only fitting is worth
+
         share = np.ones(len(dice)) if weights is None else weights * len(dice) / weights.sum()
         signals = np.stack([_log_error(confidence), _log_error(agreement)], axis=1)
         wanted = _log_error(dice)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch.nn import functional
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["VIEWS", "View", "brightened", "moved", "rescaled"]
 
@@ -55,6 +56,10 @@ def moved(image: torch.Tensor, scale: float, degrees: float, *, nearest: bool = 
         degrees: Rotation.
         nearest: Take the nearest pixel instead of interpolating.
     """
+    # A gate is read where a prediction was made without torch.
+    import torch
+    from torch.nn import functional
+
     width, height = image.shape[2:]
     cos, sin = math.cos(math.radians(degrees)) / scale, math.sin(math.radians(degrees)) / scale
     # In the grid's coordinates both sides are 2 long, whatever the picture's proportions.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 __all__ = ["ClassSignals", "class_signals"]
@@ -30,10 +31,12 @@ class ClassSignals:
     absent: NDArray[np.bool_]
 
 
-def class_signals(
-    probabilities: torch.Tensor, views: Sequence[tuple[torch.Tensor, torch.Tensor]], mask: torch.Tensor
-) -> ClassSignals:
-    """The signals of one picture.
+# Of NumPy or of torch: nothing is asked of them in which the two differ.
+Array = Any
+
+
+def class_signals(probabilities: Array, views: Sequence[tuple[Array, Array]], mask: Array) -> ClassSignals:
+    """The signals of one picture, from arrays or tensors.
 
     Args:
         probabilities: Of the classes, (classes, W, H).
@@ -51,12 +54,12 @@ def class_signals(
         confidence[index - 1] = 2 * float(probabilities[index][own].sum()) / total if total > 0 else 0.0
         pairs = [(moved == index, found == index) for moved, found in views]
         agreement[index - 1] = np.mean([_dice(*pair) for pair in pairs]) if pairs else 1.0
-        seen = max((float(found.float().mean()) for _, found in pairs), default=0.0)
+        seen = max((float(found.sum()) / math.prod(found.shape) for _, found in pairs), default=0.0)
         absent[index - 1] = not bool(own.any()) and seen <= TRACE
     return ClassSignals(confidence, agreement, absent)
 
 
-def _dice(one: torch.Tensor, other: torch.Tensor) -> float:
+def _dice(one: Array, other: Array) -> float:
     """1 if both are empty: they agree."""
     total = int(one.sum()) + int(other.sum())
     return 2 * int((one & other).sum()) / total if total else 1.0

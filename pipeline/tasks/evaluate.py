@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.bundle import Bundle, find_bundle, parse_overrides
+from pipeline.cluster import require_ray
 from pipeline.datalist import load_cases, read_datalist
 from pipeline.errors import InvalidBundle, InvalidDatalist, InvalidOption, MissingFile
 from pipeline.metrics import require_no_results
@@ -73,6 +75,7 @@ def evaluate(
     overwrite: bool = False,
     tracking: bool = True,
     handlers: Sequence[object] = (),
+    engine: str = "local",
 ) -> EvaluationResult:
     """Run the bundle's evaluate config on one split.
 
@@ -89,12 +92,16 @@ def evaluate(
         overwrite: Whether to replace an evaluation that is in the folder.
         tracking: Whether to record an MLflow run.
         handlers: Ignite handlers for the evaluator, such as a progress bar.
+        engine: "local", or "ray": cases are predicted by a Ray cluster, whose machines all see the files, and scored
+            here. The results are the same.
 
     Raises:
         InvalidBundle, InvalidDatalist, InvalidOption, MissingFile, OutputExists: before anything is computed.
         IncompleteResult: if something ended the run before every case had been scored.
     """
     began = time.perf_counter()
+    if engine == "ray":
+        require_ray()
     bundle = find_bundle(name_or_path)
     settings: dict[str, Any] = parse_overrides(tuple(overrides), bundle.config("evaluate"), SET_ELSEWHERE)
     load_cases(datalist, split)
@@ -124,8 +131,13 @@ def evaluate(
             workflow = open_workflow(
                 bundle, "evaluate", settings, tracking=tracking, handlers={"handlers": [*handlers]}
             )
-            with fitting_weights(weights, bundle.config("evaluate")):
-                run_id = run_recorded(workflow, "evaluation_recorder", notes)
+            with ExitStack() as stack:
+                if engine == "ray":
+                    from pipeline.tasks.evaluating import predicted_by_cluster
+
+                    stack.enter_context(predicted_by_cluster(workflow, bundle, settings))
+                with fitting_weights(weights, bundle.config("evaluate")):
+                    run_id = run_recorded(workflow, "evaluation_recorder", notes)
     except BaseException:
         from pipeline.metrics import discard_unfinished
 

@@ -77,9 +77,14 @@ def list_runs(
 def sync_runs(store: str | None = None) -> list[Synced]:
     """Send what ended processes have left on this machine, and end the runs that nothing else has ended.
 
+    Inferences that are over and whose runs are not written yet are written too.
+
     Args:
         store: For this store alone; None for all.
     """
+    from pipeline.tasks.infer.writing_told import write_told
+
+    write_told()
     return sync(store_uri(store) if store else None)
 
 

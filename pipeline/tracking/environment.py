@@ -95,9 +95,8 @@ def lock_text() -> str:
 
 
 def machine() -> dict[str, Any]:
-    """Operating system, processor, memory and graphics cards."""
+    """Operating system, processor, memory, and graphics cards where torch is there to tell of them."""
     import psutil
-    import torch
 
     facts: dict[str, Any] = {
         "platform": platform.platform(),
@@ -105,11 +104,14 @@ def machine() -> dict[str, Any]:
         "cores": psutil.cpu_count(logical=False),
         "threads": psutil.cpu_count(),
         "usable_threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count(),
-        "torch_threads": torch.get_num_threads(),
         "memory_bytes": psutil.virtual_memory().total,
         "gpus": [],
     }
-    if torch.cuda.is_available():
+    # An exported program computes without torch, and is quicker than its import.
+    torch: Any = sys.modules.get("torch")
+    if torch is not None:
+        facts["torch_threads"] = torch.get_num_threads()
+    if torch is not None and torch.cuda.is_available():
         facts |= {
             "gpus": [_gpu(torch.cuda.get_device_properties(index)) for index in range(torch.cuda.device_count())],
             "driver": _driver(),

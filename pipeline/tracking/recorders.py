@@ -7,12 +7,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import ignite.distributed as idist
-import torch
-from ignite.engine import Engine, Events
-from monai.engines import Trainer
+from typing import TYPE_CHECKING, Any
 
 from pipeline.tracking.case_tables import log_table
 from pipeline.tracking.models import Registration
@@ -24,6 +19,9 @@ from pipeline.tracking.privacy import Pseudonyms
 from pipeline.tracking.provenance import Provenance
 from pipeline.tracking.record import Record
 from pipeline.tracking.words import TAG_LENGTH, allowed
+
+if TYPE_CHECKING:
+    from ignite.engine import Engine
 
 __all__ = ["RunRecorder", "ValidationRecorder"]
 
@@ -100,6 +98,10 @@ class RunRecorder(OpenRun):
 
     def attach(self, engine: Engine) -> None:
         """Attach to the trainer, or to an evaluator that runs on its own."""
+        # Whoever has no engine, such as an inference by an exported program, needs none of these.
+        from ignite.engine import Events
+        from monai.engines import Trainer
+
         engine.add_event_handler(Events.STARTED, self.start)
         if isinstance(engine, Trainer):
             self.training.trainer = engine
@@ -115,8 +117,11 @@ class RunRecorder(OpenRun):
 
         Raises: TrackingUnreachable: if the store cannot be opened.
         """
-        if idist.get_rank() != 0:
-            return
+        if engine is not None:
+            import ignite.distributed as idist
+
+            if idist.get_rank() != 0:
+                return
         self.ended_well, self._values = False, {}
         came = Provenance.now(self.record_user)
         self.inputs.look()
@@ -209,6 +214,8 @@ class RunRecorder(OpenRun):
         self.log_metrics(self.training.of_epoch(trainer), step=trainer.state.epoch)
 
     def _log_evaluation(self, evaluator: Engine) -> None:
+        import torch
+
         # An engine may hold tables too.
         found = evaluator.state.metrics.items()
         values = {name: float(value) for name, value in found if torch.as_tensor(value).numel() == 1}
@@ -250,6 +257,8 @@ class ValidationRecorder:
 
     def attach(self, engine: Engine) -> None:
         """Attach to the validator."""
+        from ignite.engine import Events
+
         engine.add_event_handler(Events.COMPLETED, self.recorder.log_validation)
         if self.pictures is not None:
             self.pictures.attach(engine)

@@ -117,9 +117,11 @@ def test_a_transform_that_is_not_known_is_applied_case_by_case(batch: Maker) -> 
     assert not torch.equal(out["image"], cases["image"])
 
 
-def test_quarter_turns_of_pictures_that_are_not_square_would_change_their_shape(batch: Maker) -> None:
-    with pytest.raises(ValueError, match="square"):
-        BatchAugmentation([RandRotate90d(BOTH, prob=1.0)])(batch(width=40, height=48))
+def test_pictures_that_are_not_square_are_turned_by_half(batch: Maker) -> None:
+    cases = batch(width=40, height=48)
+    out = BatchAugmentation([RandRotate90d(BOTH, prob=1.0, max_k=1)])(cases)
+    for key in BOTH:
+        assert torch.allclose(out[key].float(), torch.rot90(cases[key].float(), 2, (2, 3)), atol=1e-4)
 
 
 def test_a_trainer_takes_it_as_its_prepare_batch(batch: Maker) -> None:

@@ -49,6 +49,7 @@ class IndexOptions:
         keep_empty_slices: Share of a volume's slices without label that is kept.
         workers: Processes; None for one a core.
         overwrite: Replace an existing datalist.
+        engine: "local", or "ray": files are decoded by a Ray cluster, whose machines all see them.
     """
 
     name: str | None = None
@@ -61,3 +62,4 @@ class IndexOptions:
     keep_empty_slices: float = 0.0
     workers: int | None = None
     overwrite: bool = False
+    engine: str = "local"

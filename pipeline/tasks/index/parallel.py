@@ -16,9 +16,13 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import TypeVar
+from functools import partial
+from typing import Protocol, TypeVar
 
-__all__ = ["default_workers", "map_in_order"]
+from pipeline.cluster import ENGINES, Cluster
+from pipeline.errors import InvalidOption
+
+__all__ = ["MapInOrder", "default_workers", "engine_of", "map_in_order"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -33,6 +37,43 @@ def default_workers() -> int:
     """The number of cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+class MapInOrder(Protocol):
+    """`map_in_order` with its processes, or a cluster's."""
+
+    def __call__(
+        self, function: Callable[[Task], Result], tasks: Sequence[Task], *, when_killed: Callable[[Task], Result]
+    ) -> Generator[Result, None, None]:
+        """Yield `function(task)` for each task."""
+
+
+@contextmanager
+def engine_of(name: str, workers: int | None) -> Iterator[MapInOrder]:
+    """What does the work: this machine's processes ("local"), or a Ray cluster ("ray"); the results are the same.
+
+    Args:
+        name: One of `pipeline.cluster.ENGINES`.
+        workers: Processes; None for one a core.
+    Raises: InvalidOption, MissingExtra: for another name, and without Ray.
+    """
+    if name not in ENGINES:
+        raise InvalidOption(f"There is no engine '{name}'. Choose from {', '.join(ENGINES)}.")
+    if name == "local":
+        yield partial(map_in_order, workers=workers or default_workers())
+        return
+    with Cluster(workers) as cluster:
+
+        def spread(
+            function: Callable[[Task], Result], tasks: Sequence[Task], *, when_killed: Callable[[Task], Result]
+        ) -> Generator[Result, None, None]:
+            return cluster.map_in_order(partial(_itself, function), tasks, when_lost=when_killed)
+
+        yield spread
+
+
+def _itself(function: Callable[[Task], Result]) -> Callable[[Task], Result]:
+    return function
 
 
 def map_in_order(

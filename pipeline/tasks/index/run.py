@@ -22,7 +22,7 @@ from pipeline.tasks.index.columns import Column, read_column
 from pipeline.tasks.index.keeping import Kept, keep
 from pipeline.tasks.index.options import IndexOptions
 from pipeline.tasks.index.pairing import Pair, pair_files
-from pipeline.tasks.index.parallel import default_workers, map_in_order
+from pipeline.tasks.index.parallel import MapInOrder, engine_of
 from pipeline.tasks.index.rare_classes import rare_classes
 from pipeline.tasks.index.references import Reference, find_segmentations, pair_by_reference
 from pipeline.tasks.index.shared_names import names_that_begin_alike
@@ -112,26 +112,25 @@ def index_set(
     subject_of = subject_rule(options.subjects, pairing.pairs)
     part_column = _part_column(options, pairing.pairs)
     key, _ = subject_key()
-    workers = options.workers or default_workers()
 
     guessed = plan is None
-    if plan is None:
-        plan = guess_plan(_count_masks(pairing.pairs, len(masks), workers, on_progress), options.labels, folders)
     kept = Kept()
-    check = CheckPlan(
-        coding=plan.coding,
-        n_classes=len(plan.labels),
-        subject_tag=options.subjects.tag or "PatientID",
-        refuse_empty=options.refuse_empty,
-        keep_empty_slices=options.keep_empty_slices,
-        segments_of=plan.labels if plan.by_segment else None,
-    )
     seen: dict[str, Case] = {}
-    results = map_in_order(partial(check_pair, plan=check), pairing.pairs, workers=workers, when_killed=_killed)
-    with closing(results):
-        for done, checked in enumerate(results, 1):
-            keep(checked, kept, seen, pairing, subject_of, part_column)
-            on_progress("Checking", done, len(pairing.pairs))
+    with engine_of(options.engine, options.workers) as in_order:
+        if plan is None:
+            plan = guess_plan(_count_masks(pairing.pairs, len(masks), in_order, on_progress), options.labels, folders)
+        check = CheckPlan(
+            coding=plan.coding,
+            n_classes=len(plan.labels),
+            subject_tag=options.subjects.tag or "PatientID",
+            refuse_empty=options.refuse_empty,
+            keep_empty_slices=options.keep_empty_slices,
+            segments_of=plan.labels if plan.by_segment else None,
+        )
+        with closing(in_order(partial(check_pair, plan=check), pairing.pairs, when_killed=_killed)) as results:
+            for done, checked in enumerate(results, 1):
+                keep(checked, kept, seen, pairing, subject_of, part_column)
+                on_progress("Checking", done, len(pairing.pairs))
     if not kept.cases:
         raise InvalidDatalist(f"No case is left: {summary_of(pairing.refused)}. Nothing was written.")
 
@@ -203,10 +202,11 @@ def _part_column(options: IndexOptions, pairs: Sequence[Pair]) -> Column | None:
     return read_column(text, pairs)
 
 
-def _count_masks(pairs: Sequence[Pair], n_folders: int, workers: int, on_progress: OnProgress) -> list[MaskHistogram]:
+def _count_masks(
+    pairs: Sequence[Pair], n_folders: int, in_order: MapInOrder, on_progress: OnProgress
+) -> list[MaskHistogram]:
     totals = [MaskHistogram() for _ in range(n_folders)]
-    results = map_in_order(count_values, pairs, workers=workers, when_killed=lambda pair: [])
-    with closing(results):
+    with closing(in_order(count_values, pairs, when_killed=_uncounted)) as results:
         for done, counted in enumerate(results, 1):
             # A mask that cannot be read is refused when its pair is checked.
             for total, histogram in zip(totals, counted, strict=False):
@@ -214,6 +214,10 @@ def _count_masks(pairs: Sequence[Pair], n_folders: int, workers: int, on_progres
                     total.update(histogram)
             on_progress("Reading masks", done, len(pairs))
     return totals
+
+
+def _uncounted(pair: Pair) -> list[MaskHistogram | Finding]:
+    return []
 
 
 def _killed(pair: Pair) -> Checked:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.tasks.infer.gating import Judged
-from pipeline.tasks.infer.returned import Returned
 from pipeline.tasks.infer.sources import Refusal
+
+if TYPE_CHECKING:
+    from pipeline.tasks.infer.returned import Returned
 
 __all__ = ["InferenceResult"]
 
@@ -31,6 +34,8 @@ class InferenceResult:
         shortfall: What MLflow does not have of the run yet, in one line; None if it has everything.
         table: The table of statistics, if there is one.
         returned: What came of an archive's images; None for files.
+        ran: Whether the bundle or its exported program predicted, in one line; "" where there is no choice.
+        told_later: Whether the run is being written to MLflow by a process of its own, so that its id is not known yet.
     """
 
     out: Path
@@ -47,6 +52,8 @@ class InferenceResult:
     shortfall: str | None = None
     table: Path | None = None
     returned: Returned | None = None
+    ran: str = ""
+    told_later: bool = False
 
     @property
     def to_review(self) -> tuple[Judged, ...]:

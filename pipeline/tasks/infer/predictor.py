@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +17,10 @@ from monai.transforms import AsDiscreted, SaveImaged, Transform
 from pipeline.bundle import Bundle
 from pipeline.errors import InvalidBundle
 from pipeline.networks import AveragedNetwork, with_autocast
+from pipeline.tasks.infer.prediction import Prediction
+from pipeline.transforms.quicker import quicker
 
 __all__ = ["Prediction", "Predictor"]
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """The result for one picture or slice, in display orientation.
-
-    Attributes:
-        mask: Class indices, (W, H), uint8.
-        probabilities: (classes, W, H), float32; None unless asked for.
-        meta: The image's metadata, with the way back to its source grid.
-    """
-
-    mask: npt.NDArray[np.uint8]
-    probabilities: npt.NDArray[np.float32] | None
-    meta: Mapping[str, Any]
 
 
 class Predictor:
@@ -64,7 +50,7 @@ class Predictor:
         parser.update({"bundle_root": str(bundle.root), **overrides})
         parser.parse(reset=True)
         self.device = torch.device(parser.get_parsed_content("device"))
-        self.preprocessing = parser.get_parsed_content("preprocessing")
+        self.preprocessing = quicker(parser.get_parsed_content("preprocessing"))
         self.postprocessing = [
             step for step in parser.get_parsed_content("postprocessing").transforms if not isinstance(step, SaveImaged)
         ]

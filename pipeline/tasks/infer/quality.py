@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.bundle import Bundle
 from pipeline.gate import Gate, Verdict
-from pipeline.tasks.infer.predictor import Predictor
-from pipeline.tasks.infer.watching import Observation, Watch
+from pipeline.tasks.infer.prediction import Observation
+
+if TYPE_CHECKING:
+    from pipeline.tasks.infer.predictor import Predictor
+    from pipeline.tasks.infer.watching import Watch
 
 __all__ = ["QUALITY_FORMAT", "quality_document", "verdict_of", "verdict_of_volume", "watched_predictor"]
 
@@ -35,6 +38,9 @@ def watched_predictor(
         gate: Its gate.
         settings: Of the inference config, such as its device; none that changes what comes out.
     """
+    from pipeline.tasks.infer.predictor import Predictor
+    from pipeline.tasks.infer.watching import Watch
+
     predict = Predictor(bundle, (bundle.weights,), settings)
     layers = [name for name, _ in gate.reference.layers]
     watch = Watch(predict.inferer, predict.network, predict.device, gate.views, layers)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.bundle import Bundle
 from pipeline.datalist import pixel_digest
 from pipeline.digests import file_sha256
-from pipeline.tasks.infer.returned import Returned
 from pipeline.tasks.infer.sources import Refusal, Source
 from pipeline.tasks.workflow import tracking_settings
 
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
 
     from pipeline.gate import Verdict
     from pipeline.readers import Picture
+    from pipeline.tasks.infer.returned import Returned
     from pipeline.tracking import RunRecorder
 
-__all__ = ["InferenceRecord", "recorded"]
+__all__ = ["InferenceRecord", "open_recorder", "record_row", "recorded", "tell_recorder"]
+
+Tell = Callable[[Sequence[Mapping[str, Any]], Sequence[Refusal], float, "Returned | None"], None]
 
 COLUMNS = (
     "case",
@@ -39,74 +43,98 @@ COLUMNS = (
 
 
 class InferenceRecord:
-    """Keeps a row for each source, and tells its run of them at the end; without a run it does nothing.
+    """Keeps a row for each source, and tells a run of them at the end.
 
     Args:
-        recorder: Of the run, or None.
+        tell: What is told at the end: the rows, the refusals, the seconds, and what went back to an archive; None for
+            no run.
+        recorder: Of the run, where that is open already.
     """
 
-    def __init__(self, recorder: RunRecorder | None = None) -> None:
+    def __init__(self, tell: Tell | None = None, recorder: RunRecorder | None = None) -> None:
         self.recorder = recorder
         self.rows: list[dict[str, Any]] = []
+        self.told_later = False
+        self._tell = tell
 
-    def add(
-        self,
-        source: Source,
-        picture: Picture,
-        mask: NDArray[Any],
-        written: Sequence[Path],
-        verdict: Verdict | None,
-    ) -> None:
-        """A source that got its masks: digests of its pixels, of the class indices, and of each file in order."""
-        if self.recorder is None:
-            return
-        image = pixel_digest(picture.array)
-        files = [file for path in written for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
-        judged = {"decision": verdict.decision, "predicted_dice": verdict.predicted_dice} if verdict else {}
-        self.rows.append(
-            {
-                "case": f"case-{image[:12]}",
-                "image_sha256": image,
-                "slices": len(source.slices),
-                "mask_sha256": pixel_digest(mask),
-                "files_sha256": " ".join(map(file_sha256, files)),
-                **judged,
-            }
-        )
+    @property
+    def wanted(self) -> bool:
+        """Whether there is a run to be told."""
+        return self._tell is not None
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """A source that got its masks, from `record_row`."""
+        if self.wanted:
+            self.rows.append(dict(row))
 
     def finish(self, refused: Sequence[Refusal], seconds: float, returned: Returned | None = None) -> None:
-        """Log the table, the digests over all of it, and the figures; end the run."""
-        if self.recorder is None:
-            return
-        from pipeline.tracking import DatasetFacts, case_leaf, merkle_root
+        """Tell the run, and end it."""
+        if self._tell is not None:
+            self._tell(self.rows, refused, seconds, returned)
 
-        record, names = self.recorder.record, self.recorder.names
-        rows = [*self.rows, *({"case": names.case(one.file), "refused": one.reason} for one in refused)]
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        record.text(text.getvalue(), "tables/cases.csv")
-        given = merkle_root(case_leaf(row["image_sha256"]) for row in self.rows)
-        made = merkle_root(case_leaf(row["image_sha256"], row["mask_sha256"]) for row in self.rows)
-        count = len(self.rows)
-        roots = {"inference": {"root": given, "cases": count}, "results": {"root": made, "cases": count}}
-        record.text(json.dumps(roots, indent=2) + "\n", "data/merkle.json")
-        record.tags({"planar.inputs_merkle": given, "planar.results_merkle": made})
-        if count:
-            record.dataset(DatasetFacts("inputs", given, count), "inference")
-        dice = [float(row["predicted_dice"]) for row in self.rows if row.get("predicted_dice") is not None]
-        figures = {
-            "sources": float(len(rows)),
-            "slices": float(sum(row["slices"] for row in self.rows)),
-            "refused": float(len(refused)),
-            "to_review": float(sum(row.get("decision") == "review" for row in self.rows)),
-            "seconds": seconds,
-            **({"stored": float(returned.sources), "stored_earlier": float(returned.earlier)} if returned else {}),
-            **({"predicted_dice": sum(dice) / len(dice)} if dice else {}),
-        }
-        self.recorder.log_metrics(figures, step=0)
-        self.recorder.finish()
+
+def record_row(
+    source: Source, picture: Picture, mask: NDArray[Any], masks: Sequence[Path], verdict: Verdict | None
+) -> dict[str, Any]:
+    """The row of a source: digests of its pixels, of the class indices, and of each file in order."""
+    image = pixel_digest(picture.array)
+    files = [file for path in masks for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    judged = {"decision": verdict.decision, "predicted_dice": verdict.predicted_dice} if verdict else {}
+    return {
+        "case": f"case-{image[:12]}",
+        "image_sha256": image,
+        "slices": len(source.slices),
+        "mask_sha256": pixel_digest(mask),
+        "files_sha256": " ".join(map(file_sha256, files)),
+        **judged,
+    }
+
+
+def tell_recorder(
+    recorder: RunRecorder,
+    done: Sequence[Mapping[str, Any]],
+    refused: Sequence[Refusal],
+    seconds: float,
+    returned: Returned | None = None,
+) -> None:
+    """Log the table of an inference, the digests over all of it, and the figures; end the run.
+
+    Args:
+        recorder: Of the run.
+        done: The rows of sources that got their masks.
+        refused: The other sources.
+        seconds: How long it took.
+        returned: What came of an archive's images.
+    """
+    from pipeline.tracking import DatasetFacts, case_leaf, merkle_root
+
+    record, names = recorder.record, recorder.names
+    rows = [*done, *({"case": names.case(one.file), "refused": one.reason} for one in refused)]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    record.text(text.getvalue(), "tables/cases.csv")
+    given = merkle_root(case_leaf(row["image_sha256"]) for row in done)
+    made = merkle_root(case_leaf(row["image_sha256"], row["mask_sha256"]) for row in done)
+    count = len(done)
+    roots = {"inference": {"root": given, "cases": count}, "results": {"root": made, "cases": count}}
+    record.text(json.dumps(roots, indent=2) + "\n", "data/merkle.json")
+    record.tags({"planar.inputs_merkle": given, "planar.results_merkle": made})
+    if count:
+        record.dataset(DatasetFacts("inputs", given, count), "inference")
+    dice = [float(row["predicted_dice"]) for row in rows if row.get("predicted_dice") is not None]
+    figures = {
+        "sources": float(len(rows)),
+        "slices": float(sum(row["slices"] for row in done)),
+        "refused": float(len(refused)),
+        "to_review": float(sum(row.get("decision") == "review" for row in rows)),
+        "seconds": seconds,
+        **({"stored": float(returned.sources), "stored_earlier": float(returned.earlier)} if returned else {}),
+        **({"predicted_dice": sum(dice) / len(dice)} if dice else {}),
+    }
+    recorder.log_metrics(figures, step=0)
+    recorder.finish()
 
 
 @contextmanager
@@ -118,6 +146,7 @@ def recorded(
     params: Mapping[str, Any],
     *,
     tracking: bool,
+    soon_over: bool = False,
 ) -> Iterator[InferenceRecord]:
     """Within it an MLflow run is open; an error, Ctrl-C or SIGTERM ends it with the right status.
 
@@ -128,18 +157,51 @@ def recorded(
         out: Where the results go.
         params: Of the run.
         tracking: Whether there is to be a run.
+        soon_over: The inference takes less time than opening a store: where that is a SQLite file, the run is written
+            afterwards, by a process of its own.
     Raises: TrackingUnreachable: if the store cannot be opened.
     """
     if not tracking:
         yield InferenceRecord()
         return
-    from pipeline.tracking import RunRecorder, status_after
+    if soon_over:
+        from pipeline.tasks.infer.told import require_sqlite
+
+        uri = require_sqlite(tracking_settings(bundle).get("tracking_uri"))
+        if uri is not None:
+            yield _told_later(bundle, weights, named, out, params, uri)
+            return
+    recorder = open_recorder(bundle, weights, named, out, params)
+    try:
+        yield InferenceRecord(partial(tell_recorder, recorder), recorder)
+    except BaseException as error:
+        from pipeline.tracking import status_after
+
+        recorder.close(status_after(error), error)
+        raise
+    recorder.close("FAILED")  # unless it was finished
+
+
+def open_recorder(
+    bundle: Bundle,
+    weights: Sequence[Path],
+    named: Sequence[str],
+    out: Path,
+    params: Mapping[str, Any],
+    *,
+    uri: str | None = None,
+) -> RunRecorder:
+    """The recorder of a run that has begun; arguments as of `recorded`.
+
+    Raises: TrackingUnreachable: if the store cannot be opened.
+    """
+    from pipeline.tracking import RunRecorder
 
     said = tracking_settings(bundle)
     recorder = RunRecorder(
         experiment=str(said.get("experiment_name") or bundle.name),
         run_name=said.get("run_name"),
-        uri=said.get("tracking_uri"),
+        uri=uri or said.get("tracking_uri"),
         params={**params, "checkpoints_sha256": " ".join(map(file_sha256, weights))},
         tags={"planar.kind": "inference"},
         config=bundle.config("inference"),
@@ -150,12 +212,41 @@ def recorded(
         checkpoint=weights[0],
     )
     recorder.start()
-    try:
-        yield InferenceRecord(recorder)
-    except BaseException as error:
-        recorder.close(status_after(error), error)
-        raise
-    recorder.close("FAILED")  # unless it was finished
+    return recorder
+
+
+def _told_later(
+    bundle: Bundle, weights: Sequence[Path], named: Sequence[str], out: Path, params: Mapping[str, Any], uri: str
+) -> InferenceRecord:
+    """A record that is put down as a file, from which another process writes the run."""
+
+    def tell(
+        rows: Sequence[Mapping[str, Any]], refused: Sequence[Refusal], seconds: float, returned: Returned | None
+    ) -> None:
+        from pipeline.tasks.infer.told import keep, start_writing
+
+        content = {
+            "uri": uri,
+            "bundle": str(bundle.root),
+            "name": bundle.name,
+            "weights": [str(path.absolute()) for path in weights],
+            "named": [str(Path(name).absolute()) for name in named],
+            "out": str(out.absolute()),
+            "params": dict(params),
+            "rows": list(rows),
+            "refused": [asdict(one) for one in refused],
+            "seconds": seconds,
+        }
+        try:
+            keep(content)
+        except OSError:  # without a folder for it the run is written here, which takes its time
+            tell_recorder(open_recorder(bundle, weights, named, out, params, uri=uri), rows, refused, seconds, returned)
+            return
+        start_writing()
+        record.told_later = True
+
+    record = InferenceRecord(tell)
+    return record
 
 
 def _names(named: Sequence[str]) -> Any:

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pipeline.tasks.infer.segmented import Segmented
     from pipeline.tasks.infer.wanted import Wanted
 
-__all__ = ["folder_aside", "write_results"]
+__all__ = ["Written", "clear", "folder_aside", "write_results"]
 
 RASTER = ("PNG", "JPEG", "BMP", "TIFF")
 
@@ -48,28 +49,52 @@ def folder_aside(out: Path) -> Iterator[Path]:
                 out.rmdir()
 
 
+@dataclass(frozen=True)
+class Written:
+    """Results of one source that lie ready.
+
+    Attributes:
+        folder: Where they lie.
+        pieces: Their paths there, masks last: where a mask is, all the rest is.
+        masks: Those that are masks.
+        gone: Names of results that an earlier run may have left and that this source no longer has.
+    """
+
+    folder: Path
+    pieces: tuple[Path, ...]
+    masks: tuple[Path, ...]
+    gone: tuple[Path, ...]
+
+    def publish(self, out: Path) -> list[Path]:
+        """Give all of them their names below the output folder; the masks."""
+        for path in self.gone:
+            (out / path).unlink(missing_ok=True)
+        for path in self.pieces:
+            _publish(path, out / path.relative_to(self.folder))
+        clear(self.folder)
+        return [out / path.relative_to(self.folder) for path in self.masks]
+
+
 def write_results(
     result: Segmented,
-    out: Path,
     aside: Path,
     wanted: Wanted,
     *,
     model: Model | None = None,
     documents: Mapping[str, Callable[[list[str]], dict[str, Any]] | None] = MappingProxyType({}),
-) -> list[Path]:
-    """Write masks, and what else is wanted; they appear under their names when all are written.
+) -> Written:
+    """Write masks, and what else is wanted; nothing is left if that fails.
 
     Args:
         result: What was found of one source.
-        out: The output folder.
-        aside: From `folder_aside`.
+        aside: Empty folder to write to.
         wanted: What to write.
         model: What made the mask, for DICOM objects and previews.
         documents: End of a JSON file's name → from the masks' names to its content, or None if there is to be none.
-    Returns: The masks.
     """
     stem = result.source.stem
     extra: list[Path] = []
+    gone: list[Path] = []
     try:
         masks = _write_masks(result, aside, wanted, model)
         if wanted.probabilities and result.probabilities is not None:
@@ -89,14 +114,17 @@ def write_results(
                 write_text_aside(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
                 extra.append(path)
             else:  # that of an earlier run would be one of another mask
-                (out / path.relative_to(aside)).unlink(missing_ok=True)
-        # Masks last: where a mask is, all the rest is.
-        for path in (*extra, *masks):
-            _publish(path, out / path.relative_to(aside))
-    finally:
-        for path in aside.iterdir():
-            _remove(path)
-    return [out / path.relative_to(aside) for path in masks]
+                gone.append(path.relative_to(aside))
+    except BaseException:
+        clear(aside)
+        raise
+    return Written(aside, (*extra, *masks), tuple(masks), tuple(gone))
+
+
+def clear(folder: Path) -> None:
+    """Remove what is in a folder."""
+    for path in folder.iterdir():
+        _remove(path)
 
 
 def _write_masks(result: Segmented, folder: Path, wanted: Wanted, model: Model | None) -> list[Path]:

@@ -2,46 +2,36 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.atomic import write_text_aside
 from pipeline.bundle import find_bundle, parse_overrides
+from pipeline.cluster import ENGINES, require_ray
 from pipeline.digests import file_sha256
 from pipeline.errors import InvalidOption, OutputExists
 from pipeline.readers import decoded_once
 from pipeline.tasks.evaluate import require_weights
-from pipeline.tasks.infer.archive import images_of, model_of, require_highdicom
+from pipeline.tasks.infer.archive import model_of, require_highdicom
+from pipeline.tasks.infer.choosing import program_for
+from pipeline.tasks.infer.engines import in_turn, spread
 from pipeline.tasks.infer.gating import Judged, gate_of, quality_documents, review_table
 from pipeline.tasks.infer.outcome import InferenceResult
 from pipeline.tasks.infer.recording import recorded
-from pipeline.tasks.infer.results import folder_aside, write_results
-from pipeline.tasks.infer.segment import segment_source
-from pipeline.tasks.infer.segmented import Segmented
-from pipeline.tasks.infer.sources import Refusal, reason
-from pipeline.tasks.infer.statistics import (
-    STATISTICS_TABLE,
-    measured,
-    statistics_document,
-    statistics_rows,
-    statistics_rows_of,
-    statistics_table,
-)
+from pipeline.tasks.infer.results import folder_aside
+from pipeline.tasks.infer.sources import Refusal, Source, reason
+from pipeline.tasks.infer.statistics import STATISTICS_TABLE, statistics_rows_of, statistics_table
 from pipeline.tasks.infer.supply import FileSupply, Supply
 from pipeline.tasks.infer.wanted import FORMATS, SEG_TYPES, Wanted
+from pipeline.tasks.infer.working import FATAL, Job, Worker
 from pipeline.tasks.workflow import quiet_libraries
 
 if TYPE_CHECKING:
-    from pipeline.gate import Verdict
-    from pipeline.tasks.infer.predictor import Predictor
     from pipeline.tasks.infer.retrieved import FromArchive
-    from pipeline.tasks.infer.watching import Watch
 
 __all__ = ["FORMATS", "SEG_TYPES", "InferenceResult", "Judged", "Refusal", "infer"]
 
@@ -53,8 +43,6 @@ SET_ELSEWHERE = {
     "output_ext": "--format",
     "ckpt_path": "--checkpoint",
 }
-# Errors of the place that is written to: the next file would meet them too.
-FATAL = {errno.ENOSPC, errno.EROFS, errno.EDQUOT}
 
 
 def infer(
@@ -76,6 +64,7 @@ def infer(
     gate: bool = True,
     review_list: Path | None = None,
     tracking: bool = False,
+    engine: str = "local",
     on_progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> InferenceResult:
     """Segment pictures and volumes.
@@ -100,6 +89,8 @@ def infer(
         gate: Judge each mask by the bundle's gate, if it has one, and write `<name>_quality.json`.
         review_list: A table of the sources that need review.
         tracking: Whether to record an MLflow run, with digests of what was segmented and of the masks.
+        engine: "local", or "ray": files are spread over a Ray cluster, whose machines all see them and the output
+            folder. The results are the same.
         on_progress: Called with slices done, slices in all, and the source's path.
 
     Raises:
@@ -107,6 +98,12 @@ def infer(
         TrackingUnreachable: if there is to be a run and its store cannot be opened.
         OSError: if the output folder cannot be written.
     """
+    if engine not in ENGINES:
+        raise InvalidOption(f"There is no engine '{engine}'. Choose from {', '.join(ENGINES)}.")
+    if engine == "ray":
+        require_ray()
+        if archive is not None:
+            raise InvalidOption("--engine ray spreads files: leave out --from, or the engine.")
     bundle = find_bundle(name_or_path)
     wanted = Wanted(tuple(formats), seg_type, probabilities, overlay, statistics, preview)
     if wanted.archived:
@@ -140,74 +137,72 @@ def infer(
     asked |= {"seg_type": seg_type} if "dicomseg" in formats else {}
     asked |= {"archive": archive.selection.shown, "store": archive.store} if archive is not None else {}
     asked |= {"gate": gate, "sources": supply.sources, **settings}
+    changed = bool(checkpoints or overrides or not test_time_flips)
+    program, instead = program_for(bundle, changed=changed, slices=supply.slices if archive is None else None)
     with quiet_libraries(), decoded_once(), folder_aside(out) as aside, supply, ExitStack() as stack:
         clock = time.perf_counter()
         stream = iter(supply)
         first = next(stream, None)
         waited_s = time.perf_counter() - clock
         # Where nothing is left to do, nothing is recorded, and gate and network are not loaded: that takes seconds.
+        recording = tracking and bool(first or refused)
+        soon_over = program is not None
         told = stack.enter_context(
-            recorded(bundle, weights, supply.named, out, asked, tracking=tracking and bool(first or refused))
+            recorded(bundle, weights, supply.named, out, asked, tracking=recording, soon_over=soon_over)
         )
-        changed = bool(checkpoints or overrides or not test_time_flips)
         needed = gate and (first is not None or review_list is not None)
         judge, not_judged = gate_of(bundle, changed) if needed else (None, "")
         if review_list is not None and judge is None:
             raise InvalidOption(f"--review-list needs the gate. {not_judged or 'Leave out --no-gate.'}")
-
-        @cache
-        def network() -> tuple[Predictor, Watch | None]:
-            from pipeline.tasks.infer.predictor import Predictor
-            from pipeline.tasks.infer.quality import watched_predictor
-
-            if judge is not None:
-                return watched_predictor(bundle, judge)
-            return Predictor(bundle, weights, settings, test_time_flips=test_time_flips), None
-
-        if first is not None:
-            network()
-        made_by = {"bundle": bundle.name, "checkpoint_sha256": " ".join(map(file_sha256, weights))}
+        job = Job(
+            bundle=bundle,
+            weights=weights,
+            settings=settings,
+            test_time_flips=test_time_flips,
+            judged=judge is not None,
+            program=program,
+            instead=instead,
+            wanted=wanted,
+            labels=labels,
+            model=model,
+            made_by={"bundle": bundle.name, "checkpoint_sha256": " ".join(map(file_sha256, weights))},
+            recorded=told.wanted,
+        )
+        worker = Worker(job, judge)
+        if first is not None and engine == "local":
+            worker.load()
         began = time.perf_counter()
         masks: list[Path] = []
         judged: list[Judged] = []
         rows: list[dict[str, Any]] = []
         done = finished = segmented = 0
-        for source in [] if first is None else chain([first], stream):
-            predict, watch = network()
 
-            def report(slices: int, name: str = source.said, before: int = done) -> None:
-                on_progress(supply.passed + before + slices, supply.slices, name)
+        def report(source: Source, slices: int) -> None:
+            on_progress(supply.passed + done + slices, supply.slices, source.said)
 
-            try:
-                # Before the network, which takes longer than finding out that there is nothing to refer to.
-                images = images_of(source) if wanted.archived else None
-                mask, volume, verdicts = segment_source(source, predict, wanted.all_probabilities, report, judge, watch)
-                picture = source.picture()
-                documents: dict[str, Callable[[list[str]], dict[str, Any]] | None] = {"quality": None}
-                whole: Verdict | None = None
-                if judge is not None:
-                    from pipeline.tasks.infer.quality import quality_document, verdict_of_volume
-
-                    whole = verdict_of_volume(judge, verdicts)
-                    documents["quality"] = partial(quality_document, judge, whole, verdicts)
-                found = measured(picture, mask, labels) if statistics else []
-                documents["statistics"] = partial(statistics_document, picture, found, made_by) if statistics else None
-                result = Segmented(source, picture, mask, volume, images)
-                written = write_results(result, out, aside, wanted, model=model, documents=documents)
-                rows += statistics_rows(source.said, picture, found)
-                masks += written
-                told.add(source, picture, mask, written, whole)
-                supply.written(source, written)
-                if whole is not None:
-                    judged.append(Judged(source.said, whole))
-                told_of = (*picture.warnings, *(images.warnings if images is not None else ()))
-                warnings += [f"{source.said}: {supply.spoken(line)}" for line in told_of]
-                finished += len(source.slices)
-                segmented += 1
-            except Exception as error:
-                if isinstance(error, OSError) and error.errno in FATAL:
-                    raise
-                refused.append(Refusal(source.said, supply.spoken(reason(error, str(source.path)))))
+        sources = [] if first is None else chain([first], stream)
+        results = spread(job, sources, aside) if engine == "ray" else in_turn(worker, sources, aside, report)
+        for source, result in results:
+            refusal = result.refusal
+            if result.written is not None:
+                try:
+                    written = result.written.publish(out)
+                    supply.written(source, written)
+                except Exception as error:
+                    if isinstance(error, OSError) and error.errno in FATAL:
+                        raise
+                    refusal = reason(error, str(source.path))
+                else:
+                    rows += result.rows
+                    masks += written
+                    told.add(result.record)
+                    if result.verdict is not None:
+                        judged.append(Judged(source.said, result.verdict))
+                    warnings += [f"{source.said}: {supply.spoken(line)}" for line in result.warnings]
+                    finished += len(source.slices)
+                    segmented += 1
+            if refusal:
+                refused.append(Refusal(source.said, supply.spoken(refusal)))
             done += len(source.slices)
             on_progress(supply.passed + done, supply.slices, source.said)
         returned = supply.finish()
@@ -233,4 +228,6 @@ def infer(
         shortfall=told.recorder.shortfall if told.recorder is not None else None,
         table=table,
         returned=returned,
+        ran=worker.ran,
+        told_later=told.told_later,
     )

@@ -10,9 +10,8 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from pipeline.gate import Gate, Verdict
-    from pipeline.tasks.infer.predictor import Predictor
+    from pipeline.tasks.infer.prediction import Predicts, Watches
     from pipeline.tasks.infer.sources import Source
-    from pipeline.tasks.infer.watching import Watch
 
 __all__ = ["segment_source"]
 
@@ -21,11 +20,11 @@ SLICES_AT_ONCE = 8
 
 def segment_source(
     source: Source,
-    predict: Predictor,
+    predict: Predicts,
     probabilities: bool,
     report: Callable[[int], None],
     gate: Gate | None,
-    watch: Watch | None,
+    watch: Watches | None,
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None, list[Verdict]]:
     """Mask and probabilities of a whole source, the slices of a volume behind one another, and a verdict of each.
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from pipeline.tasks.infer.returned import Returned
 from pipeline.tasks.infer.sources import Refusal, Source, find_sources, require_new
+
+if TYPE_CHECKING:
+    from pipeline.tasks.infer.returned import Returned
 
 __all__ = ["FileSupply", "Supply"]
 

@@ -4,33 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from pipeline.gate import ClassSignals, FeatureTap, View, class_signals, members_of
+from pipeline.gate import FeatureTap, View, class_signals, members_of
 from pipeline.networks import best_dtype
+from pipeline.tasks.infer.prediction import Observation
 
 __all__ = ["Observation", "Watch"]
-
-
-@dataclass(frozen=True, eq=False)
-class Observation:
-    """What was seen of one picture.
-
-    Attributes:
-        signals: Confidence and agreement of its classes.
-        vectors: Features of the picture, one array (1, values) a layer.
-        mask: The most probable classes on the network's grid, (W, H), before they are brought to the picture's.
-    """
-
-    signals: ClassSignals
-    vectors: list[NDArray[np.float32]]
-    mask: torch.Tensor
 
 
 class Watch:

@@ -155,7 +155,7 @@ def test_one_image_makes_one_object_wherever_it_is_segmented(
     run(random_bundle, fake, tmp_path / "a", store=False)
     assert stored(fake) == 0
     # Another processor, another last digit, another mask; both were begun before either was stored.
-    import pipeline.tasks.infer.run as module
+    import pipeline.tasks.infer.working as module
 
     true = module.segment_source
 

@@ -1,0 +1,210 @@
+"""Work spread over a Ray cluster: warm workers, results in order, what a lost worker had done again."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipeline.errors import MissingExtra
+
+__all__ = ["ENGINES", "Cluster", "require_ray"]
+
+ENGINES = ("local", "ray")
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+# Tasks that a worker has: one that it does, and one that is there when it is done.
+TASKS_A_WORKER = 2
+# Results that wait for an earlier one, for each worker.
+AHEAD = 8
+# Workers that may be lost over one task before it is given up. After the first it has a worker to itself.
+MOST_LOST = 3
+
+
+def require_ray() -> None:
+    """Raise MissingExtra unless Ray is installed."""
+    if find_spec("ray") is None:
+        raise MissingExtra('--engine ray needs Ray: pip install "planar[ray]"')
+
+
+class Cluster:
+    """The cluster that RAY_ADDRESS names, or this process is in, or one of this machine's cores.
+
+    Workers are processes with one core each (and a GPU each, where the cluster has some). They work in this process's
+    working folder: files must lie under the same paths on all machines, as on a network drive.
+
+    Args:
+        workers: As many at most; as many as there are cores, or GPUs, by default.
+    Raises: MissingExtra: without Ray.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        require_ray()
+        import ray
+
+        self._own = not ray.is_initialized()
+        if self._own:
+            # A cluster of this machine's own listens to nobody else.
+            alone = {} if os.environ.get("RAY_ADDRESS") else {"_node_ip_address": "127.0.0.1"}
+            ray.init(logging_level="ERROR", log_to_driver=False, include_dashboard=False, **alone)
+        there = ray.cluster_resources()
+        gpus = int(there.get("GPU", 0))
+        self._options: dict[str, Any] = {"num_cpus": 1, "max_restarts": 0, "max_task_retries": 0}
+        if gpus:
+            self._options["num_gpus"] = 1
+        self.workers = max(1, min(gpus or int(there.get("CPU", 1)), workers or 10**6))
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leave the cluster; one of this process's own ends."""
+        if self._own:
+            import ray
+
+            ray.shutdown()
+
+    def map_in_order(
+        self,
+        make: Callable[[], Callable[[Task], Result]],
+        tasks: Iterable[Task],
+        *,
+        when_lost: Callable[[Task], Result],
+    ) -> Generator[Result, None, None]:
+        """Yield what workers make of each task, in the order of the tasks; a few are under way at once.
+
+        A worker that dies, or whose machine does, is replaced, and its tasks are done again.
+
+        Args:
+            make: Makes a worker's function, once a worker; both are pickled.
+            tasks: What to call it with.
+            when_lost: The result for a task over which several workers were lost.
+        """
+        turns = _Turns(self.workers, self._options, make)
+        try:
+            yield from turns.run(iter(tasks), when_lost)
+        finally:
+            turns.end()
+
+
+class _Worker:
+    """In a process of the cluster."""
+
+    def __init__(self, folder: str, settings: dict[str, str], make: Callable[[], Callable[[Any], Any]]) -> None:
+        os.environ |= settings
+        os.chdir(folder)  # what a user named is looked for from where the command was given
+        self._make = make
+
+    def do(self, task: Any) -> Any:
+        # Made with the first task: what fails there is then an error of that, and not a worker that is lost.
+        return self._function(task)
+
+    @cached_property
+    def _function(self) -> Callable[[Any], Any]:
+        return self._make()
+
+
+class _Turns:
+    """The tasks under way: which worker has which."""
+
+    def __init__(self, workers: int, options: dict[str, Any], make: Callable[[], Any]) -> None:
+        import ray
+
+        settings = {name: value for name, value in os.environ.items() if name.startswith(("PLANAR_", "MLFLOW_"))}
+        arguments = (str(Path.cwd()), settings, make)
+        remote = ray.remote(_Worker).options(**options)
+        self._start = lambda: remote.remote(*arguments)
+        self._actors = [self._start() for _ in range(workers)]
+        self._load: list[set[int]] = [set() for _ in range(workers)]
+        self._alone: set[int] = set()  # workers that have one task and get no other
+        self._under_way: dict[Any, tuple[int, int]] = {}  # reference → task, worker
+        self._tasks: dict[int, Any] = {}
+        self._lost: dict[int, int] = {}
+        self._again: deque[int] = deque()
+        self._done: dict[int, Any] = {}
+
+    def run(self, tasks: Any, when_lost: Callable[[Any], Any]) -> Generator[Any, None, None]:
+        number, wanted, more = 0, 0, True
+        while True:
+            for task in self._again_first():
+                self._send(task, alone=True)
+            while more and (worker := self._free()) is not None and number - wanted < AHEAD * len(self._actors):
+                try:
+                    self._tasks[number] = next(tasks)
+                except StopIteration:
+                    more = False
+                    break
+                self._send(number, worker)
+                number += 1
+            while wanted in self._done:
+                yield self._done.pop(wanted)
+                wanted += 1
+            if not more and wanted == number:
+                return
+            if self._under_way:
+                self._wait(when_lost)
+
+    def end(self) -> None:
+        """Let the workers go."""
+        import ray
+
+        for actor in self._actors:
+            with suppress(Exception):
+                ray.kill(actor)
+
+    def _again_first(self) -> list[int]:
+        """Tasks to be done again for which a worker is idle."""
+        idle = sum(not load for load in self._load)
+        return [self._again.popleft() for _ in range(min(idle, len(self._again)))]
+
+    def _free(self) -> int | None:
+        """The least busy worker that may get one more task."""
+        if self._again:
+            return None  # workers run dry, so that one of them is idle
+        open_ = [k for k, load in enumerate(self._load) if len(load) < TASKS_A_WORKER and k not in self._alone]
+        return min(open_, key=lambda k: len(self._load[k]), default=None)
+
+    def _send(self, task: int, worker: int | None = None, *, alone: bool = False) -> None:
+        if worker is None:
+            worker = next(k for k, load in enumerate(self._load) if not load)
+        if alone:
+            self._alone.add(worker)
+        self._load[worker].add(task)
+        reference = self._actors[worker].do.remote(self._tasks[task])
+        self._under_way[reference] = (task, worker)
+
+    def _wait(self, when_lost: Callable[[Any], Any]) -> None:
+        import ray
+        from ray.exceptions import RayActorError, RayTaskError
+
+        (reference,), _ = ray.wait(list(self._under_way), num_returns=1)
+        task, worker = self._under_way.pop(reference)
+        self._load[worker].discard(task)
+        self._alone.discard(worker)
+        try:
+            self._done[task] = ray.get(reference)
+        except RayTaskError as error:
+            raise error.cause if isinstance(getattr(error, "cause", None), Exception) else error  # noqa: B904
+        except RayActorError:
+            self._replace(worker)
+            self._lost[task] = self._lost.get(task, 0) + 1
+            if self._lost[task] < MOST_LOST:
+                self._again.append(task)
+                return
+            self._done[task] = when_lost(self._tasks[task])
+        self._tasks.pop(task, None)
+
+    def _replace(self, worker: int) -> None:
+        """A new worker for one that is lost; what else the old one had comes back as lost too."""
+        others = [(ref, task) for ref, (task, its) in self._under_way.items() if its == worker]
+        for reference, task in others:
+            del self._under_way[reference]
+            self._again.append(task)
+        self._load[worker] = set()
+        self._actors[worker] = self._start()

@@ -1,0 +1,28 @@
+"""A bundle's inference as one ONNX program: pre-processing, network, flips and the way back to the picture's grid.
+
+`planar export` makes it (`build`, which needs torch, MONAI and onnx); `planar infer` runs it for a few pictures with
+ONNX Runtime and nothing of torch or MONAI (`document`, `program`), whose imports alone take longer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.exported.document import ProgramFile, describe_program, program_files, program_of
+from pipeline.exported.program import Program
+from pipeline.lazy import lazily
+
+if TYPE_CHECKING:
+    from pipeline.exported.build import build_program, plain_copy
+
+__all__ = [
+    "Program",
+    "ProgramFile",
+    "build_program",
+    "describe_program",
+    "plain_copy",
+    "program_files",
+    "program_of",
+]
+
+__getattr__ = lazily(__name__, {"build_program": "build", "plain_copy": "build"})

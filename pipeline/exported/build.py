@@ -1,0 +1,151 @@
+"""A bundle's inference config as one ONNX program, from the decoded picture to the mask on its grid."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from monai.inferers import SimpleInferer, SlidingWindowInferer
+from monai.transforms import Activationsd, AsDiscreted, CastToTyped, Compose, Invertd, SqueezeDimd
+from torch import nn
+
+from pipeline.errors import InvalidBundle
+from pipeline.exported.graph import Graph
+from pipeline.exported.network import INPUT, SCORES, NetworkToExport, network_as_onnx
+from pipeline.exported.steps import IMAGE, SPACING, Preparation
+
+if TYPE_CHECKING:
+    import onnx
+
+    from pipeline.gate import Gate
+
+__all__ = ["MASK", "PREPARED", "PROBABILITIES", "build_program", "plain_copy"]
+
+# Outputs, next to the network's own: on the picture's grid, and the network's input.
+MASK, PROBABILITIES, PREPARED = "mask", "probabilities", "prepared"
+
+
+def build_program(
+    preprocessing: Sequence[Any],
+    inferer: Any,
+    network: nn.Module,
+    postprocessing: Sequence[Any],
+    classes: int,
+    gate: Gate | None = None,
+) -> tuple[onnx.ModelProto, Preparation]:
+    """The program, and what is to be known of its input.
+
+    Args:
+        preprocessing: The config's transforms.
+        inferer: The config's.
+        network: With its flips and weights, float32.
+        postprocessing: The config's transforms but for `SaveImaged`.
+        classes: The background among them.
+        gate: What of it needs the network becomes part of the program.
+    Raises: InvalidBundle: for what a program does not cover, with what that is.
+    """
+    import onnx
+
+    graph = Graph("planar/")
+    preparation = Preparation(graph, preprocessing)
+    size = _window(inferer, preparation.padded_to)
+    _check_finish(postprocessing)
+    views = gate.views if gate is not None else ()
+    layers = [name for name, _ in gate.reference.layers] if gate is not None else ()
+    asked = NetworkToExport(network, views, layers).eval()
+    model = network_as_onnx(asked, preparation.channels, size)
+    graph.output(graph("Unsqueeze", preparation.prepared, graph.whole([0])), INPUT)
+    before = len(graph.nodes)
+    graph.output(INPUT, PREPARED)
+    _finish(graph, preparation, classes)
+    nodes = [*graph.nodes[:before], *model.graph.node, *graph.nodes[before:]]
+    program = _assembled(nodes, graph, model, preparation, classes, size)
+    onnx.checker.check_model(program)
+    return program, preparation
+
+
+def plain_copy(network: nn.Module) -> nn.Module:
+    """A copy that computes in float32, whatever `with_autocast` has made of the original."""
+    copied = copy.deepcopy(network).cpu().eval()
+    for module in copied.modules():
+        vars(module).pop("forward", None)
+    return copied
+
+
+def _window(inferer: Any, padded_to: tuple[int, int] | None) -> tuple[int, int]:
+    """The size of the network's input: that of the one window which the whole picture is."""
+    if padded_to is None:
+        raise InvalidBundle("It looks at pictures in parts at their own resolution: only whole pictures are covered.")
+    if isinstance(inferer, SlidingWindowInferer):
+        roi = inferer.roi_size if isinstance(inferer.roi_size, Sequence) else [inferer.roi_size] * 2
+        if tuple(int(side) for side in roi) != padded_to:
+            raise InvalidBundle("Its inferer's windows are not the size that pictures are padded to.")
+    elif not isinstance(inferer, SimpleInferer):
+        raise InvalidBundle(f"Its inferer is {type(inferer).__name__}, which an exported program does not know.")
+    return padded_to
+
+
+def _check_finish(postprocessing: Sequence[Any]) -> None:
+    """Raise InvalidBundle unless it is soft-max, the way back, and the arg-max."""
+    wanted = [Activationsd, Invertd, AsDiscreted, Compose, SqueezeDimd, CastToTyped]
+    steps = [step for step in postprocessing if not (isinstance(step, Compose) and not step.transforms)]
+    for step in steps:
+        if isinstance(step, Compose):
+            names = ", ".join(type(one).__name__ for one in step.transforms)
+            raise InvalidBundle(f"It refines masks ({names}), which an exported program does not do.")
+        kind = next((kind for kind in wanted if isinstance(step, kind)), None)
+        if kind is None:
+            raise InvalidBundle(
+                f"Its post-processing has {type(step).__name__}, which an exported program does not know."
+            )
+        # In this order, and each of them once at most.
+        wanted = wanted[wanted.index(kind) + 1 :]
+    by_kind = {kind: next((step for step in steps if isinstance(step, kind)), None) for kind in _NEEDED}
+    soft, back, hard = (by_kind[kind] for kind in _NEEDED)
+    plain = (
+        soft is not None and soft.softmax[0] and not soft.sigmoid[0] and soft.other[0] is None
+        and back is not None and not back.nearest_interp[0]
+        and hard is not None and hard.argmax[0] and hard.to_onehot[0] is None and hard.threshold[0] is None
+    )  # fmt: skip
+    if not plain:
+        raise InvalidBundle("Its post-processing is not soft-max, the way back to the picture's grid, and the arg-max.")
+
+
+_NEEDED = (Activationsd, Invertd, AsDiscreted)
+
+
+def _finish(graph: Graph, preparation: Preparation, classes: int) -> None:
+    """From the scores to mask and probabilities on the picture's grid."""
+    scores = graph("Squeeze", SCORES, graph.whole([0]))
+    graph.output(preparation.undone(scores), PROBABILITIES)
+    if classes == 2:
+        # Resizing is linear: the difference is resized once in place of two maps, and compared with 0.
+        one, other = (graph("Gather", scores, graph.whole([index]), axis=0) for index in (0, 1))
+        difference = preparation.undone(graph("Sub", other, one))
+        found = graph("Greater", graph("Squeeze", difference, graph.whole([0])), graph.real(0.0))
+    else:
+        found = graph("ArgMax", PROBABILITIES, axis=0, keepdims=0)
+    graph.output(graph.cast(found, np.uint8), MASK)
+
+
+def _assembled(
+    nodes: Sequence[Any], graph: Graph, model: Any, preparation: Preparation, classes: int, size: tuple[int, int]
+) -> onnx.ModelProto:
+    from onnx import TensorProto, helper
+
+    grid = ["width", "height"]
+    inputs = [helper.make_tensor_value_info(IMAGE, TensorProto.FLOAT, ["channels", *grid])]
+    if "spacing_mm" in preparation.size_from:
+        inputs.append(helper.make_tensor_value_info(SPACING, TensorProto.DOUBLE, [2]))
+    outputs = [
+        helper.make_tensor_value_info(MASK, TensorProto.UINT8, grid),
+        helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, [classes, *grid]),
+        helper.make_tensor_value_info(PREPARED, TensorProto.FLOAT, [1, preparation.channels, *size]),
+    ]
+    weights = [*graph.constants, *model.graph.initializer]
+    whole = helper.make_graph(nodes, "planar", inputs, [*outputs, *model.graph.output], weights)
+    program = helper.make_model(whole, opset_imports=model.opset_import, functions=model.functions)
+    program.ir_version, program.producer_name = model.ir_version, "planar"
+    return program
