@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipeline.fingerprint.gather import Gatherer, SetFacts
     from pipeline.fingerprint.histogram import Histogram
     from pipeline.fingerprint.order import Order, order_of
-    from pipeline.fingerprint.remarks import remarks
+    from pipeline.fingerprint.remarkable import remarks
     from pipeline.fingerprint.telling import telling_cases
     from pipeline.fingerprint.thumbnails import TURNS, thumbnail, turned
 
@@ -52,7 +52,7 @@ __getattr__ = lazily(
         **dict.fromkeys(("Gatherer", "SetFacts"), "gather"),
         "Histogram": "histogram",
         **dict.fromkeys(("Order", "order_of"), "order"),
-        "remarks": "remarks",
+        "remarks": "remarkable",
         "telling_cases": "telling",
         **dict.fromkeys(("TURNS", "thumbnail", "turned"), "thumbnails"),
     },
