@@ -8,14 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipeline.errors import InvalidSplit
 
-__all__ = ["PARTS", "Fractions", "SubjectSplit", "assign_folds", "split_subjects", "unit_hash"]
+__all__ = [
+    "PARTS",
+    "Fractions",
+    "SubjectSplit",
+    "assign_folds",
+    "split_subjects",
+    "stratified_split",
+    "unit_hash",
+]
 
 PARTS = ("training", "validation", "test")
+SEEDS_TRIED = 200
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,44 @@ def split_subjects(cases: Mapping[str, int], fractions: Fractions, *, seed: int,
     return SubjectSplit(
         part, assign_folds({s: n for s, n in cases.items() if part[s] != "test"}, folds=folds, seed=seed)
     )
+
+
+def stratified_split(
+    cases: Mapping[str, int], classes: Mapping[str, Set[int]], fractions: Fractions, *, seed: int, folds: int = 5
+) -> SubjectSplit:
+    """The split whose parts, and the folds whose members, come nearest to their share of each class's subjects.
+
+    Of SEEDS_TRIED seeds from `seed` on the best one is taken: a class that four subjects show is then not left to
+    chance, and each class counts alike, however rare.
+
+    Args:
+        cases: Number of cases of each subject.
+        classes: The classes that each subject shows.
+        fractions: Share of the cases wanted in each part.
+        seed: The first of the seeds.
+        folds: As for `split_subjects`.
+    Raises: InvalidSplit: as `split_subjects` does.
+    """
+    seeds = range(seed, seed + SEEDS_TRIED)
+    wanted = dict(zip(PARTS, fractions.shares, strict=True))
+    parts = min(
+        (split_subjects(cases, fractions, seed=one, folds=folds).part for one in seeds),
+        key=lambda part: _unevenness(part, classes, wanted),
+    )
+    inside = {subject: n for subject, n in cases.items() if parts[subject] != "test"}
+    even = dict.fromkeys(range(folds), 1 / folds)
+    fold = min(
+        (assign_folds(inside, folds=folds, seed=one) for one in seeds),
+        key=lambda fold: _unevenness(fold, classes, even),
+    )
+    return SubjectSplit(parts, fold)
+
+
+def _unevenness(side: Mapping[str, Any], classes: Mapping[str, Set[int]], wanted: Mapping[Any, float]) -> float:
+    """How far the sides are from their shares, as a share of each class's subjects, summed over classes and sides."""
+    subjects = Counter(number for subject in side for number in classes[subject])
+    there = Counter((on, number) for subject, on in side.items() for number in classes[subject])
+    return sum(abs(there[on, number] / n - share) for number, n in subjects.items() for on, share in wanted.items())
 
 
 def assign_folds(cases: Mapping[str, int], *, folds: int, seed: int) -> dict[str, int]:

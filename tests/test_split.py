@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InvalidSplit
-from pipeline.split import Fractions, assign_folds, split_subjects, unit_hash
+from pipeline.split import Fractions, assign_folds, split_subjects, stratified_split, unit_hash
 
 
 def cases_in(split, cases) -> dict[str, int]:
@@ -98,3 +98,26 @@ def test_unit_hash_is_spread_over_the_interval():
     assert 0 <= min(values) < 0.01
     assert 0.99 < max(values) < 1
     assert abs(np.mean(values) - 0.5) < 0.03
+
+
+RARE = {subject: {1} | ({2} if number < 4 else set()) for number, subject in enumerate(HUNDRED)}
+TWENTY = dict(list(HUNDRED.items())[:20])
+
+
+def shown_in(split, number: int) -> Counter[str]:
+    return Counter(part for subject, part in split.part.items() if number in RARE[subject])
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_rare_class_is_shared_out(seed: int):
+    split = stratified_split(TWENTY, RARE, Fractions(0.5, 0.25, 0.25), seed=seed, folds=3)
+    assert cases_in(split, TWENTY) == {"training": 10, "validation": 5, "test": 5}
+    assert shown_in(split, 2) == {"training": 2, "validation": 1, "test": 1}
+    folds = [fold for subject, fold in split.fold.items() if 2 in RARE[subject]]
+    assert sorted(folds) == [0, 1, 2]
+
+
+def test_some_seed_leaves_the_rare_class_to_chance_and_the_stratified_one_is_the_same_each_time():
+    parts = Fractions(0.5, 0.25, 0.25)
+    assert any(shown_in(split_subjects(TWENTY, parts, seed=seed), 2)["test"] != 1 for seed in range(5))
+    assert stratified_split(TWENTY, RARE, parts, seed=0) == stratified_split(TWENTY, RARE, parts, seed=0)

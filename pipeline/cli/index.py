@@ -73,6 +73,7 @@ NAMES_SHOWN = 3
     help="Shares of the cases in each part; a subject is never in two.",
 )
 @click.option("--seed", default=0, show_default=True, help="Another seed gives another split.")
+@click.option("--stratify", is_flag=True, help="Rare classes are shared out too: of 200 splits the most even one.")
 @click.option("--folds", default=5, show_default=True, help="Folds for cross-validation outside the test part.")
 @click.option("--split-column", metavar="[CSV:]COLUMN", help="Column that says train, validation or test.")
 @click.option("--test-only", is_flag=True, help="Everything is test: an external set.")
@@ -106,6 +107,7 @@ def command(
     subject_tag: str | None,
     split: str,
     seed: int,
+    stratify: bool,
     folds: int,
     split_column: str | None,
     test_only: bool,
@@ -168,7 +170,7 @@ def command(
         ),
         pairing=PairingOptions(image_pattern or pattern, mask_pattern or pattern, allow_missing_masks),
         subjects=SubjectOptions(subjects, subject_pattern, subject_tag),
-        split=SplitOptions(Fractions.parse(split), seed, folds, split_column, test_only),
+        split=SplitOptions(Fractions.parse(split), seed, folds, split_column, test_only, stratify),
         refuse_empty=refuse_empty,
         keep_empty_slices=keep_empty_slices,
         workers=workers,

@@ -65,8 +65,10 @@ def partitions(facts: CardFacts) -> str:
     said = facts.split
     method = str(said.get("method", ""))
     shares = said.get("fractions")
-    if method == "seeded":
+    if method.startswith("seeded"):
         told = f"By a hash of each subject and the seed {said.get('seed')}"
+        if method != "seeded":
+            told += ", of 200 such splits the one that shares out the classes most evenly"
         if isinstance(shares, Mapping):
             told += f"; asked for were {' / '.join(f'{100 * share:g} %' for share in shares.values())}"
     elif method.startswith("column"):

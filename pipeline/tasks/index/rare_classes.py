@@ -1,4 +1,4 @@
-"""Classes that hardly any mask has: where the coding was guessed, a stray value of one mask looks like a class."""
+"""Classes that hardly any mask has: one may be a stray value that was guessed to be a class, or be on one side alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pipeline.datalist import Finding
 from pipeline.tasks.index.checking import Case
 
-__all__ = ["rare_classes"]
+__all__ = ["one_sided_classes", "rare_classes"]
 
 # Of so many cases at least, so small a share at most.
 ENOUGH_CASES = 10
@@ -30,4 +30,22 @@ def rare_classes(cases: Sequence[Case], labels: Sequence[str]) -> list[Finding]:
                 "is a stray one, mend the mask, or say which values count with --threshold or --levels"
             )
             found.append(Finding(having[0].masks[0], "rare_class", reason))
+    return found
+
+
+def one_sided_classes(cases: Sequence[Case], parts: Sequence[str], labels: Sequence[str]) -> list[Finding]:
+    """A warning for each class that some masks have, but none that is trained on, or none that is tested on.
+
+    Args:
+        cases: All cases.
+        parts: The part of each.
+        labels: Class names, background first.
+    """
+    found = []
+    for number, label in enumerate(labels[1:], 1):
+        having = [(case, part) for case, part in zip(cases, parts, strict=True) if case.class_pixels[number]]
+        for side in ("training", "test"):
+            if len(having) > 1 and side in parts and all(part != side for _, part in having):
+                reason = f"{label} is in {len(having)} masks, and in none of the {side} part: --stratify shares it out"
+                found.append(Finding(having[0][0].masks[0], "one_sided_class", reason))
     return found

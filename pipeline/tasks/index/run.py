@@ -23,7 +23,7 @@ from pipeline.tasks.index.keeping import Kept, keep
 from pipeline.tasks.index.options import IndexOptions
 from pipeline.tasks.index.pairing import Pair, pair_files
 from pipeline.tasks.index.parallel import MapInOrder, engine_of
-from pipeline.tasks.index.rare_classes import rare_classes
+from pipeline.tasks.index.rare_classes import one_sided_classes, rare_classes
 from pipeline.tasks.index.references import Reference, find_segmentations, pair_by_reference
 from pipeline.tasks.index.shared_names import names_that_begin_alike
 from pipeline.tasks.index.sides import join_near_duplicates, place_subjects, split_facts
@@ -147,6 +147,8 @@ def index_set(
         if pairing.refused:
             raise InvalidSplit(f"{error} Refused were {summary_of(pairing.refused)}.") from None
         raise
+    parts = [split.part[subject] for subject in subjects]
+    pairing.warnings += one_sided_classes(kept.cases, parts, plan.labels)
     datalist = Datalist(
         name=options.name or _name_of(image_source.root, options.labels),
         labels=list(plan.labels),
@@ -155,12 +157,12 @@ def index_set(
         split=split_facts(split, options.split, subjects_are),
     )
     folder = target.absolute().parent
-    for case, subject in zip(kept.cases, subjects, strict=True):
+    for case, subject, part in zip(kept.cases, subjects, parts, strict=True):
         item = _item(case, folder)
         item["subject"] = subject_pseudonym(subject, key)
         if subject in split.fold:
             item["fold"] = split.fold[subject]
-        datalist.part(split.part[subject]).append(item)
+        datalist.part(part).append(item)
     findings = {"refused": pairing.refused, "warnings": pairing.warnings + near}
     for name, entries in findings.items():
         placed = [Finding(relative_to(folder, f.file), f.code, f.reason) for f in entries]
@@ -190,6 +192,8 @@ def _segmentations(images: Source, masks: Sequence[Source]) -> tuple[list[Refere
 
 def _part_column(options: IndexOptions, pairs: Sequence[Pair]) -> Column | None:
     text = options.split.column
+    if options.split.stratify and (text is not None or options.split.test_only):
+        raise InvalidOption("--stratify chooses the split; --split-column and --test-only give it. Leave one of them.")
     if text is None:
         return None
     if options.split.test_only:

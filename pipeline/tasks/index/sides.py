@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.datalist import Finding
 from pipeline.errors import InvalidOption, InvalidSplit
-from pipeline.split import PARTS, Fractions, SubjectSplit, assign_folds, split_subjects
+from pipeline.split import PARTS, Fractions, SubjectSplit, assign_folds, split_subjects, stratified_split
 from pipeline.tasks.index.checking import Case
 from pipeline.tasks.index.duplicates import nearly_equal_pairs
 
@@ -32,6 +32,7 @@ class SplitOptions:
         folds: Folds for cross-validation.
         column: A column `[FILE.csv:]COLUMN` that says the part of each case.
         test_only: Everything is test.
+        stratify: Each part gets its share of the subjects that show a class, for every class.
     """
 
     fractions: Fractions = field(default_factory=Fractions)
@@ -39,6 +40,7 @@ class SplitOptions:
     folds: int = 5
     column: str | None = None
     test_only: bool = False
+    stratify: bool = False
 
 
 def join_near_duplicates(
@@ -87,6 +89,11 @@ def place_subjects(
     counts = Counter(subjects)
     if options.test_only:
         return SubjectSplit(dict.fromkeys(counts, "test"))
+    if given is None and options.stratify:
+        shown: dict[str, set[int]] = defaultdict(set)
+        for case, subject in zip(cases, subjects, strict=True):
+            shown[subject] |= {number for number, pixels in enumerate(case.class_pixels) if number and pixels}
+        return stratified_split(counts, shown, options.fractions, seed=options.seed, folds=options.folds)
     if given is None:
         return split_subjects(counts, options.fractions, seed=options.seed, folds=options.folds)
     part = _parts_as_given(cases, subjects, given)
@@ -116,10 +123,11 @@ def split_facts(split: SubjectSplit, options: SplitOptions, subjects_from: str) 
     counts = Counter(split.part.values())
     shares: Mapping[str, float] = dict(zip(PARTS, options.fractions.shares, strict=True))
     method = "test only" if options.test_only else f"column {options.column}" if options.column else "seeded"
+    seeded = method == "seeded"
     return {
-        "method": method,
+        "method": method + ", stratified by class" * (seeded and options.stratify),
         "seed": options.seed,
-        "fractions": dict(shares) if method == "seeded" else None,
+        "fractions": dict(shares) if seeded else None,
         "folds": 0 if options.test_only else options.folds,
         "unit": "subject",
         "subjects_from": subjects_from,

@@ -293,6 +293,47 @@ def test_subject_on_two_sides_of_a_split_column_is_refused(small_set):
     assert not small_set.output.exists()
 
 
+RARE = LabelOptions(levels="0=background,128=lung,255=heart")
+HALVES = SplitOptions(Fractions(0.5, 0, 0.5), folds=2)
+
+
+def with_a_rare_class(small_set):
+    """Twelve cases; a heart in two of them."""
+    small_set.cases(12, value=128)
+    for name in ("c01.png", "c03.png"):
+        small_set.mask(name, value=255, background=128)
+    return small_set
+
+
+def test_a_rare_class_on_one_side_is_told(small_set):
+    with_a_rare_class(small_set)
+    told = {}
+    for seed in range(4):
+        split = replace(HALVES, seed=seed)
+        result = index(small_set, labels=RARE, split=split, overwrite=True)
+        told[seed] = [finding.reason for finding in result.datalist.warnings if finding.code == "one_sided_class"]
+    one_sided = [reasons for reasons in told.values() if reasons]
+    assert one_sided and len(one_sided) < 4
+    assert all("heart is in 2 masks, and in none of the t" in reasons[0] for reasons in one_sided)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_stratified_split_shares_a_rare_class_out(small_set, seed):
+    with_a_rare_class(small_set)
+    result = index(small_set, labels=RARE, split=replace(HALVES, seed=seed, stratify=True))
+    rare = {"c01.png", "c03.png"}
+    sides = [part for part in PARTS for item in result.datalist.part(part) if Path(item["image"]).name in rare]
+    assert sides == ["training", "test"]
+    assert not [finding for finding in result.datalist.warnings if finding.code == "one_sided_class"]
+    assert result.datalist.split["method"] == "seeded, stratified by class"
+
+
+@pytest.mark.parametrize("other", [{"test_only": True}, {"column": "set"}])
+def test_a_split_that_is_given_is_not_stratified(small_set, other):
+    with pytest.raises(InvalidOption, match="--stratify chooses the split"):
+        index(small_set.cases(3), split=SplitOptions(stratify=True, **other))
+
+
 def test_test_only_puts_everything_into_test(small_set):
     result = index(small_set.cases(3), split=SplitOptions(test_only=True))
     assert [len(result.datalist.part(part)) for part in PARTS] == [0, 0, 3]
