@@ -1,4 +1,4 @@
-"""Classes that hardly any mask has: one may be a stray value that was guessed to be a class, or be on one side alone."""
+"""Classes that few masks have: one may be a stray value that was guessed to be a class, or be on one side alone."""
 
 from __future__ import annotations
 
