@@ -11,6 +11,7 @@ from pipeline.planning.augmentation import Augmentation, choose_augmentation
 from pipeline.planning.choice import Choice, Step
 from pipeline.planning.intensity import Normalisation, choose_normalisation
 from pipeline.planning.network import NetworkChoice, choose_class_weights
+from pipeline.planning.refinement import Refining, choose_refinement
 from pipeline.planning.scale import Scale
 from pipeline.planning.schedule import Schedule
 from pipeline.planning.size import PlanOptions, choose_size
@@ -35,6 +36,7 @@ class Plan:
     class_weights: Choice
     schedule: Schedule
     augmentation: Augmentation
+    refinement: tuple[Refining, ...] = ()
 
     @property
     def classes(self) -> int:
@@ -63,6 +65,7 @@ class Plan:
             ("class weights", _listed(self.class_weights.value), self.class_weights.why),
             ("flips", _listed([list(flip) for flip in self.augmentation.flips]), self.augmentation.why_flips),
             *((step.target.rpartition(".")[2], "", step.why) for step in self.augmentation.steps if step.why),
+            *((refining.step["_target_"].rpartition(".")[2], "", refining.why) for refining in self.refinement),
         ]
         return [(name, str(value), why) for name, value, why in rows]
 
@@ -151,6 +154,7 @@ def make_plan(fingerprint: Fingerprint, spec: TaskSpec, options: PlanOptions) ->
         class_weights=choose_class_weights(described),
         schedule=schedule,
         augmentation=choose_augmentation(described, spec.labels, scale, spec.orientation, spec.sides, spec.emptied),
+        refinement=choose_refinement(spec.regions, spec.labels, spec.unions),
     )
 
 

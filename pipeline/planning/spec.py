@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.bundle import shipped_folder
 from pipeline.errors import InvalidOption, MissingFile, UnknownLabel
 from pipeline.labels import LabelCoding
+from pipeline.planning.refinement import Regions
 
 __all__ = ["TaskSpec", "read_task_spec", "shipped_tasks"]
 
@@ -27,6 +28,7 @@ KEYS = {
     "unions",
     "window_hu",
     "emptied",
+    "regions",
 }
 ORIENTATIONS = ("upright", "any")
 MOST_NEIGHBOURS = 5
@@ -53,6 +55,7 @@ class TaskSpec:
         emptied: Class that is darker than what surrounds it → share of the training pictures in which it is filled with
             tissue and taken out of the mask; see `pipeline.transforms.RandEmptiedd`. For sets that lack pictures
             without it.
+        regions: What is known of the connected regions of a class or a union, for finished masks.
         deep_supervision: Whether lower levels of the decoder are trained on the masks too; None ("auto") where it has
             been measured to pay; see `pipeline.planning.supervision`.
     """
@@ -70,6 +73,7 @@ class TaskSpec:
     window_hu: tuple[float, float] | None = None
     neighbours: int = 0
     emptied: Mapping[str, float] = field(default_factory=dict)
+    regions: Mapping[str, Regions] = field(default_factory=dict)
 
     @property
     def union_numbers(self) -> dict[int, list[int]]:
@@ -153,6 +157,8 @@ def read_task_spec(name_or_path: str | Path) -> TaskSpec:
         raise InvalidOption(
             f"{file}: emptied is {emptied}; expected a share between 0 and 1 for some of {', '.join(labels[1:])}."
         )
+    regions = document.get("regions") or {}
+    _require_regions(file, regions, labels, unions)
     sides = document.get("sides")
     if sides not in (None, True, False):
         raise InvalidOption(f"{file}: sides is '{sides}'; expected true or false.")
@@ -175,6 +181,7 @@ def read_task_spec(name_or_path: str | Path) -> TaskSpec:
         neighbours=neighbours,
         window_hu=None if window is None else (float(window[0]), float(window[1])),
         emptied={str(name): float(share) for name, share in emptied.items()},
+        regions={str(name): Regions(**known) for name, known in regions.items()},
     )
 
 
@@ -182,6 +189,24 @@ def _are_shares(value: Any, labels: tuple[str, ...]) -> bool:
     return isinstance(value, Mapping) and all(
         name in labels[1:] and isinstance(share, (int, float)) and 0 < share < 1 for name, share in value.items()
     )
+
+
+def _require_regions(file: Path, regions: Any, labels: tuple[str, ...], unions: Mapping[str, tuple[str, ...]]) -> None:
+    names = (*labels[1:], *unions)
+    for name, known in regions.items() if isinstance(regions, Mapping) else [(str(regions), None)]:
+        if name not in names or not _are_regions(known, shares=name in labels):
+            raise InvalidOption(
+                f"{file}: regions of '{name}' are {known}; expected most (a number of regions) for some of "
+                f"{', '.join(names)}, and least (a share of the picture) for a class."
+            )
+
+
+def _are_regions(known: Any, *, shares: bool) -> bool:
+    if not isinstance(known, Mapping) or not known or not set(known) <= {"most", "least"}:
+        return False
+    most, least = known.get("most", 1), known.get("least", 0.0)
+    numbers = isinstance(most, int) and not isinstance(most, bool) and isinstance(least, (int, float))
+    return numbers and most > 0 and 0 <= least < 1 and (shares or not least)
 
 
 def _is_window(value: Any) -> bool:

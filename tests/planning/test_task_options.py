@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from monai.bundle import ConfigParser
 
 from pipeline.errors import InvalidOption
 from pipeline.fingerprint import Fingerprint
 from pipeline.planning import PlanOptions, TaskSpec, bundle_files, make_plan, read_task_spec
+from pipeline.planning.refinement import choose_refinement
 
 SPEC = "name: x\nmodality: CT\nlabels: [background, lung]\nmasks: threshold:127\n"
 Made = Callable[..., dict[str, Any]]
@@ -121,3 +124,43 @@ def test_a_class_that_pictures_hardly_lack_is_emptied_in_training_alone(fingerpr
 def test_shares_that_are_none_are_one_clear_line(shares: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidOption, match=r"emptied is .*; expected a share between 0 and 1 for some of lung\."):
         spec(tmp_path, f"emptied: {shares}\n")
+
+
+def test_what_is_known_of_regions_is_done_to_finished_masks(fingerprint: Made, tmp_path: Path) -> None:
+    made = configs(fingerprint(modality="CT"), spec(tmp_path, "regions: {lung: {most: 1, least: 0.02}}\n"))
+    assert made["inference.yaml"]["refinement"] == made["evaluate.yaml"]["refinement"]
+    mask = torch.zeros(1, 20, 20)
+    mask[0, 2:8, 2:8] = 1  # 36 pixels of 400
+    mask[0, 12:16, 12:16] = 1  # 16
+    mask[0, 18, 18] = 1
+    steps = made["inference.yaml"]["refinement"]
+    assert targets(steps) == ["RemoveSmallRegionsd", "KeepLargestConnectedComponentd"]
+    assert [int(refined(steps[:1], mask).sum()), int(refined(steps, mask).sum())] == [52, 36]
+    speck = torch.zeros(1, 20, 20)
+    speck[0, 1, 1] = 1
+    assert not refined(steps, speck).any()
+
+
+def test_the_regions_of_a_union_are_those_of_its_classes_together(tmp_path: Path) -> None:
+    more = "unions: {disc: [rim, cup]}\nregions: {disc: {most: 1}}\n"
+    task = spec(tmp_path, more, "[background, rim, cup]")
+    steps = [dict(one.step) for one in choose_refinement(task.regions, task.labels, task.unions)]
+    mask = torch.zeros(1, 20, 20)
+    mask[0, 2:8, 2:8], mask[0, 4:6, 4:6] = 1, 2
+    disc = mask.clone()
+    mask[0, 12:17, 12:17] = 2  # a larger cup than the disc's own, of a smaller region
+    assert torch.equal(refined(steps, mask), disc)
+
+
+@pytest.mark.parametrize(
+    "regions", ["2", "[lung]", "{heart: {most: 1}}", "{lung: 1}", "{lung: {}}", "{lung: {most: 0}}",
+                "{lung: {least: 2}}", "{lung: {few: 1}}", "{lung: {most: 1.5}}"]
+)  # fmt: skip
+def test_regions_that_are_none_are_one_clear_line(regions: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidOption, match=r"regions of .* expected most \(a number of regions\) for some of lung"):
+        spec(tmp_path, f"regions: {regions}\n")
+
+
+def refined(steps: list[dict[str, Any]], mask: torch.Tensor) -> torch.Tensor:
+    parser = ConfigParser({"steps": {"_target_": "Compose", "transforms": steps}})
+    return torch.as_tensor(parser.get_parsed_content("steps")({"pred": mask.clone()})["pred"])
