@@ -7,6 +7,7 @@ from pipeline.bundle.find import Bundle, find_bundle, shipped_bundles, shipped_f
 from pipeline.bundle.mirroring import without_mirroring
 from pipeline.bundle.overrides import parse_overrides
 from pipeline.bundle.recipe import Recipe, find_recipe, shipped_recipes
+from pipeline.bundle.single import single_network
 
 __all__ = [
     "START_FILE",
@@ -22,5 +23,6 @@ __all__ = [
     "shipped_bundles",
     "shipped_folder",
     "shipped_recipes",
+    "single_network",
     "without_mirroring",
 ]

@@ -8,17 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.cli.trained import fold_line, say_folds, say_training
+
 if TYPE_CHECKING:
-    from pipeline.tasks.folds import CrossValidation, FoldState
-    from pipeline.tasks.train import TrainingResult
-
-
-# A mean Dice below this says that the network marks nothing, or something else.
-NOTHING = 0.01
-FOUND_NOTHING = (
-    "in validation the network found hardly anything of what the masks mark. Train longer, look at the masks with "
-    "planar inspect, or try other settings before you use these weights."
-)
+    from pipeline.tasks.folds import FoldState
 
 
 @click.command("train")
@@ -161,34 +154,11 @@ def _train(
         click.echo(f"{one.phase:<22} {one.seconds:9.2f} s {100 * one.share:6.1f} % {step}".rstrip())
     for note in result.notes:
         click.echo(f"Note: {note}")
-    return _say_training(result, datalist, register_as, champion)
+    return say_training(result, datalist, register_as, champion)
 
 
 def _say_loading() -> None:
     click.echo("Loading MONAI and the films …", err=True)
-
-
-def _say_training(result: TrainingResult, datalist: Path, register_as: str | None, champion: bool) -> int:
-    folder = _shown(result.bundle.root)
-    told = f"Trained {result.epochs} epoch{'s' * (result.epochs != 1)} in {result.seconds / 60:.1f} min"
-    if result.best_epoch:
-        click.echo(f"{told}; best validation Dice {result.best_metric:.4f} at epoch {result.best_epoch}.")
-        click.echo(f"Bundle:  {folder}  (weights in models/model.pt)")
-        if result.best_metric < NOTHING:
-            click.echo(f"Warning: {FOUND_NOTHING}", err=True)
-    else:
-        click.echo(
-            f"{told}, but never validated: there are no best weights. Train for at least val_interval epochs: "
-            f"planar train {folder} --data {datalist} --resume max_epochs=…",
-            err=True,
-        )
-    _say_run(result.run_id)
-    if not result.best_epoch:
-        return 1
-    if register_as is not None:
-        click.echo(f"Model:   {register_as}{', its champion' if champion else ''}, with the run")
-    click.echo(f"Next:    planar evaluate {folder} --data {datalist} --split test")
-    return 0
 
 
 def _train_folds(
@@ -215,7 +185,7 @@ def _train_folds(
     def say(state: FoldState) -> None:
         while bars:
             bars.pop().stop()
-        click.echo(_fold_line(state))
+        click.echo(fold_line(state))
 
     try:
         result = train_folds(
@@ -234,51 +204,4 @@ def _train_folds(
     finally:
         while bars:
             bars.pop().stop()
-    return _say_folds(result)
-
-
-def _say_folds(result: CrossValidation) -> int:
-    for note in result.notes:
-        click.echo(f"Note: {note}")
-    folder = _shown(result.record.root)
-    poor = [str(state.fold) for state in result.states if state.best_metric < NOTHING]
-    if poor:
-        click.echo(f"Warning: fold {', '.join(poor)}: {FOUND_NOTHING}", err=True)
-    if result.table is None:
-        left = result.record.folds - sum(state.out_of_fold is not None for state in result.states)
-        click.echo(f"Folds:   {folder}; {left} of {result.record.folds} are left: planar train --resume {folder}")
-    else:
-        table = result.table
-        click.echo(f"Out of fold: {table.cases} images of {table.subjects} subjects. Mean over images [over subjects]")
-        for name, part in table.summary.items():
-            if name == "mean_of_classes" and len(table.summary) == 2:
-                continue
-            image, subject = (part[over]["dice"]["mean"] for over in ("per_image", "per_subject"))
-            if image is not None:
-                click.echo(f"  {name.replace('_', ' '):<18} Dice {image:.4f}  [{subject:.4f}]")
-        click.echo(f"Tables:  {folder / 'cases.csv'}, {folder / 'metrics.json'}")
-    _say_run(result.run_id)
-    if result.table is not None:
-        click.echo(f"Next:    planar find-best {folder} -o bundles/{result.record.bundle}_cv")
-    return 0
-
-
-def _fold_line(state: FoldState) -> str:
-    dice = state.mean_dice
-    scored = f"; out of fold Dice {dice:.4f} at full size" if dice is not None else ""
-    return (
-        f"Fold {state.fold}: {state.training_cases} images to train, {state.validation_cases} of its own; best "
-        f"validation Dice {state.best_metric:.4f} at epoch {state.best_epoch} of {state.epochs}{scored} "
-        f"({state.seconds / 60:.1f} min)"
-    )
-
-
-def _say_run(run_id: str | None) -> None:
-    if run_id:
-        from pipeline.cli.where import mlflow_hint
-
-        click.echo(f"MLflow:  run {run_id}; {mlflow_hint()}")
-
-
-def _shown(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return say_folds(result)

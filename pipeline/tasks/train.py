@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from pipeline.bundle import (
     Bundle,
     Recipe,
@@ -21,6 +19,7 @@ from pipeline.bundle import (
     find_bundle,
     find_recipe,
     parse_overrides,
+    single_network,
     without_mirroring,
 )
 from pipeline.datalist import load_cases, read_datalist
@@ -248,16 +247,6 @@ def _require_registrable(name: str | None, champion: bool, tracking: bool) -> No
         raise InvalidOption("--register needs the MLflow run: leave out --no-tracking.")
     if name is not None and re.fullmatch(r"[^/:.%\"']{1,250}", name) is None:
         raise InvalidOption(f"MLflow takes no model of the name {name!r}: leave out / : . % and quotation marks.")
-
-
-def single_network(bundle: Bundle) -> dict[str, Any]:
-    """The settings that let a bundle of an ensemble be trained, which is one network: that of its train config."""
-    configs = [
-        yaml.safe_load(bundle.config(kind).read_text(encoding="utf-8")).get("network_def") or {}
-        for kind in ("train", "inference")
-    ]
-    ensemble = str(configs[1].get("_target_", "")).rpartition(".")[2] == "FoldEnsemble"
-    return {"network_def": configs[0]} if ensemble else {}
 
 
 def _remove_unless_begun(bundle: Bundle, made: list[Path]) -> None:

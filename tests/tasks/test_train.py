@@ -17,7 +17,7 @@ import yaml
 from ignite.engine import Engine, Events
 from mlflow import MlflowClient
 
-from pipeline.bundle import Bundle
+from pipeline.bundle import Bundle, single_network
 from pipeline.digests import file_sha256
 from pipeline.errors import (
     InvalidBundle,
@@ -32,7 +32,7 @@ from pipeline.tasks.audit.export import export_run
 from pipeline.tasks.evaluate import compare_classes, evaluate
 from pipeline.tasks.lock import is_held
 from pipeline.tasks.resuming import training_in
-from pipeline.tasks.train import TrainingResult, single_network, train
+from pipeline.tasks.train import TrainingResult, train
 
 SMALL = ("max_epochs=2", "val_interval=1", "image_size=[64, 64]", "num_workers=0", "batch_size=4")
 

@@ -9,13 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.bundle import Bundle, copy_bundle, without_mirroring
+from pipeline.bundle import Bundle, copy_bundle, single_network, without_mirroring
 from pipeline.datalist import write_datalist
 from pipeline.errors import InvalidOption, OutputExists
 from pipeline.tasks.folds.dividing import Divided, divide
 from pipeline.tasks.folds.record import FoldsRecord, is_folds, read_folds, write_folds
 from pipeline.tasks.resuming import data_digest
-from pipeline.tasks.train import single_network
 from pipeline.tasks.workflow import default_folder
 
 __all__ = ["lay_out", "require_same", "require_validation"]

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from pipeline.datalist import Datalist, Finding, relative_to, write_datalist
 from pipeline.errors import InvalidDatalist, InvalidOption, InvalidSplit, OutputExists
 from pipeline.labels import MaskHistogram
 from pipeline.readers import passed_over
 from pipeline.tasks.index.checking import Case, Checked, CheckPlan, check_pair, count_values
-from pipeline.tasks.index.coding import LabelOptions, guess_plan, plan_from_options, plan_from_segments
+from pipeline.tasks.index.coding import guess_plan, plan_from_options, plan_from_segments
 from pipeline.tasks.index.columns import Column, read_column
+from pipeline.tasks.index.described import item_of, modality_of, name_of
 from pipeline.tasks.index.keeping import Kept, keep
 from pipeline.tasks.index.options import IndexOptions
 from pipeline.tasks.index.pairing import Pair, pair_files
@@ -150,15 +149,15 @@ def index_set(
     parts = [split.part[subject] for subject in subjects]
     pairing.warnings += one_sided_classes(kept.cases, parts, plan.labels)
     datalist = Datalist(
-        name=options.name or _name_of(image_source.root, options.labels),
+        name=options.name or name_of(image_source.root, options.labels),
         labels=list(plan.labels),
-        modality=options.modality or _modality(options.labels, kept.cases),
+        modality=options.modality or modality_of(options.labels, kept.cases),
         description=options.labels.task.description if options.labels.task else "",
         split=split_facts(split, options.split, subjects_are),
     )
     folder = target.absolute().parent
     for case, subject, part in zip(kept.cases, subjects, parts, strict=True):
-        item = _item(case, folder)
+        item = item_of(case, folder)
         item["subject"] = subject_pseudonym(subject, key)
         if subject in split.fold:
             item["fold"] = split.fold[subject]
@@ -227,34 +226,6 @@ def _uncounted(pair: Pair) -> list[MaskHistogram | Finding]:
 def _killed(pair: Pair) -> Checked:
     reason = "decoding it or its mask ended the process (damaged file, or not enough memory)"
     return Checked(pair, refused=[Finding(pair.image, "decoder_crash", reason)])
-
-
-def _item(case: Case, folder: Path) -> dict[str, Any]:
-    labels = [relative_to(folder, mask) for mask in case.masks]
-    return {
-        "image": relative_to(folder, case.image),
-        "label": labels[0] if len(labels) == 1 else labels,
-        "label_coding": sys.intern(case.coding),
-        "image_sha256": case.image_sha256,
-        "label_sha256": case.label_sha256,
-        "shape": list(case.shape),
-        # Left out where it is unknown: MONAI's loaders cannot collate a null.
-        **({"spacing_mm": list(case.spacing_mm)} if case.spacing_mm else {}),
-    }
-
-
-def _name_of(root: str, labels: LabelOptions) -> str:
-    if labels.task is not None:
-        return labels.task.name
-    folder = Path(root).absolute()
-    return folder.parent.name if folder.name.lower() in ("images", "image", "img", "imagestr") else folder.name
-
-
-def _modality(labels: LabelOptions, cases: Sequence[Case]) -> str:
-    own = Counter(case.modality for case in cases if case.modality)
-    if own:
-        return own.most_common(1)[0][0]
-    return labels.task.modality if labels.task is not None else "unknown"
 
 
 def summary_of(refused: Sequence[Finding]) -> str:
