@@ -12,9 +12,9 @@ import yaml
 
 from benchmarks.machine import describe_machine
 from benchmarks.release.commands import Setting
-from benchmarks.release.finishing import Finishing
 from benchmarks.release.half import count_parameters
 from benchmarks.release.parts import write_parts
+from benchmarks.release.phantoms import WithPhantoms
 from benchmarks.release.releases import Release, Source
 from benchmarks.release.united import score_united
 from pipeline.datalist import load_cases, read_datalist
@@ -31,7 +31,7 @@ def make(release: Release, setting: Setting, tell: Callable[[str], None]) -> dic
     return _Making(release, setting, tell).run()
 
 
-class _Making(Finishing):
+class _Making(WithPhantoms):
     def run(self) -> dict[str, Any]:
         release = self.release
         self.lists.mkdir(parents=True, exist_ok=True)
@@ -60,9 +60,11 @@ class _Making(Finishing):
         )
         whole = self.list_of(release.training)
         overrides = (*self.repeats(), *self.setting.overrides)
+        start = self.start(read_task_spec(self.task).labels) if release.phantoms else ()
+        trainings = ["train", *(["train_phantoms"] if start else [])]
         self.step(
-            "train", ["train", self.bundle, "--data", whole, "-o", self.trained, *overrides],
-            self.trained, ["plan", *before],
+            "train", ["train", self.bundle, "--data", whole, "-o", self.trained, *start, *overrides],
+            self.trained, ["plan", *before, *trainings[1:]],
         )  # fmt: skip
         self.step(
             "calibrate", ["calibrate", self.trained, "--data", self.scored_list(), "--overwrite"], None, ["train"]
@@ -74,7 +76,7 @@ class _Making(Finishing):
         if release.series:
             self.infer_series()
         found = {
-            "seconds": self.stages.records["train"]["seconds"],
+            "seconds": sum(self.stages.records[name]["seconds"] for name in trainings),
             "parameters": json.loads((self.bundle / "configs" / "plan.json").read_text(encoding="utf-8"))["parameters"],
             "scores": scores | united,
             "half": half,
