@@ -32,6 +32,9 @@ METRICS = ("dice", "iou", "precision", "recall", "hd95")
 @click.option("--recipes", is_flag=True, help="Train the published projects' recipes beside.")
 @click.option("--install", type=click.Path(path_type=Path, exists=True), help="Folder to put finished bundles into.")
 @click.option("--lists", is_flag=True, help="Make the datalists and no more, to verify a released bundle with.")
+@click.option(
+    "--start-from", metavar="BUNDLE|FILE", help="What the trainings of the bundles begin with, as planar train."
+)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="For the trainings of the bundles.")
 def main(
     data: Path,
@@ -45,6 +48,7 @@ def main(
     recipes: bool,
     install: Path | None,
     lists: bool,
+    start_from: str | None,
     overrides: tuple[str, ...],
 ) -> None:
     """Index, plan, train, calibrate, score, show, pack and install each bundle; a run that was stopped goes on.
@@ -57,7 +61,7 @@ def main(
     machine = ("--device", device, "--cores", str(cores), "--memory", f"{memory:g}")
     machine += ("--max-parameters", str(max_parameters))
     bundles = install.resolve() if install is not None else None
-    setting = Setting(data.resolve(), out.resolve(), minutes, machine, recipes, overrides, bundles, lists)
+    setting = Setting(data.resolve(), out.resolve(), minutes, machine, recipes, overrides, bundles, lists, start_from)
     found: dict[str, Any] = {}
     for name in only or RELEASES:
         found[name] = make(RELEASES[name], setting, click.echo)

@@ -37,6 +37,7 @@ class Setting:
         overrides: `KEY=VALUE` for the trainings of the bundles.
         bundles: Folder that finished bundles are put into; None for nowhere.
         lists_only: Make the datalists and stop.
+        start_from: Bundle, or file of weights, that the trainings begin with; None for the release's own way.
     """
 
     data: Path
@@ -47,6 +48,7 @@ class Setting:
     overrides: tuple[str, ...] = ()
     bundles: Path | None = None
     lists_only: bool = False
+    start_from: str | None = None
 
 
 class Commands:

@@ -60,8 +60,10 @@ class _Making(WithPhantoms):
         )
         whole = self.list_of(release.training)
         overrides = (*self.repeats(), *self.setting.overrides)
-        start = self.start(read_task_spec(self.task).labels) if release.phantoms else ()
-        trainings = ["train", *(["train_phantoms"] if start else [])]
+        from_phantoms = release.phantoms and self.setting.start_from is None
+        given = ("--start-from", self.setting.start_from) if self.setting.start_from is not None else ()
+        start = self.start(read_task_spec(self.task).labels) if from_phantoms else given
+        trainings = ["train", *(["train_phantoms"] if from_phantoms else [])]
         self.step(
             "train", ["train", self.bundle, "--data", whole, "-o", self.trained, *start, *overrides],
             self.trained, ["plan", *before, *trainings[1:]],
