@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
@@ -11,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipeline.errors import MissingExtra
+from pipeline.errors import ClusterUnreachable, MissingExtra
 
 __all__ = ["ENGINES", "Cluster", "require_ray"]
 
@@ -23,6 +24,7 @@ Result = TypeVar("Result")
 TASKS_A_WORKER = 2
 # Results that wait for an earlier one, for each worker.
 AHEAD = 8
+PATIENCE_S = 5.0  # for the other side to take a connection
 # Workers that may be lost over one task before it is given up. After the first it has a worker to itself.
 MOST_LOST = 3
 
@@ -40,8 +42,11 @@ class Cluster:
     working folder: files must lie under the same paths on all machines, as on a network drive.
 
     Args:
-        workers: As many at most; as many as there are cores, or GPUs, by default.
-    Raises: MissingExtra: without Ray.
+        workers: As many at most; as many as there are free cores, or GPUs, by default.
+
+    Raises:
+        MissingExtra: without Ray.
+        ClusterUnreachable: if nothing answers at RAY_ADDRESS.
     """
 
     def __init__(self, workers: int | None = None) -> None:
@@ -50,10 +55,9 @@ class Cluster:
 
         self._own = not ray.is_initialized()
         if self._own:
-            # A cluster of this machine's own listens to nobody else.
-            alone = {} if os.environ.get("RAY_ADDRESS") else {"_node_ip_address": "127.0.0.1"}
-            ray.init(logging_level="ERROR", log_to_driver=False, include_dashboard=False, **alone)
-        there = ray.cluster_resources()
+            _start_or_join()
+        # What others of a shared cluster use is not waited for: a task that is given to a worker must begin.
+        there = ray.available_resources()
         gpus = int(there.get("GPU", 0))
         self._options: dict[str, Any] = {"num_cpus": 1, "max_restarts": 0, "max_task_retries": 0}
         if gpus:
@@ -91,6 +95,31 @@ class Cluster:
             yield from turns.run(iter(tasks), when_lost)
         finally:
             turns.end()
+
+
+def _start_or_join() -> None:
+    import ray
+
+    address = os.environ.get("RAY_ADDRESS", "")
+    # A cluster of this machine's own listens to nobody else.
+    alone = {} if address not in {"", "local"} else {"_node_ip_address": "127.0.0.1"}
+    try:
+        _require_answer(address)
+        ray.init(logging_level="ERROR", log_to_driver=False, include_dashboard=False, **alone)
+    except (OSError, RuntimeError, ValueError) as error:
+        if not address:
+            said = "Ray cannot start a cluster on this machine"
+        else:
+            said = f"No Ray cluster answers at RAY_ADDRESS={address}: start one there (ray start --head), or unset it"
+        reason = " ".join(str(error).split())[:160]
+        raise ClusterUnreachable(f"{said} ({reason}).") from error
+
+
+def _require_answer(address: str) -> None:
+    """Raise OSError if nobody listens at `host:port`: Ray itself would try that for minutes."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE_S).close()
 
 
 class _Worker:
@@ -181,7 +210,7 @@ class _Turns:
 
     def _wait(self, when_lost: Callable[[Any], Any]) -> None:
         import ray
-        from ray.exceptions import RayActorError, RayTaskError
+        from ray.exceptions import RayActorError, RayError, RayTaskError
 
         (reference,), _ = ray.wait(list(self._under_way), num_returns=1)
         task, worker = self._under_way.pop(reference)
@@ -191,7 +220,11 @@ class _Turns:
             self._done[task] = ray.get(reference)
         except RayTaskError as error:
             raise error.cause if isinstance(getattr(error, "cause", None), Exception) else error  # noqa: B904
-        except RayActorError:
+        except RayError as error:
+            # One that cannot even begin is not lost over its task: the next would end alike.
+            if isinstance(error, RayActorError) and error.actor_init_failed:
+                raise ClusterUnreachable(f"A worker of the Ray cluster cannot begin: {_last_line(error)}") from error
+            # With a machine its results are lost as well, those of tasks that were done.
             self._replace(worker)
             self._lost[task] = self._lost.get(task, 0) + 1
             if self._lost[task] < MOST_LOST:
@@ -202,9 +235,18 @@ class _Turns:
 
     def _replace(self, worker: int) -> None:
         """A new worker for one that is lost; what else the old one had comes back as lost too."""
+        import ray
+
+        with suppress(Exception):  # one that only could not be reached
+            ray.kill(self._actors[worker])
         others = [(ref, task) for ref, (task, its) in self._under_way.items() if its == worker]
         for reference, task in others:
             del self._under_way[reference]
             self._again.append(task)
         self._load[worker] = set()
         self._actors[worker] = self._start()
+
+
+def _last_line(error: BaseException) -> str:
+    """What an error on another machine comes to, without its traceback."""
+    return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)

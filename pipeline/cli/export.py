@@ -21,7 +21,8 @@ def command(bundle: str, compare_on: tuple[str, ...]) -> int:
     and MONAI would be loaded, and says so. It is not used for other weights, settings, or after either has changed.
 
     The program is only written if its masks are the bundle's: Dice of at least 0.999 in every class, against the
-    bundle in float32, on phantom films of several sizes and on PICTURES. Whole pictures are covered, patches are not.
+    bundle in float32, on phantom films of several sizes and on PICTURES. Whole pictures are covered, patches are not;
+    ensembles of folds are. Regions that the bundle's `refinement` removes from finished masks are removed as well.
     """
     from pipeline.tasks.export import export_program
 

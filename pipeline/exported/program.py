@@ -29,7 +29,10 @@ class Program:
     """
 
     def __init__(self, file: ProgramFile) -> None:
-        import onnxruntime
+        try:
+            import onnxruntime
+        except ImportError as error:  # installed, and of another Python or NumPy
+            raise InvalidBundle(f"ONNX Runtime cannot be loaded here: {' '.join(str(error).split())[:120]}") from error
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # of an output that changes its shape it would warn each time
