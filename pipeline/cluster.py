@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
@@ -38,8 +39,9 @@ def require_ray() -> None:
 class Cluster:
     """The cluster that RAY_ADDRESS names, or this process is in, or one of this machine's cores.
 
-    Workers are processes with one core each (and a GPU each, where the cluster has some). They work in this process's
-    working folder: files must lie under the same paths on all machines, as on a network drive.
+    Workers are processes with one core each, or as many as OMP_NUM_THREADS says (and a GPU each, where the cluster has
+    some): they compute with as many threads, on whose number the last bits of a network's sums depend. They work in
+    this process's working folder: files must lie under the same paths on all machines, as on a network drive.
 
     Args:
         workers: As many at most; as many as there are free cores, or GPUs, by default.
@@ -59,10 +61,12 @@ class Cluster:
         # What others of a shared cluster use is not waited for: a task that is given to a worker must begin.
         there = ray.available_resources()
         gpus = int(there.get("GPU", 0))
-        self._options: dict[str, Any] = {"num_cpus": 1, "max_restarts": 0, "max_task_retries": 0}
+        said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+        threads = max(1, int(said)) if said.isdecimal() else 1
+        self._options: dict[str, Any] = {"num_cpus": threads, "max_restarts": 0, "max_task_retries": 0}
         if gpus:
             self._options["num_gpus"] = 1
-        self.workers = max(1, min(gpus or int(there.get("CPU", 1)), workers or 10**6))
+        self.workers = max(1, min(gpus or int(there.get("CPU", 1)) // threads, workers or 10**6))
 
     def __enter__(self) -> Cluster:
         return self
@@ -127,6 +131,8 @@ class _Worker:
 
     def __init__(self, folder: str, settings: dict[str, str], make: Callable[[], Callable[[Any], Any]]) -> None:
         os.environ |= settings
+        if "torch" in sys.modules:  # what was pickled may have brought it along, before it could read that
+            sys.modules["torch"].set_num_threads(int(settings["OMP_NUM_THREADS"]))
         os.chdir(folder)  # what a user named is looked for from where the command was given
         self._make = make
 
@@ -146,6 +152,7 @@ class _Turns:
         import ray
 
         settings = {name: value for name, value in os.environ.items() if name.startswith(("PLANAR_", "MLFLOW_"))}
+        settings["OMP_NUM_THREADS"] = str(options["num_cpus"])
         arguments = (str(Path.cwd()), settings, make)
         remote = ray.remote(_Worker).options(**options)
         self._start = lambda: remote.remote(*arguments)

@@ -54,6 +54,14 @@ def test_a_task_that_costs_worker_after_worker_is_given_up_and_no_other(cluster:
     assert len(list(tmp_path.iterdir())) in (3, 4)
 
 
+def test_workers_have_as_many_cores_as_they_compute_with(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    with Cluster() as wide:
+        assert (cluster.workers, wide.workers) == (2, 1)
+        threads = list(wide.map_in_order(partial(partial, os.environ.get), ["OMP_NUM_THREADS"], when_lost=str))
+    assert threads == ["2"]
+
+
 def test_an_error_of_the_function_is_raised_here(cluster: Cluster) -> None:
     with pytest.raises(ZeroDivisionError):
         list(cluster.map_in_order(_Divides, [1, 0, 2], when_lost=float))

@@ -73,6 +73,26 @@ def test_a_short_pass_is_counted_as_a_whole(tmp_path: Path) -> None:
     assert turn["seconds"] == turn["pass_seconds"] >= 0.24
 
 
+def test_files_that_are_told_all_at_once_are_counted_as_a_whole(tmp_path: Path) -> None:
+    code = FILES.format(count=1).replace("turns.file()", "turns.file(24)")
+    with contestant(code, tmp_path / "log") as one:
+        one.ready(30)
+        turn = one.turn(1, 30)
+    assert turn["images"] == 24
+    assert turn["seconds"] == turn["pass_seconds"] >= 0.2
+
+
+def test_files_are_counted_when_they_were_written_whatever_order_they_are_told_in(tmp_path: Path) -> None:
+    code = FILES.format(count=1).replace(
+        "turns.file()", "now = time.perf_counter(); [turns.file(at=now - 0.01 * k) for k in range(24)]"
+    )
+    with contestant(code, tmp_path / "log") as one:
+        one.ready(30)
+        turn = one.turn(1, 30)
+    assert turn["images"] == 16
+    assert turn["seconds"] == pytest.approx(0.16, abs=0.001)
+
+
 def test_a_contestant_that_fails_says_its_last_words(tmp_path: Path) -> None:
     with (
         contestant("raise SystemExit('no such network')", tmp_path / "log") as one,
