@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.exported import Program, refined
+from pipeline.exported import Program
 from pipeline.readers import Picture, read_picture
 from pipeline.tasks.infer.prediction import Observation, Prediction, Predicts, Watches
 
@@ -71,8 +71,7 @@ class ExportedPredictor:
         answers = dict(zip(wanted, self.program.run(image, picture, wanted), strict=True))
         if self.gate is not None:
             self._seen.append(self._observation(answers))
-        mask = refined(answers["mask"], self.program.file.refinement)
-        return Prediction(mask, answers.get("probabilities"), picture.meta())
+        return Prediction(answers["mask"], answers.get("probabilities"), picture.meta())
 
     def _by_bundle(self, name: str, probabilities: bool) -> Prediction:
         predict, watch = self._of_bundle
