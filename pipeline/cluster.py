@@ -56,10 +56,9 @@ class Cluster:
         import ray
 
         self._own = not ray.is_initialized()
-        if self._own:
-            _start_or_join()
+        alone = _start_or_join() if self._own else False
         # What others of a shared cluster use is not waited for: a task that is given to a worker must begin.
-        there = ray.available_resources()
+        there = ray.cluster_resources() if alone else ray.available_resources()
         gpus = int(there.get("GPU", 0))
         said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
         threads = max(1, int(said)) if said.isdecimal() else 1
@@ -101,7 +100,8 @@ class Cluster:
             turns.end()
 
 
-def _start_or_join() -> None:
+def _start_or_join() -> bool:
+    """Whether the cluster is one of this process's own."""
     import ray
 
     address = os.environ.get("RAY_ADDRESS", "")
@@ -117,6 +117,7 @@ def _start_or_join() -> None:
             said = f"No Ray cluster answers at RAY_ADDRESS={address}: start one there (ray start --head), or unset it"
         reason = " ".join(str(error).split())[:160]
         raise ClusterUnreachable(f"{said} ({reason}).") from error
+    return bool(alone)
 
 
 def _require_answer(address: str) -> None:

@@ -151,7 +151,8 @@ def _compared(bundle: Bundle, names: Sequence[str], tell: Callable[[str], None])
     with quiet_libraries():
         plain, ways = _ways(bundle)
         program, no_program = _program(bundle)
-        ways |= {"program": program} if program is not None else {}
+        if program is not None:
+            ways["program"] = lambda name: getattr(next(iter(program([name]))), "mask", None)
         labels = range(1, len(bundle.labels("inference")))
         found: dict[str, list[dict[int, float | None]]] = {way: [] for way in ways}
         for name in names:
@@ -161,6 +162,8 @@ def _compared(bundle: Bundle, names: Sequence[str], tell: Callable[[str], None])
                 mask = masks(name)
                 if mask is not None:
                     found[way].append({label: dice(mask, wanted, label) for label in labels})
+    if program is not None and program.left:
+        no_program = "; ".join(f"left {count} to the bundle: {why}" for why, count in program.left.items())
     told = {way: summary(each) for way, each in found.items()}
     tell("; ".join(f"{way} {row['mean']:.5f}" for way, row in told.items()) + (f"; {no_program}" if no_program else ""))
     return {"ways": told, "no_program": no_program}
@@ -187,8 +190,8 @@ def _ways(bundle: Bundle) -> tuple[Masks, dict[str, Masks]]:
     return built(quick=False, lower=False), ways
 
 
-def _program(bundle: Bundle) -> tuple[Masks | None, str]:
-    """The exported program, made anew, or None and why there is none."""
+def _program(bundle: Bundle) -> tuple[Any, str]:
+    """What predicts by the exported program, made anew, or None and why there is none."""
     from pipeline.exported import Program, program_of
     from pipeline.tasks.export import export_program
     from pipeline.tasks.infer.exported import ExportedPredictor
@@ -202,15 +205,9 @@ def _program(bundle: Bundle) -> tuple[Masks | None, str]:
         return None, reason
 
     def left() -> Any:
-        return (lambda names, probabilities=False: iter([None]), None)
+        return (lambda names, probabilities=False: iter([None]), None)  # the other ways are the bundle
 
-    predict = ExportedPredictor(Program(file), None, left)
-
-    def masks(name: str) -> Mask | None:
-        found = next(iter(predict([name])))
-        return None if found is None else found.mask
-
-    return masks, ""
+    return ExportedPredictor(Program(file), None, left), ""
 
 
 if __name__ == "__main__":

@@ -33,6 +33,9 @@ def command(bundle: str, compare_on: tuple[str, ...]) -> int:
         f"Masks:   {result.pictures} pictures compared, lowest Dice {result.dice:.5f} against the bundle in float32, "
         f"{result.dice_as_run:.5f} as it runs here"
     )
+    if result.most is not None:
+        size_px = "×".join(map(str, result.most))
+        click.echo(f"Note: pictures that are larger than {size_px} pixels to the network go through the bundle.")
     if result.left_out:
         click.echo(f"Note: {result.left_out} of the pictures are not covered; planar infer takes the bundle for them.")
     if result.without_gate:

@@ -58,6 +58,8 @@ class ExportResult:
         left_out: Pictures given that the program does not cover; the bundle does them.
         gate: Whether the gate's questions are part of it.
         without_gate: Why they are not; "" if they are.
+        most: (W, H) in pixels, at the network's own resolution, beyond which a picture is left to the bundle; None if
+            all pictures are brought to the network's size.
     """
 
     path: Path
@@ -67,6 +69,7 @@ class ExportResult:
     left_out: int
     gate: bool
     without_gate: str
+    most: tuple[int, int] | None
 
 
 def export_program(
@@ -121,7 +124,8 @@ def export_program(
             described.unlink(missing_ok=True)
         with written_aside(described) as aside:
             aside.write_text(text, encoding="utf-8")
-    return ExportResult(path=path, gate=gate is not None, without_gate=without_gate, **found)
+    most = None if "longest" in file.size_from else file.padded_to
+    return ExportResult(path=path, gate=gate is not None, without_gate=without_gate, most=most, **found)
 
 
 def _require_writable(path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.commands import PeerError
+from benchmarks.speed.cold import measure_cold
 from benchmarks.speed.contestants import PACKAGES, missing_packages
 from benchmarks.speed.floor import floor_seconds, network_costs
 from benchmarks.speed.material import ROOT, UNET, Material
@@ -115,6 +116,19 @@ def test_children_of_a_contestant_end_with_it(tmp_path: Path) -> None:
     alive.unlink()
     time.sleep(0.3)
     assert not alive.exists()
+
+
+def test_a_command_that_fails_is_left_out_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = {
+        "good": ("`good`", [sys.executable, "-c", "pass"]),
+        "bad": ("`bad`", [sys.executable, "-c", "raise SystemExit('no such bundle')"]),
+    }
+    monkeypatch.setattr("benchmarks.speed.cold.cold_commands", lambda material, skipped: commands)
+    skipped: dict[str, str] = {}
+    found = measure_cold(Material(tmp_path, 2, 1), 2, skipped, lambda line: None)
+    assert [row["name"] for row in found["rows"]] == ["good"]
+    assert found["rows"][0]["ratio"] == {"median": 1.0, "min": 1.0, "max": 1.0}
+    assert "no such bundle" in skipped["bad (cold)"]
 
 
 def test_every_other_round_goes_the_other_way() -> None:

@@ -79,6 +79,7 @@ def test_the_export_compares_masks_before_it_writes_the_program(exported: tuple[
     bundle, result = exported
     assert result.pictures == 6
     assert result.dice >= 0.999
+    assert result.most is None, "every picture is brought to the network's size"
     described = json.loads(program_files(bundle)[1].read_text())
     assert described["checkpoint_sha256"] == file_sha256(bundle.weights)
     assert described["checked"]["dice"] == result.dice
