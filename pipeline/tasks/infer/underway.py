@@ -42,7 +42,8 @@ class Underway:
         self.reports: deque[int] = deque()
         self._readers = readers
         self._found = SourceMask(len(source.slices), worker.gate)
-        self._kept = VolumeCache(max_bytes=0)
+        # Of a volume the readers keep what they need, and a film in it is decoded by whoever reads it.
+        self._kept = VolumeCache(max_bytes=0) if len(source.slices) == 1 else None
         self._names = chunks_of(source)
         self._images = readers.submit(worker.images_of, source)
         self._chunks: deque[Future[list[Any]]] = deque()

@@ -137,14 +137,17 @@ def test_the_slices_of_a_volume_come_behind_one_another(tmp_path: Path) -> None:
         assert max(map(len, worker.batches)) == 8
 
 
-def test_films_of_several_sources_go_through_the_network_together_however_long_each_takes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pace", [WIDE, replace(WIDE, sources=6)])
+def test_films_of_several_sources_go_through_the_network_together_however_long_each_takes(
+    tmp_path: Path, pace: Pace
+) -> None:
     rng = np.random.default_rng(0)
     for delays in rng.uniform(0, 0.01, (3, 2, 10)):
         worker = Stub(
             on_read=lambda name, d=delays[0]: time.sleep(d[int(name[0])]),  # type: ignore[misc]
             on_write=lambda name, d=delays[1]: time.sleep(d[int(name[0])]),  # type: ignore[misc]
         )
-        worker.results(films(10), tmp_path, WIDE)
+        worker.results(films(10), tmp_path, pace)
         assert [len(batch) for batch in worker.batches] == [4, 4, 2]
 
 
