@@ -113,8 +113,10 @@ class Predictor:
             case = step(case)
         mask = case["pred"]
         meta = mask.meta if isinstance(mask, MetaTensor) else case["image"].meta
-        classes = mask.cpu().numpy()
-        return Prediction(np.asarray(classes[0] if classes.ndim == 3 else classes).astype(np.uint8), kept, meta)
+        plain = mask.as_tensor() if isinstance(mask, MetaTensor) else mask
+        # As bytes from a GPU: a quarter of what class numbers take as they are computed.
+        classes = plain.to(torch.uint8).cpu().numpy()
+        return Prediction(np.asarray(classes[0] if classes.ndim == 3 else classes), kept, meta)
 
 
 def _loaded(definition: torch.nn.Module, path: Path, device: torch.device) -> torch.nn.Module:
