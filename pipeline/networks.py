@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MethodType
 from typing import Any
 
@@ -12,6 +12,9 @@ from monai.networks.nets import UNet
 from torch import nn
 
 __all__ = ["AveragedNetwork", "FoldEnsemble", "UNetWithHead", "best_dtype", "with_autocast"]
+
+# Pictures and flipped pictures in one batch.
+FLIPS_AT_ONCE = 16
 
 
 class UNetWithHead(UNet):
@@ -90,25 +93,49 @@ class AveragedNetwork(nn.Module):
         networks: Networks with one channel a class, mutually exclusive classes.
         flips: Spatial axes to flip before and after, one tuple a pass; ``((),)`` is no test-time augmentation. For
             pictures indexed [x, y] axis 0 is left/right and axis 1 top/bottom.
+        at_once: Pictures and flipped pictures that are asked about together: small batches leave a GPU idle. 0 for
+            one flip after the other; None for that on a CPU, which gains nothing, and 16 elsewhere.
+
+    Attributes:
+        joined: Whether a network is just being asked about all flips together, one flip behind the other.
     """
 
-    def __init__(self, networks: Sequence[nn.Module], flips: Sequence[Sequence[int]] = ((),)) -> None:
+    def __init__(
+        self, networks: Sequence[nn.Module], flips: Sequence[Sequence[int]] = ((),), at_once: int | None = None
+    ) -> None:
         super().__init__()
         self.networks = nn.ModuleList(networks)
         self.flips = tuple(tuple(flip) for flip in flips)
+        self.at_once = at_once
+        self.joined = False
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Logarithm of the mean probabilities, shape (B, classes, W, H), for an image (B, C, W, H)."""
         total: torch.Tensor | None = None
         for network in self.networks:
-            for flip in self.flips:
-                axes = [axis + 2 for axis in flip]
-                out = network(image.flip(axes) if axes else image)
-                out = torch.softmax((out.flip(axes) if axes else out).float(), dim=1)
+            for flip, out in zip(self.flips, self._answers(network, image), strict=True):
+                out = torch.softmax(_flipped(out, flip).float(), dim=1)
                 total = out if total is None else total + out
         if total is None:
             raise ValueError("AveragedNetwork needs at least one network and one pass.")
         return (total / (len(self.networks) * len(self.flips))).clamp_min(1e-8).log()
+
+    def _answers(self, network: nn.Module, image: torch.Tensor) -> Iterator[torch.Tensor]:
+        """What a network says of each flip of an image."""
+        at_once = self.at_once if self.at_once is not None else 0 if image.device.type == "cpu" else FLIPS_AT_ONCE
+        if len(self.flips) < 2 or len(image) * len(self.flips) > at_once:
+            yield from (network(_flipped(image, flip)) for flip in self.flips)
+            return
+        self.joined = True
+        try:
+            out = network(torch.cat([_flipped(image, flip) for flip in self.flips]))
+        finally:
+            self.joined = False
+        yield from out.chunk(len(self.flips))
+
+
+def _flipped(image: torch.Tensor, flip: Sequence[int]) -> torch.Tensor:
+    return image.flip([axis + 2 for axis in flip]) if flip else image
 
 
 class FoldEnsemble(nn.Module):

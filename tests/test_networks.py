@@ -152,6 +152,23 @@ def test_flips_are_undone_before_the_mean_is_taken() -> None:
     assert not torch.allclose(out, torch.softmax(AveragedNetwork([Position()])(image), dim=1), atol=1e-2)
 
 
+def test_flips_in_one_batch_give_what_one_after_the_other_gives() -> None:
+    flips, asked = ((), (0,), (1,)), []
+    members = [small(0), small(1)]
+    for member in members:
+        member.register_forward_pre_hook(lambda module, inputs: asked.append(len(inputs[0])))
+    apart = AveragedNetwork(members, flips)(picture())
+    assert asked == [2] * 6
+    asked.clear()
+    together = AveragedNetwork(members, flips, at_once=6)
+    assert torch.allclose(together(picture()), apart, atol=1e-5)
+    assert asked == [6, 6]
+    asked.clear()
+    assert torch.equal(AveragedNetwork(members, flips, at_once=5)(picture()), apart)  # more than are wanted at once
+    assert asked == [2] * 6
+    assert not together.joined
+
+
 def test_one_network_without_flips_keeps_its_probabilities_and_classes() -> None:
     network, image = small(), picture()
     out = AveragedNetwork([network])(image)

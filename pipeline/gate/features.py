@@ -71,7 +71,7 @@ class FeatureTap:
     """
 
     def __init__(self, network: nn.Module, layers: Sequence[str]) -> None:
-        self.member = members_of(network)[0]
+        self.network, self.member = network, members_of(network)[0]
         self.layers = tuple(layers)
         flips = flips_of(network)
         self.passes = len(flips)
@@ -89,8 +89,11 @@ class FeatureTap:
 
         def note(name: str) -> Any:
             def keep(_module: nn.Module, _inputs: Any, out: torch.Tensor) -> None:
-                if count % self.passes == self.plain:
-                    pooled = functional.adaptive_avg_pool2d(torch.as_tensor(out).float(), POOLED)
+                joined = bool(getattr(self.network, "joined", False))
+                if joined or count % self.passes == self.plain:
+                    # Of all flips in one batch, those of the pictures as they are.
+                    rows = torch.as_tensor(out).chunk(self.passes)[self.plain] if joined else torch.as_tensor(out)
+                    pooled = functional.adaptive_avg_pool2d(rows.float(), POOLED)
                     noted[name].append(pooled.flatten(1).cpu().numpy())
 
             return keep

@@ -68,12 +68,15 @@ _last: ContextVar[VolumeCache | None] = ContextVar("last picture", default=None)
 
 
 @contextmanager
-def decoded_once() -> Iterator[None]:
+def decoded_once(kept: VolumeCache | None = None) -> Iterator[None]:
     """Within it, a picture that is read again before another one is read is not decoded again.
 
     A network and what is written of its mask read the same film. One picture is kept at a time.
+
+    Args:
+        kept: Where it is kept: threads that are given the same one decode a picture once between them.
     """
-    token = _last.set(VolumeCache(max_bytes=0))
+    token = _last.set(VolumeCache(max_bytes=0) if kept is None else kept)
     try:
         yield
     finally:

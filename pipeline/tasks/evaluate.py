@@ -14,7 +14,6 @@ from pipeline.bundle import Bundle, find_bundle, parse_overrides
 from pipeline.cluster import require_ray
 from pipeline.datalist import load_cases, read_datalist
 from pipeline.errors import InvalidBundle, InvalidDatalist, InvalidOption, MissingFile
-from pipeline.metrics import require_no_results
 from pipeline.tasks.resuming import cross_validated_on
 from pipeline.tasks.workflow import default_folder, fitting_weights, open_workflow, quiet_libraries, run_recorded
 
@@ -115,6 +114,8 @@ def evaluate(
     require_weights(bundle, weights)
     folder = out or default_folder(bundle, f"evaluate-{split}")
     if not overwrite:
+        from pipeline.metrics import require_no_results  # with pandas, which inference does not need
+
         require_no_results(folder)
     _require_state_dict(weights)  # the first that imports torch
     settings |= {

@@ -79,6 +79,17 @@ def test_flips_do_not_change_the_features(picture: torch.Tensor) -> None:
             np.testing.assert_array_equal(one, other)
 
 
+def test_flips_in_one_batch_do_not_change_the_features(picture: torch.Tensor) -> None:
+    net = network()
+    layers = innermost_layers(net, picture)
+    batch = torch.cat([picture, 2 * picture.flip(2)])
+    alone = taken(net, layers, batch)
+    for flips in ([(), (0,)], [(0,), (), (1,)]):
+        found = taken(AveragedNetwork([net, network(1)], flips, at_once=6), layers, batch)
+        for one, other in zip(alone, found, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)
+
+
 def test_windows_of_a_picture_are_averaged_and_pictures_are_kept_apart(picture: torch.Tensor) -> None:
     net = network()
     inferer = SlidingWindowInferer(roi_size=(16, 16), sw_batch_size=3, overlap=0.0)

@@ -1,24 +1,41 @@
-"""Where sources are segmented: one after the other here, or spread over a cluster. The results are the same."""
+"""Where sources are segmented: here, in turn or overlapped, or spread over a cluster. The results are the same."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 from pipeline.cluster import Cluster
 from pipeline.tasks.infer.sources import Source
+from pipeline.tasks.infer.supply import Supply
 from pipeline.tasks.infer.working import Done, Job, Worker
 
-__all__ = ["in_turn", "spread"]
+__all__ = ["here", "in_turn", "spread"]
 
 LOST = "segmenting it ended several processes of the cluster (a damaged file, or not enough memory)."
 
 
+def here(
+    worker: Worker, supply: Supply, sources: Iterable[Source], aside: Path, report: Callable[[Source, int], None]
+) -> Generator[tuple[Source, Done], None, None]:
+    """Segment sources in this process, overlapped where there is something to overlap; arguments as of `in_turn`.
+
+    An archive's images are segmented in turn: they lie there only until the next ones are asked for, and asking and
+    storing go on beside the network anyway.
+    """
+    if supply.lasting and supply.slices > 1:
+        from pipeline.tasks.infer.overlapped import overlapped
+        from pipeline.tasks.infer.pace import pace_for
+
+        return overlapped(worker, sources, aside, report, pace_for(worker.chosen.predict))
+    return in_turn(worker, sources, aside, report)
+
+
 def in_turn(
     worker: Worker, sources: Iterable[Source], aside: Path, report: Callable[[Source, int], None]
-) -> Iterator[tuple[Source, Done]]:
+) -> Generator[tuple[Source, Done], None, None]:
     """Segment sources in this process.
 
     Args:
@@ -31,7 +48,7 @@ def in_turn(
         yield source, worker(source, aside, partial(report, source))
 
 
-def spread(job: Job, sources: Iterable[Source], aside: Path) -> Iterator[tuple[Source, Done]]:
+def spread(job: Job, sources: Iterable[Source], aside: Path) -> Generator[tuple[Source, Done], None, None]:
     """Segment sources in a cluster, each by one of its workers; results come in the order of the sources.
 
     Args:

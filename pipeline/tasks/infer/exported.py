@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,31 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.exported import Program
-from pipeline.readers import Picture, read_picture
+from pipeline.readers import Picture, decoded_once, read_picture
+from pipeline.readers.cache import VolumeCache, last_picture
 from pipeline.tasks.infer.prediction import Observation, Prediction, Predicts, Watches
 
 if TYPE_CHECKING:
     from pipeline.gate import Gate
 
-__all__ = ["ExportedPredictor"]
+__all__ = ["ExportedPredictor", "Read"]
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """A picture on its way to a program.
+
+    Attributes:
+        name: What it was read by.
+        image: Its channels, (C, W, H).
+        picture: The picture itself; of several slices the one in their middle.
+        kept: Where it is kept decoded, should the bundle itself have to read it.
+    """
+
+    name: str
+    image: npt.NDArray[Any]
+    picture: Picture
+    kept: VolumeCache | None
 
 
 class ExportedPredictor:
@@ -50,13 +69,31 @@ class ExportedPredictor:
         Raises: whatever reading the first bad one raises.
         """
         for name in names:
-            image, picture = _channels_of(name, self.program.file.neighbours)
-            reason = self.program.covers(image, picture)
+            yield from self.predict([self.read(name)], probabilities=probabilities)
+
+    def read(self, name: str) -> Read:
+        """A picture or slice, decoded; in any thread.
+
+        Raises: whatever reading it raises.
+        """
+        return Read(name, *_channels_of(name, self.program.file.neighbours), last_picture())
+
+    def predict(self, cases: Sequence[Read], *, probabilities: bool = False) -> Iterator[Prediction]:
+        """Predict what was read, in its order.
+
+        Args:
+            cases: From `read`.
+            probabilities: Whether to keep them.
+        """
+        for case in cases:
+            reason = self.program.covers(case.image, case.picture)
             if reason:
                 self.left[reason] = self.left.get(reason, 0) + 1
-                yield self._by_bundle(name, probabilities)
+                with decoded_once(case.kept):
+                    found = self._by_bundle(case.name, probabilities)
+                yield found
             else:
-                yield self._by_program(image, picture, probabilities)
+                yield self._by_program(case.image, case.picture, probabilities)
 
     def take(self) -> Observation:
         """The observation of the next picture, in the order of prediction."""

@@ -47,10 +47,19 @@ class Observation:
 
 
 class Predicts(Protocol):
-    """From the names of pictures or slices to their predictions, in their order."""
+    """From the names of pictures or slices to their predictions, in their order.
+
+    What is read can be read in another thread, while the one before is predicted.
+    """
 
     def __call__(self, names: Sequence[str], *, probabilities: bool = False) -> Iterator[Prediction]:
-        """Predict; whatever reading the first bad one raises is raised."""
+        """Read and predict; whatever reading the first bad one raises is raised."""
+
+    def read(self, name: str) -> Any:
+        """A picture or slice as `predict` takes it; in any thread."""
+
+    def predict(self, cases: Sequence[Any], *, probabilities: bool = False) -> Iterator[Prediction]:
+        """Predict what was read, in the thread that computes."""
 
 
 class Watches(Protocol):

@@ -18,6 +18,8 @@ from pipeline.bundle import Bundle
 from pipeline.errors import InvalidBundle
 from pipeline.networks import AveragedNetwork, with_autocast
 from pipeline.tasks.infer.prediction import Prediction
+from pipeline.tasks.infer.reading import PreprocessingAside
+from pipeline.tasks.infer.windows import fewer_windows, wide_windows
 from pipeline.transforms.quicker import quicker
 
 __all__ = ["Prediction", "Predictor"]
@@ -51,10 +53,11 @@ class Predictor:
         parser.parse(reset=True)
         self.device = torch.device(parser.get_parsed_content("device"))
         self.preprocessing = quicker(parser.get_parsed_content("preprocessing"))
+        self._aside = PreprocessingAside(self.preprocessing)
         self.postprocessing = [
             step for step in parser.get_parsed_content("postprocessing").transforms if not isinstance(step, SaveImaged)
         ]
-        self.inferer = parser.get_parsed_content("inferer")
+        self.inferer = wide_windows(parser.get_parsed_content("inferer"), self.device)
         wanted = test_time_flips and "test_time_flips" in parser
         flips = [tuple(flip) for flip in parser.get_parsed_content("test_time_flips")] if wanted else [()]
         definition = parser.get_parsed_content("network_def")
@@ -70,9 +73,28 @@ class Predictor:
             probabilities: Whether to keep them: eight times the memory of a mask for each class.
         Raises: whatever reading the first bad one raises.
         """
-        cases = [self.preprocessing({"image": name}) for name in names]
+        yield from self.predict([self.preprocessing({"image": name}) for name in names], probabilities=probabilities)
+
+    def read(self, name: str) -> dict[str, Any]:
+        """A picture or slice as it is after pre-processing; in any thread.
+
+        Raises: whatever reading it raises.
+        """
+        return self._aside({"image": name})
+
+    def predict(self, cases: Sequence[dict[str, Any]], *, probabilities: bool = False) -> Iterator[Prediction]:
+        """Predict what was read, in its order, pictures of one shape together.
+
+        Args:
+            cases: From `read`.
+            probabilities: Whether to keep them.
+        """
         for group in _of_one_shape(cases):
             yield from self._predict(group, probabilities)
+
+    def fewer_windows(self) -> bool:
+        """Compute fewer sliding windows at once from now on, because memory did not suffice; whether that can be."""
+        return fewer_windows(self.inferer)
 
     # No generator: one that is left half-way would leave the caller's own computing without gradients.
     @torch.inference_mode()
@@ -91,8 +113,10 @@ class Predictor:
             case = step(case)
         mask = case["pred"]
         meta = mask.meta if isinstance(mask, MetaTensor) else case["image"].meta
-        classes = mask.cpu().numpy()
-        return Prediction(np.asarray(classes[0] if classes.ndim == 3 else classes).astype(np.uint8), kept, meta)
+        plain = mask.as_tensor() if isinstance(mask, MetaTensor) else mask
+        # As bytes from a GPU: a quarter of what class numbers take as they are computed.
+        classes = plain.to(torch.uint8).cpu().numpy()
+        return Prediction(np.asarray(classes[0] if classes.ndim == 3 else classes), kept, meta)
 
 
 def _loaded(definition: torch.nn.Module, path: Path, device: torch.device) -> torch.nn.Module:
@@ -114,7 +138,7 @@ def _makes_classes(step: Transform) -> bool:
     return isinstance(step, AsDiscreted) and any(step.argmax)
 
 
-def _of_one_shape(cases: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _of_one_shape(cases: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     """Neighbours of one shape, in order."""
     group: list[dict[str, Any]] = []
     for case in cases:

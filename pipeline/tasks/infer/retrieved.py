@@ -75,6 +75,7 @@ class ArchiveSupply:
         self.warnings = self._archive.warnings
         self.earlier: list[str] = []
         self.passed = 0
+        self.lasting = False
         self._units = [unit for series in self._choice.images for unit in self._units_of(series)]
         self._left = len(self._units)
         self._there = 0

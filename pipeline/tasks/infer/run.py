@@ -18,7 +18,7 @@ from pipeline.readers import decoded_once
 from pipeline.tasks.evaluate import require_weights
 from pipeline.tasks.infer.archive import model_of, require_highdicom
 from pipeline.tasks.infer.choosing import program_for
-from pipeline.tasks.infer.engines import in_turn, spread
+from pipeline.tasks.infer.engines import here, spread
 from pipeline.tasks.infer.gating import Judged, gate_of, quality_documents, review_table
 from pipeline.tasks.infer.outcome import InferenceResult
 from pipeline.tasks.infer.recording import recorded
@@ -181,7 +181,9 @@ def infer(
             on_progress(supply.passed + done + slices, supply.slices, source.said)
 
         sources = [] if first is None else chain([first], stream)
-        results = spread(job, sources, aside) if engine == "ray" else in_turn(worker, sources, aside, report)
+        spreads = engine == "ray"
+        results = spread(job, sources, aside) if spreads else here(worker, supply, sources, aside, report)
+        stack.callback(results.close)  # what it began uses the folder aside
         for source, result in results:
             refusal = result.refusal
             if result.written is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +10,60 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from pipeline.gate import Gate, Verdict
-    from pipeline.tasks.infer.prediction import Predicts, Watches
+    from pipeline.tasks.infer.prediction import Observation, Prediction, Predicts, Watches
     from pipeline.tasks.infer.sources import Source
 
-__all__ = ["segment_source"]
+__all__ = ["SourceMask", "chunks_of", "segment_source"]
 
 SLICES_AT_ONCE = 8
+
+
+class SourceMask:
+    """Mask and probabilities of a whole source in the making, and a verdict of each slice.
+
+    Each slice goes to its place at once: a list of slices that is stacked at the end would take the memory twice.
+
+    Args:
+        depth: Slices of the source.
+        gate: Which judges each of them; None for no verdicts.
+
+    Attributes:
+        mask: Class indices, (W, H), or (W, H, D) of a volume; None before the first slice.
+        probabilities: (classes, W, H[, D]); None where they are not kept.
+        verdicts: Of the slices so far.
+        slices: How many they are.
+    """
+
+    def __init__(self, depth: int, gate: Gate | None) -> None:
+        self.depth, self.gate = depth, gate
+        self.mask: npt.NDArray[Any] | None = None
+        self.probabilities: npt.NDArray[Any] | None = None
+        self.verdicts: list[Verdict] = []
+        self.slices = 0
+
+    def add(self, result: Prediction, seen: Observation | None) -> None:
+        """The next slice, and what the gate judges it by."""
+        if self.gate is not None and seen is not None:
+            from pipeline.tasks.infer.quality import verdict_of
+
+            self.verdicts.append(verdict_of(self.gate, seen, result.mask))
+        number, self.slices = self.slices, self.slices + 1
+        if self.depth == 1:
+            self.mask, self.probabilities = result.mask, result.probabilities
+            return
+        if self.mask is None:
+            self.mask = np.empty((*result.mask.shape, self.depth), np.uint8, order="F")
+            if result.probabilities is not None:
+                self.probabilities = np.empty((*result.probabilities.shape, self.depth), np.float32, order="F")
+        self.mask[..., number] = result.mask
+        if self.probabilities is not None:
+            self.probabilities[..., number] = result.probabilities
+
+
+def chunks_of(source: Source) -> Iterator[list[str]]:
+    """A source's slices, as many at a time as are read and predicted together."""
+    for start in range(0, len(source.slices), SLICES_AT_ONCE):
+        yield source.slices[start : start + SLICES_AT_ONCE]
 
 
 def segment_source(
@@ -28,8 +76,6 @@ def segment_source(
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None, list[Verdict]]:
     """Mask and probabilities of a whole source, the slices of a volume behind one another, and a verdict of each.
 
-    Each slice goes to its place at once: a list of slices that is stacked at the end would take the memory twice.
-
     Args:
         source: What to segment.
         predict: The bundle.
@@ -39,30 +85,13 @@ def segment_source(
         watch: See `gate`.
     Raises: whatever reading or predicting raises.
     """
-    from pipeline.tasks.infer.quality import verdict_of
-
-    depth = len(source.slices)
-    mask: npt.NDArray[Any] | None = None
-    volume: npt.NDArray[Any] | None = None
-    verdicts: list[Verdict] = []
+    found = SourceMask(len(source.slices), gate)
     if watch is not None:
         watch.forget()  # what a source that failed has left
-    for start in range(0, depth, SLICES_AT_ONCE):
-        names = source.slices[start : start + SLICES_AT_ONCE]
-        for number, result in enumerate(predict(names, probabilities=probabilities), start):
-            if gate is not None and watch is not None:
-                verdicts.append(verdict_of(gate, watch.take(), result.mask))
-            if depth == 1:
-                mask, volume = result.mask, result.probabilities
-                continue
-            if mask is None:
-                mask = np.empty((*result.mask.shape, depth), np.uint8, order="F")
-                if result.probabilities is not None:
-                    volume = np.empty((*result.probabilities.shape, depth), np.float32, order="F")
-            mask[..., number] = result.mask
-            if volume is not None:
-                volume[..., number] = result.probabilities
-        report(start + len(names))
-    if mask is None:
+    for names in chunks_of(source):
+        for result in predict(names, probabilities=probabilities):
+            found.add(result, watch.take() if watch is not None else None)
+        report(found.slices)
+    if found.mask is None:
         raise ValueError(f"{source.path} has no slices.")
-    return mask, volume, verdicts
+    return found.mask, found.probabilities, found.verdicts

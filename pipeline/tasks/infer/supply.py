@@ -25,6 +25,7 @@ class Supply(Protocol):
         refused: Sources without a mask, which the inference adds to.
         warnings: What a user should know.
         earlier: Stems of sources whose results are there already.
+        lasting: Whether a source can still be read when the next one was asked for.
     """
 
     named: list[str]
@@ -34,6 +35,7 @@ class Supply(Protocol):
     refused: list[Refusal]
     warnings: list[str]
     earlier: list[str]
+    lasting: bool
 
     def __enter__(self) -> Supply:
         """Begin."""
@@ -73,6 +75,7 @@ class FileSupply:
         self.slices = sum(len(source.slices) for source in self._sources)
         self.passed = 0
         self.earlier: list[str] = []
+        self.lasting = True
 
     def __enter__(self) -> FileSupply:
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -23,9 +23,10 @@ from pipeline.tasks.infer.statistics import measured, statistics_document, stati
 from pipeline.tasks.infer.wanted import Wanted
 
 if TYPE_CHECKING:
+    from pipeline.dicom_seg import SourceImages
     from pipeline.gate import Gate, Verdict
 
-__all__ = ["FATAL", "Done", "Job", "Worker"]
+__all__ = ["FATAL", "Done", "Job", "Worker", "done_or_refused"]
 
 # Errors of the place that is written to: the next file would meet them too.
 FATAL = {errno.ENOSPC, errno.EROFS, errno.EDQUOT}
@@ -131,20 +132,25 @@ class Worker:
             report: Told of the slices that are done.
         Raises: OSError: if the folder cannot be written.
         """
-        try:
-            return self._done(source, aside, report)
-        except Exception as error:
-            if isinstance(error, OSError) and error.errno in FATAL:
-                raise
-            return Done(refusal=reason(error, str(source.path)))
+        return done_or_refused(source, lambda: self._done(source, aside, report))
 
-    def _done(self, source: Source, aside: Path, report: Callable[[int], None]) -> Done:
-        job, gate = self.job, self.gate
-        # Before the network, which takes longer than finding out that there is nothing to refer to.
-        images = images_of(source) if job.wanted.archived else None
-        predict, watch = self.chosen.predict, self.chosen.watch
-        mask, volume, verdicts = segment_source(source, predict, job.wanted.all_probabilities, report, gate, watch)
-        picture = source.picture()
+    def images_of(self, source: Source) -> SourceImages | None:
+        """The DICOM images that results refer to, if any do.
+
+        Raises: UnsupportedImage, UnreadableImage: if there are none that a mask could refer to.
+        """
+        return images_of(source) if self.job.wanted.archived else None
+
+    def written(self, result: Segmented, verdicts: Sequence[Verdict], aside: Path) -> Done:
+        """Write the results of a source.
+
+        Args:
+            result: The source and its mask.
+            verdicts: Of its slices; empty without a gate.
+            aside: Empty folder for the results.
+        Raises: whatever writing raises.
+        """
+        job, gate, source, picture, mask = self.job, self.gate, result.source, result.picture, result.mask
         documents: dict[str, Callable[[list[str]], dict[str, Any]] | None] = {"quality": None, "statistics": None}
         whole: Verdict | None = None
         if gate is not None:
@@ -155,12 +161,32 @@ class Worker:
         found = measured(picture, mask, job.labels) if job.wanted.statistics else []
         if job.wanted.statistics:
             documents["statistics"] = partial(statistics_document, picture, found, job.made_by)
-        result = Segmented(source, picture, mask, volume, images)
         written = write_results(result, aside, job.wanted, model=job.model, documents=documents)
         return Done(
             written=written,
-            warnings=(*picture.warnings, *(images.warnings if images is not None else ())),
+            warnings=(*picture.warnings, *(result.images.warnings if result.images is not None else ())),
             rows=statistics_rows(source.said, picture, found),
             record=record_row(source, picture, mask, written.masks, whole) if job.recorded else {},
             verdict=whole,
         )
+
+    def _done(self, source: Source, aside: Path, report: Callable[[int], None]) -> Done:
+        # Before the network, which takes longer than finding out that there is nothing to refer to.
+        images = self.images_of(source)
+        predict, watch = self.chosen.predict, self.chosen.watch
+        kept = self.job.wanted.all_probabilities
+        mask, volume, verdicts = segment_source(source, predict, kept, report, self.gate, watch)
+        return self.written(Segmented(source, source.picture(), mask, volume, images), verdicts, aside)
+
+
+def done_or_refused(source: Source, work: Callable[[], Done]) -> Done:
+    """What came of a source; an error that is the source's own is its refusal.
+
+    Raises: OSError: where no other source would fare better.
+    """
+    try:
+        return work()
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in FATAL:
+            raise
+        return Done(refusal=reason(error, str(source.path)))

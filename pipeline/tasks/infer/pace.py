@@ -1,0 +1,47 @@
+"""How much of an inference goes on at once, by the device that computes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Pace", "pace_for"]
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How much goes on at once.
+
+    Attributes:
+        pictures: That go through the network together, also across sources. The slices of one volume that are read
+            together stay together.
+        sources: That are read, segmented or written at a time.
+        readers: Threads that read.
+        room: Bytes that the sources under way may take, as far as their sizes are foreseen; one source may take more.
+    """
+
+    pictures: int
+    sources: int
+    readers: int
+    room: int = GIB
+
+
+# On a CPU every picture has the network to itself.
+ON_CPU = Pace(pictures=1, sources=3, readers=1)
+
+
+def pace_for(predict: Any) -> Pace:
+    """The pace of a predictor.
+
+    Args:
+        predict: With a `device`, if it has a choice.
+    """
+    device = getattr(predict, "device", None)
+    if device is None or device.type == "cpu":
+        return ON_CPU
+    # Decoding and pre-processing a film takes longer than the network does.
+    readers = max(1, min(6, (os.cpu_count() or 1) - 2))
+    return Pace(pictures=16, sources=64, readers=readers, room=2 * GIB)
