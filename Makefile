@@ -10,7 +10,7 @@ LABEL := .venv-label
 LABELLED := $(LABEL)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-services label test-label bench bench-nnunet bench-tracking screenshots check format clean label-screenshots
+.PHONY: help demo test test-slow test-services label test-label bench bench-peers bench-nnunet bench-tracking screenshots check format clean label-screenshots
 
 help:  ## Show this page
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -67,17 +67,23 @@ test-label:  ## Tests with the real MONAI Label server, and the parts that its e
 	@test ! -e $(LABELLED) || $(LABEL)/bin/python -m pytest -m label tests/label_app
 	@test ! -e $(LABELLED) || $(LABEL)/bin/python -m pytest -m "not services and not label and not slow" tests/readers tests/dicom_seg tests/tasks/infer tests/test_bundle.py tests/tracking
 
-# Peers in environments of their own: PEERS='--peer nnunet .nnunet-env/bin/python'. On a GPU without a network: benchmarks/gpu.sh.
+# Peers have environments of their own (make bench-peers); those that are there take part. On a GPU without a network:
+# benchmarks/gpu.sh.
+NNUNET ?= .nnunet-env
+LIGHTNING ?= .lightning-env
 SPEED ?= speed
-PEERS ?=
+PEERS ?= $(if $(wildcard $(NNUNET)/bin/python),--peer nnunet $(NNUNET)/bin/python) $(if $(wildcard $(LIGHTNING)/bin/python),--peer lightning $(LIGHTNING)/bin/python)
 bench: $(STAMP)  ## Speed of training, inference and start beside peers (half an hour on two cores)
 	$(BIN)/python -m benchmarks.speed --out $(SPEED) $(PEERS)
 
-# nnU-Net needs an environment of its own; DATA, TASK and OUT say what is compared.
-NNUNET ?= .nnunet-env
+bench-peers:  ## The environments of nnU-Net and of Lightning, for make bench and make bench-nnunet
+	test -x $(NNUNET)/bin/nnUNetv2_train || ($(PYTHON) -m venv $(NNUNET) && $(NNUNET)/bin/pip install --quiet -r benchmarks/speed/peers/nnunet.txt)
+	test -x $(LIGHTNING)/bin/fabric || ($(PYTHON) -m venv $(LIGHTNING) && $(LIGHTNING)/bin/pip install --quiet -r benchmarks/speed/peers/lightning.txt)
+
+# DATA, TASK and OUT say what is compared.
 MINUTES ?= 10
 bench-nnunet: $(STAMP)  ## Planar and nnU-Net v2 2D on DATA (TASK, OUT) for MINUTES each
-	test -x $(NNUNET)/bin/nnUNetv2_train || ($(PYTHON) -m venv $(NNUNET) && $(NNUNET)/bin/pip install torch==2.13.0 nnunetv2)
+	test -x $(NNUNET)/bin/nnUNetv2_train || ($(PYTHON) -m venv $(NNUNET) && $(NNUNET)/bin/pip install --quiet -r benchmarks/speed/peers/nnunet.txt)
 	$(BIN)/python -m benchmarks.nnunet --data $(DATA) --task $(TASK) --minutes $(MINUTES) --out $(OUT) --nnunet-python $(NNUNET)/bin/python
 
 OVERHEAD ?= overhead

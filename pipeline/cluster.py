@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
@@ -11,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipeline.errors import MissingExtra
+from pipeline.errors import ClusterUnreachable, MissingExtra
 
 __all__ = ["ENGINES", "Cluster", "require_ray"]
 
@@ -23,6 +25,7 @@ Result = TypeVar("Result")
 TASKS_A_WORKER = 2
 # Results that wait for an earlier one, for each worker.
 AHEAD = 8
+PATIENCE_S = 5.0  # for the other side to take a connection
 # Workers that may be lost over one task before it is given up. After the first it has a worker to itself.
 MOST_LOST = 3
 
@@ -36,12 +39,16 @@ def require_ray() -> None:
 class Cluster:
     """The cluster that RAY_ADDRESS names, or this process is in, or one of this machine's cores.
 
-    Workers are processes with one core each (and a GPU each, where the cluster has some). They work in this process's
-    working folder: files must lie under the same paths on all machines, as on a network drive.
+    Workers are processes with one core each, or as many as OMP_NUM_THREADS says (and a GPU each, where the cluster has
+    some): they compute with as many threads, on whose number the last bits of a network's sums depend. They work in
+    this process's working folder: files must lie under the same paths on all machines, as on a network drive.
 
     Args:
-        workers: As many at most; as many as there are cores, or GPUs, by default.
-    Raises: MissingExtra: without Ray.
+        workers: As many at most; as many as there are free cores, or GPUs, by default.
+
+    Raises:
+        MissingExtra: without Ray.
+        ClusterUnreachable: if nothing answers at RAY_ADDRESS.
     """
 
     def __init__(self, workers: int | None = None) -> None:
@@ -49,16 +56,16 @@ class Cluster:
         import ray
 
         self._own = not ray.is_initialized()
-        if self._own:
-            # A cluster of this machine's own listens to nobody else.
-            alone = {} if os.environ.get("RAY_ADDRESS") else {"_node_ip_address": "127.0.0.1"}
-            ray.init(logging_level="ERROR", log_to_driver=False, include_dashboard=False, **alone)
-        there = ray.cluster_resources()
+        alone = _start_or_join() if self._own else False
+        # What others of a shared cluster use is not waited for: a task that is given to a worker must begin.
+        there = ray.cluster_resources() if alone else ray.available_resources()
         gpus = int(there.get("GPU", 0))
-        self._options: dict[str, Any] = {"num_cpus": 1, "max_restarts": 0, "max_task_retries": 0}
+        said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+        threads = max(1, int(said)) if said.isdecimal() else 1
+        self._options: dict[str, Any] = {"num_cpus": threads, "max_restarts": 0, "max_task_retries": 0}
         if gpus:
             self._options["num_gpus"] = 1
-        self.workers = max(1, min(gpus or int(there.get("CPU", 1)), workers or 10**6))
+        self.workers = max(1, min(gpus or int(there.get("CPU", 1)) // threads, workers or 10**6))
 
     def __enter__(self) -> Cluster:
         return self
@@ -93,11 +100,40 @@ class Cluster:
             turns.end()
 
 
+def _start_or_join() -> bool:
+    """Whether the cluster is one of this process's own."""
+    import ray
+
+    address = os.environ.get("RAY_ADDRESS", "")
+    # A cluster of this machine's own listens to nobody else.
+    alone = {} if address not in {"", "local"} else {"_node_ip_address": "127.0.0.1"}
+    try:
+        _require_answer(address)
+        ray.init(logging_level="ERROR", log_to_driver=False, include_dashboard=False, **alone)
+    except (OSError, RuntimeError, ValueError) as error:
+        if not address:
+            said = "Ray cannot start a cluster on this machine"
+        else:
+            said = f"No Ray cluster answers at RAY_ADDRESS={address}: start one there (ray start --head), or unset it"
+        reason = " ".join(str(error).split())[:160]
+        raise ClusterUnreachable(f"{said} ({reason}).") from error
+    return bool(alone)
+
+
+def _require_answer(address: str) -> None:
+    """Raise OSError if nobody listens at `host:port`: Ray itself would try that for minutes."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE_S).close()
+
+
 class _Worker:
     """In a process of the cluster."""
 
     def __init__(self, folder: str, settings: dict[str, str], make: Callable[[], Callable[[Any], Any]]) -> None:
         os.environ |= settings
+        if "torch" in sys.modules:  # what was pickled may have brought it along, before it could read that
+            sys.modules["torch"].set_num_threads(int(settings["OMP_NUM_THREADS"]))
         os.chdir(folder)  # what a user named is looked for from where the command was given
         self._make = make
 
@@ -117,6 +153,7 @@ class _Turns:
         import ray
 
         settings = {name: value for name, value in os.environ.items() if name.startswith(("PLANAR_", "MLFLOW_"))}
+        settings["OMP_NUM_THREADS"] = str(options["num_cpus"])
         arguments = (str(Path.cwd()), settings, make)
         remote = ray.remote(_Worker).options(**options)
         self._start = lambda: remote.remote(*arguments)
@@ -181,7 +218,7 @@ class _Turns:
 
     def _wait(self, when_lost: Callable[[Any], Any]) -> None:
         import ray
-        from ray.exceptions import RayActorError, RayTaskError
+        from ray.exceptions import RayActorError, RayError, RayTaskError
 
         (reference,), _ = ray.wait(list(self._under_way), num_returns=1)
         task, worker = self._under_way.pop(reference)
@@ -191,7 +228,11 @@ class _Turns:
             self._done[task] = ray.get(reference)
         except RayTaskError as error:
             raise error.cause if isinstance(getattr(error, "cause", None), Exception) else error  # noqa: B904
-        except RayActorError:
+        except RayError as error:
+            # One that cannot even begin is not lost over its task: the next would end alike.
+            if isinstance(error, RayActorError) and error.actor_init_failed:
+                raise ClusterUnreachable(f"A worker of the Ray cluster cannot begin: {_last_line(error)}") from error
+            # With a machine its results are lost as well, those of tasks that were done.
             self._replace(worker)
             self._lost[task] = self._lost.get(task, 0) + 1
             if self._lost[task] < MOST_LOST:
@@ -202,9 +243,18 @@ class _Turns:
 
     def _replace(self, worker: int) -> None:
         """A new worker for one that is lost; what else the old one had comes back as lost too."""
+        import ray
+
+        with suppress(Exception):  # one that only could not be reached
+            ray.kill(self._actors[worker])
         others = [(ref, task) for ref, (task, its) in self._under_way.items() if its == worker]
         for reference, task in others:
             del self._under_way[reference]
             self._again.append(task)
         self._load[worker] = set()
         self._actors[worker] = self._start()
+
+
+def _last_line(error: BaseException) -> str:
+    """What an error on another machine comes to, without its traceback."""
+    return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)

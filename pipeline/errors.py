@@ -22,6 +22,7 @@ Each leaf is also a builtin, so that code that knows nothing of Planar can still
     ├── DownloadFailed (ConnectionError)    a public set that cannot be fetched, or is not what it should be
     ├── TrackingUnreachable (ConnectionError)  an MLflow store that cannot be opened
     ├── ArchiveUnreachable (ConnectionError)  a DICOMweb archive that does not answer, or lets nobody in
+    ├── ClusterUnreachable (ConnectionError)  a Ray cluster that does not answer, or whose workers cannot begin
     ├── ArchiveRefusal (RuntimeError)       what an archive that answers does not give, or does not take
     └── MissingExtra (ImportError)          an optional part that is not installed
 """
@@ -31,6 +32,7 @@ import re
 __all__ = [
     "ArchiveRefusal",
     "ArchiveUnreachable",
+    "ClusterUnreachable",
     "DownloadFailed",
     "GeometryMismatch",
     "IncompleteResult",
@@ -116,6 +118,10 @@ class OutputExists(PlanarError, FileExistsError):
 
 class IncompleteResult(PlanarError, RuntimeError):
     """A result that would speak for cases that were not done, and is therefore not written."""
+
+
+class ClusterUnreachable(PlanarError, ConnectionError):
+    """A Ray cluster does not answer, or its workers cannot begin."""
 
 
 class DownloadFailed(PlanarError, ConnectionError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cluster import Cluster
+from pipeline.errors import ClusterUnreachable
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("ray", reason='needs Ray: pip install "planar[ray]"')
@@ -21,7 +23,9 @@ def cluster() -> Iterator[Cluster]:
     import ray
 
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # no worker can import a module of tests
-    ray.init(num_cpus=2, logging_level="ERROR", log_to_driver=False, include_dashboard=False)
+    ray.init(
+        num_cpus=2, logging_level="ERROR", log_to_driver=False, include_dashboard=False, _node_ip_address="127.0.0.1"
+    )
     try:
         with Cluster() as found:
             yield found
@@ -50,9 +54,40 @@ def test_a_task_that_costs_worker_after_worker_is_given_up_and_no_other(cluster:
     assert len(list(tmp_path.iterdir())) in (3, 4)
 
 
+def test_workers_have_as_many_cores_as_they_compute_with(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    with Cluster() as wide:
+        assert (cluster.workers, wide.workers) == (2, 1)
+        threads = list(wide.map_in_order(partial(partial, os.environ.get), ["OMP_NUM_THREADS"], when_lost=str))
+    assert threads == ["2"]
+
+
 def test_an_error_of_the_function_is_raised_here(cluster: Cluster) -> None:
     with pytest.raises(ZeroDivisionError):
         list(cluster.map_in_order(_Divides, [1, 0, 2], when_lost=float))
+
+
+def test_a_worker_that_cannot_begin_ends_it_in_one_line(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As on a machine where the working folder of whoever gave the command is not there.
+    monkeypatch.setattr(Path, "cwd", lambda: tmp_path / "on another machine")
+    with pytest.raises(ClusterUnreachable, match=r"cannot begin: .*on another machine") as error:
+        list(cluster.map_in_order(_Divides, [1], when_lost=float))
+    assert "\n" not in str(error.value)
+
+
+def test_a_cluster_that_does_not_answer_is_told_in_one_line() -> None:
+    script = (
+        "from pipeline.cluster import Cluster\n"
+        "from pipeline.errors import ClusterUnreachable\n"
+        "try: Cluster()\n"
+        "except ClusterUnreachable as error: print(error)"
+    )
+    settings = os.environ | {"RAY_ADDRESS": "127.0.0.1:1"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=settings)
+    assert done.stdout.startswith("No Ray cluster answers at RAY_ADDRESS=127.0.0.1:1: start one there")
+    assert done.stdout.count("\n") == 1
 
 
 class _Divides:

@@ -6,4 +6,7 @@ __main__    the command
 stages      the stages, each a command that a user would give
 measuring   time, processor time and memory of a command with all its processes
 summary     what a film costs, and what a number of films would take
+
+ray         a command of its own: a cohort over a Ray cluster that loses a worker
+processes   likewise: training by several processes of torchrun
 """

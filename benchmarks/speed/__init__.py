@@ -10,6 +10,9 @@ cold         whole commands, from start to end
 material     films, datalists and bundles that all of them get
 floor        what the machine can do, and what a network must cost at least on it
 summary      from turns to medians, spread and ratios; Markdown
+quality      a command of its own: what the quick training learns, beside the plain one
+masks        likewise: masks of every quick way of inference, beside the plain one's
+peers/       what the environments of peers hold
 stock/       a MONAI bundle in the model zoo's style, the peer that the ratios are about
 workers/     what runs in the contestants' processes, some of them in environments of their own
 """

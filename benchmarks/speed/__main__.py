@@ -102,19 +102,21 @@ def command(
     wanted = parts or USUAL_PARTS
     tell("films and bundles")
     document["floor"] = floor_of(material, settings)
-    measurements = []
+    document |= {"measurements": [], "cold": {}, "skipped": skipped}
+
+    def publish() -> None:
+        document["seconds"] = time.perf_counter() - began
+        write_text_aside(out / "speed.json", json.dumps(document, indent=2, allow_nan=False) + "\n")
+        write_text_aside(out / "speed.md", markdown(document))
+
     for part in (one for one in PARTS if one in wanted and one != "cold"):
         for size in settings.inference_sizes if part == "inference" else settings.training_sizes:
             found = measure(part, size, material, settings, peers, document["floor"], skipped, tell, only)
-            measurements.append(found)
-    document |= {
-        "measurements": measurements,
-        "cold": measure_cold(material, settings.cold_rounds, tell) if "cold" in wanted else {},
-        "skipped": skipped,
-        "seconds": time.perf_counter() - began,
-    }
-    write_text_aside(out / "speed.json", json.dumps(document, indent=2, allow_nan=False) + "\n")
-    write_text_aside(out / "speed.md", markdown(document))
+            document["measurements"].append(found)
+            publish()  # what comes later may fail, or be stopped
+    if "cold" in wanted:
+        document["cold"] = measure_cold(material, settings.cold_rounds, skipped, tell)
+    publish()
     click.echo(markdown(document), nl=False)
     return 0
 

@@ -39,6 +39,7 @@ PACKAGES = {
     "lungmask": ("lungmask",),
 }
 NEVER = 1_000_000_000
+NNUNET_FILES_ON_CPU = 12  # a pass: all files would take it longer than all others together
 
 
 @dataclass(frozen=True)
@@ -352,7 +353,7 @@ def entrants_of_inference(
         yield Entrant("lungmask", "lungmask, its U-Net R231", "", "own", command)
     if _takes_part("nnunet", peers, skipped):
         with _left_out("nnunet", skipped):
-            yield from _nnunet_inference(material, scale, size, images, count, masks, peers)
+            yield from _nnunet_inference(material, scale, size, images, count, masks, peers, skipped)
 
 
 def _exported(
@@ -385,7 +386,7 @@ def _exported(
 
 def export_onnx(material: Material, network: str, side: int) -> Path:
     """A network of ours as an ONNX file for pictures of one size."""
-    path = material.folder / f"{network}_{side}.onnx"
+    path = material.folder / f"{network}_{material.version}_{side}.onnx"
     if not path.is_file():
         import torch
         from monai.bundle import ConfigParser
@@ -400,10 +401,22 @@ def export_onnx(material: Material, network: str, side: int) -> Path:
 
 
 def _nnunet_inference(
-    material: Material, scale: Scale, size: int, images: Path, count: int, masks: Path, peers: Peers
+    material: Material,
+    scale: Scale,
+    size: int,
+    images: Path,
+    count: int,
+    masks: Path,
+    peers: Peers,
+    skipped: dict[str, str],
 ) -> Iterator[Entrant]:
     # The largest training size's model: its own plan is for films of that size.
     trained = max(scale.training_sizes)
+    if scale.device == "cpu":
+        count = min(count, NNUNET_FILES_ON_CPU)
+        if size > 2 * trained:
+            skipped[f"nnunet (inference {size})"] = f"it sees {trained}² at once, and on a CPU a film takes it minutes"
+            return
     own, dataset = _nnunet(material, scale, trained, peers)
     model = own.results / dataset / "nnUNetTrainer__nnUNetPlans__2d"
     if not (model / "fold_0" / "checkpoint_final.pth").is_file():
@@ -415,7 +428,7 @@ def _nnunet_inference(
             (named / f"{image.stem}_0000.png").symlink_to(image.resolve())
     given = {
         "model": str(model),
-        "images": [[name] for name in sorted(map(str, named.glob("*.png")))],
+        "images": [[name] for name in sorted(map(str, named.glob("*.png")))[:count]],
         "out": str(masks / f"nnunet_{size}"),
         "processes": max(1, min(3, scale.cores)),
         "flips": False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sys
@@ -20,9 +21,11 @@ import benchmarks
 from benchmarks.cases import cases_of
 from benchmarks.commands import run_logged
 from benchmarks.speed.process import worker
-from pipeline.bundle import copy_bundle, find_bundle
+from pipeline.bundle import Bundle, copy_bundle, find_bundle
 from pipeline.datalist import Datalist, write_datalist
+from pipeline.digests import file_sha256
 from pipeline.errors import InvalidDatalist
+from pipeline.exported import program_of
 
 __all__ = ["BUNDLE", "ROOT", "STOCK", "UNET", "Material", "as_setting", "environment"]
 
@@ -51,7 +54,7 @@ def environment() -> dict[str, str]:
 
 @dataclass
 class Material:
-    """Films and bundles in a folder; what is there already is not made again.
+    """Films and bundles in a folder; what is there already is not made again, unless the shipped bundle has changed.
 
     Attributes:
         folder: Where.
@@ -130,13 +133,20 @@ class Material:
         train = yaml.safe_load(find_bundle(BUNDLE).config("train").read_text(encoding="utf-8"))
         return {"unet": UNET, "planned": {**train["network_def"], "out_channels": len(LABELS)}}
 
+    @cached_property
+    def version(self) -> str:
+        """Of the shipped bundle, for names: whatever is made of its configs and weights is of another with another."""
+        bundle = find_bundle(BUNDLE)
+        files = [*sorted((bundle.root / "configs").glob("*.yaml")), bundle.weights]
+        return hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()[:8]
+
     def stock_bundle(self, network: str) -> Path:
         """The stock bundle with weights of a network."""
-        return self._with_weights(self.folder / f"stock_{network}", network)
+        return self._with_weights(self.folder / f"stock_{network}_{self.version}", network)
 
     def planar_bundle(self, network: str) -> Path:
         """Ours, as it is or with another network."""
-        folder = self.folder / f"planar_{network}"
+        folder = self.folder / f"planar_{network}_{self.version}"
         if not folder.is_dir():
             change = {} if network == "planned" else {"network_def": self.networks[network]}
             copy_bundle(find_bundle(BUNDLE), folder, LABELS, change)
@@ -145,8 +155,8 @@ class Material:
     @cached_property
     def exported_bundle(self) -> Path:
         """The shipped bundle with the program that `planar export` makes of it."""
-        folder = self.folder / "exported" / BUNDLE
-        if not (folder / "models" / "program.json").is_file():
+        folder = self.folder / f"exported_{self.version}" / BUNDLE
+        if program_of(Bundle(folder, BUNDLE))[0] is None:
             shutil.copytree(find_bundle(BUNDLE).root, folder, dirs_exist_ok=True)
             export = "from pipeline.cli.main import main; main()"
             command = [sys.executable, "-c", export, "export", str(folder.resolve())]

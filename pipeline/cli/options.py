@@ -21,5 +21,5 @@ engine_option: Callable[[Any], Any] = click.option(
     default="local",
     show_default=True,
     help="ray: spread over the Ray cluster that RAY_ADDRESS names, else over this machine's cores. Files and results "
-    "lie under the same paths on all of its machines.",
+    "lie under the same paths on all of its machines. A worker computes with one thread, or OMP_NUM_THREADS.",
 )

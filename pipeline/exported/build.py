@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from monai.inferers import SimpleInferer, SlidingWindowInferer
-from monai.transforms import Activationsd, AsDiscreted, CastToTyped, Compose, Invertd, SqueezeDimd
 from torch import nn
 
 from pipeline.errors import InvalidBundle
+from pipeline.exported.finishing import refinement_in
 from pipeline.exported.graph import Graph
 from pipeline.exported.network import INPUT, SCORES, NetworkToExport, network_as_onnx
+from pipeline.exported.refining import Step
 from pipeline.exported.steps import IMAGE, SPACING, Preparation
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def build_program(
     postprocessing: Sequence[Any],
     classes: int,
     gate: Gate | None = None,
-) -> tuple[onnx.ModelProto, Preparation]:
-    """The program, and what is to be known of its input.
+) -> tuple[onnx.ModelProto, Preparation, tuple[Step, ...]]:
+    """The program, what is to be known of its input, and what is done to its masks.
 
     Args:
         preprocessing: The config's transforms.
@@ -51,7 +52,7 @@ def build_program(
     graph = Graph("planar/")
     preparation = Preparation(graph, preprocessing)
     size = _window(inferer, preparation.padded_to)
-    _check_finish(postprocessing)
+    refinement = refinement_in(postprocessing)
     views = gate.views if gate is not None else ()
     layers = [name for name, _ in gate.reference.layers] if gate is not None else ()
     asked = NetworkToExport(network, views, layers).eval()
@@ -63,7 +64,7 @@ def build_program(
     nodes = [*graph.nodes[:before], *model.graph.node, *graph.nodes[before:]]
     program = _assembled(nodes, graph, model, preparation, classes, size)
     onnx.checker.check_model(program)
-    return program, preparation
+    return program, preparation, refinement
 
 
 def plain_copy(network: nn.Module) -> nn.Module:
@@ -85,35 +86,6 @@ def _window(inferer: Any, padded_to: tuple[int, int] | None) -> tuple[int, int]:
     elif not isinstance(inferer, SimpleInferer):
         raise InvalidBundle(f"Its inferer is {type(inferer).__name__}, which an exported program does not know.")
     return padded_to
-
-
-def _check_finish(postprocessing: Sequence[Any]) -> None:
-    """Raise InvalidBundle unless it is soft-max, the way back, and the arg-max."""
-    wanted = [Activationsd, Invertd, AsDiscreted, Compose, SqueezeDimd, CastToTyped]
-    steps = [step for step in postprocessing if not (isinstance(step, Compose) and not step.transforms)]
-    for step in steps:
-        if isinstance(step, Compose):
-            names = ", ".join(type(one).__name__ for one in step.transforms)
-            raise InvalidBundle(f"It refines masks ({names}), which an exported program does not do.")
-        kind = next((kind for kind in wanted if isinstance(step, kind)), None)
-        if kind is None:
-            raise InvalidBundle(
-                f"Its post-processing has {type(step).__name__}, which an exported program does not know."
-            )
-        # In this order, and each of them once at most.
-        wanted = wanted[wanted.index(kind) + 1 :]
-    by_kind = {kind: next((step for step in steps if isinstance(step, kind)), None) for kind in _NEEDED}
-    soft, back, hard = (by_kind[kind] for kind in _NEEDED)
-    plain = (
-        soft is not None and soft.softmax[0] and not soft.sigmoid[0] and soft.other[0] is None
-        and back is not None and not back.nearest_interp[0]
-        and hard is not None and hard.argmax[0] and hard.to_onehot[0] is None and hard.threshold[0] is None
-    )  # fmt: skip
-    if not plain:
-        raise InvalidBundle("Its post-processing is not soft-max, the way back to the picture's grid, and the arg-max.")
-
-
-_NEEDED = (Activationsd, Invertd, AsDiscreted)
 
 
 def _finish(graph: Graph, preparation: Preparation, classes: int) -> None:

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.bundle import Bundle
 from pipeline.digests import file_sha256
+from pipeline.exported.refining import Step, step_from, step_record
 from pipeline.gate import settings_sha256
 
 if TYPE_CHECKING:
     from pipeline.gate import Gate
 
-__all__ = ["FORMAT", "ProgramFile", "describe_program", "program_files", "program_of"]
+__all__ = ["FORMAT", "ProgramFile", "describe_program", "digests_of", "program_files", "program_of"]
 
-FORMAT = "planar-program/1"
+FORMAT = "planar-program/2"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class ProgramFile:
         padded_to: Size of the network's input (W, H), pixels.
         views: Of the gate that the program asks the network for; none without a gate.
         layers: Of that gate.
+        refinement: What is done to its masks, which is no part of it.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class ProgramFile:
     padded_to: tuple[int, int]
     views: tuple[tuple[float, float, float], ...] = ()
     layers: tuple[str, ...] = ()
+    refinement: tuple[Step, ...] = ()
 
     def answers(self, gate: Gate) -> bool:
         """Whether the program has all that a gate asks the network for."""
@@ -56,22 +59,29 @@ def program_files(bundle: Bundle) -> tuple[Path, Path]:
     return bundle.root / "models" / "program.onnx", bundle.root / "models" / "program.json"
 
 
-def describe_program(bundle: Bundle, file: ProgramFile, checked: Mapping[str, Any], versions: Mapping[str, str]) -> str:
+def digests_of(bundle: Bundle) -> dict[str, str]:
+    """What a program is made from."""
+    return {"checkpoint_sha256": file_sha256(bundle.weights), "settings_sha256": settings_sha256(bundle)}
+
+
+def describe_program(
+    file: ProgramFile, made_from: Mapping[str, str], checked: Mapping[str, Any], versions: Mapping[str, str]
+) -> str:
     """The content of program.json.
 
     Args:
-        bundle: Whose inference.
         file: The program, where it lies now.
+        made_from: From `digests_of`, before it was made.
         checked: Against what, and how alike the masks were.
         versions: Of the packages that made it.
     """
-    facts = {key: value for key, value in asdict(file).items() if key != "path"}
+    facts = {key: value for key, value in asdict(file).items() if key not in {"path", "refinement"}}
     document = {
         "format": FORMAT,
-        "checkpoint_sha256": file_sha256(bundle.weights),
-        "settings_sha256": settings_sha256(bundle),
+        **made_from,
         "program_sha256": file_sha256(file.path),
         **facts,
+        "refinement": [step_record(step) for step in file.refinement],
         "checked": dict(checked),
         "made_with": dict(versions),
     }
@@ -103,6 +113,7 @@ def program_of(bundle: Bundle) -> tuple[ProgramFile | None, str]:
             _pair(document["padded_to"]),
             tuple((float(a), float(b), float(c)) for a, b, c in document["views"]),
             tuple(map(str, document["layers"])),
+            tuple(map(step_from, document["refinement"])),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None, f"{described.name} cannot be read; {again}"

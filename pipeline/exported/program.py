@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pipeline.errors import InvalidBundle, UnsupportedImage
 from pipeline.exported.document import ProgramFile
+from pipeline.exported.refining import refined
 from pipeline.sizes import size_at_longest, size_at_spacing
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ class Program:
     """
 
     def __init__(self, file: ProgramFile) -> None:
-        import onnxruntime
+        try:
+            import onnxruntime
+        except ImportError as error:  # installed, and of another Python or NumPy
+            raise InvalidBundle(f"ONNX Runtime cannot be loaded here: {' '.join(str(error).split())[:120]}") from error
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # of an output that changes its shape it would warn each time
@@ -69,7 +73,7 @@ class Program:
         return ""
 
     def run(self, image: npt.NDArray[Any], picture: Picture, outputs: Sequence[str]) -> list[npt.NDArray[Any]]:
-        """What the program answers.
+        """What the program answers; masks are refined, which it does not do itself.
 
         Args:
             image: Channels of a picture that it covers, (1 or 3, W, H).
@@ -80,7 +84,10 @@ class Program:
         if "spacing_mm" in self.file.size_from:
             given["spacing_mm"] = np.asarray(picture.spacing_mm, dtype=np.float64)
         answers: list[npt.NDArray[Any]] = self._session.run(list(outputs), given, self._how)
-        return answers
+        return [
+            refined(answer, self.file.refinement) if name == "mask" else answer
+            for name, answer in zip(outputs, answers, strict=True)
+        ]
 
     def _size(self, shape: Sequence[int], picture: Picture) -> tuple[int, int]:
         if "longest" in self.file.size_from:

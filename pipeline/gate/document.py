@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,9 @@ SETTINGS = (
     "refinement",
     "test_time_flips",
 )
+# What these refer to counts as well, but for where things lie and are done.
+PLACES = ("bundle_root", "dataset_dir", "output_dir", "output_ext", "ckpt_path", "device")
+_NAMED = re.compile(r"@(\w+)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,4 +195,10 @@ def settings_sha256(bundle: Bundle) -> str:
         names = [step.get("_target_") if isinstance(step, dict) else "" for step in steps]
         # What stands behind it shapes the files of others, and changes no class.
         chosen["postprocessing"] = list(steps[: names.index("SaveImaged")] if "SaveImaged" in names else steps)
+    waiting = list(chosen)
+    while waiting:
+        named = _NAMED.findall(json.dumps(chosen[waiting.pop()], default=str))
+        found = [key for key in dict.fromkeys(named) if key in content and key not in {*chosen, *PLACES}]
+        chosen |= {key: content[key] for key in found}
+        waiting += found
     return hashlib.sha256(json.dumps(chosen, sort_keys=True, default=str).encode("utf-8")).hexdigest()

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from pipeline.metrics.calibration import Reliability
     from pipeline.metrics.case_table import CaseTable, discard_unfinished
     from pipeline.metrics.definitions import EMPTY_MASK_POLICY, METRICS, OVERLAP_METRICS, Metric, Tolerance
-    from pipeline.metrics.folder import Evaluation, read_evaluation, require_no_results, write_evaluation
+    from pipeline.metrics.folder import Evaluation, read_evaluation, write_evaluation
     from pipeline.metrics.overlap import confusion_matrix, overlap_scores
     from pipeline.metrics.paired import PAIRED_RULE, PairedDifference, paired_differences
+    from pipeline.metrics.result_files import require_no_results
     from pipeline.metrics.summary import MEAN_OF_CLASSES, distance_unit, summarise, volume_error
     from pipeline.metrics.tally import Tally
 
@@ -73,7 +74,7 @@ __getattr__ = lazily(
         "overlap_scores": "overlap",
         "paired_differences": "paired",
         "read_evaluation": "folder",
-        "require_no_results": "folder",
+        "require_no_results": "result_files",
         "summarise": "summary",
         "surface_distances": "boundary",
         "volume_error": "summary",

@@ -19,7 +19,8 @@ from pipeline.digests import file_sha256
 from pipeline.errors import GeometryMismatch, IncompleteResult
 from pipeline.metrics.case_names import DatalistNames, MaskNames, relative_names
 from pipeline.metrics.definitions import METRICS, Tolerance
-from pipeline.metrics.folder import require_no_results, write_evaluation
+from pipeline.metrics.folder import write_evaluation
+from pipeline.metrics.result_files import require_no_results
 from pipeline.metrics.tally import Tally
 from pipeline.readers import write_mask
 

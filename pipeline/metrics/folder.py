@@ -17,20 +17,17 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from pipeline import __version__
-from pipeline.errors import InvalidDatalist, MissingFile, OutputExists
+from pipeline.errors import InvalidDatalist, MissingFile
 from pipeline.metrics.bootstrap import LEVEL, RESAMPLES, SEED, interval_rule
 from pipeline.metrics.calibration import CALIBRATION_RULE
 from pipeline.metrics.definitions import EMPTY_MASK_POLICY, METRICS
+from pipeline.metrics.result_files import RESULT_FILES, require_no_results
 from pipeline.metrics.summary import AGGREGATION, distance_unit, summarise
 
 if TYPE_CHECKING:
     from pipeline.metrics.tally import Tally
 
-__all__ = ["RESULT_FILES", "Evaluation", "read_evaluation", "require_no_results", "write_evaluation"]
-
-# In the order in which they appear: where metrics.json is, all the rest is.
-# The page is `planar report`'s, but of these figures: it goes with them.
-RESULT_FILES = ("report.html", "masks", "gate.csv", "cases.csv", "confusion.csv", "calibration.csv", "metrics.json")
+__all__ = ["Evaluation", "read_evaluation", "write_evaluation"]
 
 # Columns that are words, whatever they look like: a keyed hash may read as a number, a class may be called "None".
 WORDS = ("image", "image_sha256", "subject", "class", "distance_unit", "mask")
@@ -53,16 +50,6 @@ class Evaluation:
     record: dict[str, Any]
     confusion: pd.DataFrame
     calibration: pd.DataFrame | None
-
-
-def require_no_results(folder: Path) -> None:
-    """Raise OutputExists if an evaluation's files are in the folder already."""
-    there = [name for name in RESULT_FILES if (folder / name).exists()]
-    if there:
-        raise OutputExists(
-            f"{folder} holds an evaluation already ({', '.join(there)}). Give --overwrite (overwrite: true in "
-            "evaluate.yaml) to replace it, or another folder with -o."
-        )
 
 
 def write_evaluation(

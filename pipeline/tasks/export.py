@@ -21,8 +21,11 @@ from pipeline.exported import (
     ProgramFile,
     build_program,
     describe_program,
+    digests_of,
     plain_copy,
     program_files,
+    refined,
+    split_refinement,
 )
 from pipeline.readers import find_pictures, slices_in
 from pipeline.tasks.evaluate import require_weights
@@ -55,6 +58,8 @@ class ExportResult:
         left_out: Pictures given that the program does not cover; the bundle does them.
         gate: Whether the gate's questions are part of it.
         without_gate: Why they are not; "" if they are.
+        most: (W, H) in pixels, at the network's own resolution, beyond which a picture is left to the bundle; None if
+            all pictures are brought to the network's size.
     """
 
     path: Path
@@ -64,6 +69,7 @@ class ExportResult:
     left_out: int
     gate: bool
     without_gate: str
+    most: tuple[int, int] | None
 
 
 def export_program(
@@ -81,7 +87,8 @@ def export_program(
 
     Raises:
         MissingExtra: without the packages of planar[export].
-        InvalidBundle: if the bundle does what a program does not cover, or the masks differ.
+        InvalidBundle: if the bundle does what a program does not cover, the masks differ, or it changes meanwhile.
+        OSError: if the bundle's folder cannot be written.
         MissingFile: for pictures that are not there.
     """
     bundle = find_bundle(name_or_path)
@@ -90,6 +97,8 @@ def export_program(
     pictures = find_pictures(compare_on) if compare_on else []
     gate, without_gate = gate_of(bundle, changed=False)
     path, described = program_files(bundle)
+    _require_writable(path)
+    made_from = digests_of(bundle)
     with quiet_libraries(), tempfile.TemporaryDirectory(prefix="planar-") as folder:
         from pipeline.tasks.infer.predictor import Predictor
 
@@ -105,12 +114,30 @@ def export_program(
                     f"{bundle.name}: the program's masks differ from the bundle's: the lowest Dice is "
                     f"{found['dice']:.4f}, expected at least {LEAST_DICE}. Nothing was written."
                 )
-            text = describe_program(bundle, file, found, _versions())
+            if digests_of(bundle) != made_from:
+                raise InvalidBundle(
+                    f"{bundle.name}: its weights or settings changed while they were exported. Nothing was written; "
+                    "export it again when nothing else writes there."
+                )
+            text = describe_program(file, made_from, found, _versions())
             # Without its description a program is not used: the old one goes first, the new one comes last.
             described.unlink(missing_ok=True)
         with written_aside(described) as aside:
             aside.write_text(text, encoding="utf-8")
-    return ExportResult(path=path, gate=gate is not None, without_gate=without_gate, **found)
+    most = None if "longest" in file.size_from else file.padded_to
+    return ExportResult(path=path, gate=gate is not None, without_gate=without_gate, most=most, **found)
+
+
+def _require_writable(path: Path) -> None:
+    """Find out now, and not after the minutes that the rest takes.
+
+    Raises: OSError: if the folder cannot be written.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path.parent)) from error
 
 
 def _require_packages() -> None:
@@ -132,12 +159,18 @@ def _written(bundle: Bundle, runs: Any, gate: Gate | None, path: Path) -> Progra
     network = plain_copy(runs.network)
     steps = runs.preprocessing.transforms
     try:
-        model, input_ = build_program(steps, runs.inferer, network, runs.postprocessing, len(labels), gate)
+        model, input_, refinement = build_program(steps, runs.inferer, network, runs.postprocessing, len(labels), gate)
     except InvalidBundle as error:
         raise InvalidBundle(f"{bundle.name} cannot be exported. {error}") from error
     onnx.save(model, str(path))
     file = ProgramFile(
-        path, len(labels), input_.channels, input_.neighbours, input_.size_from, input_.padded_to or (0, 0)
+        path,
+        len(labels),
+        input_.channels,
+        input_.neighbours,
+        input_.size_from,
+        input_.padded_to or (0, 0),
+        refinement=refinement,
     )
     if gate is None:
         return file
@@ -146,12 +179,18 @@ def _written(bundle: Bundle, runs: Any, gate: Gate | None, path: Path) -> Progra
 
 
 def _compared(bundle: Bundle, file: ProgramFile, gate: Gate | None, runs: Any, names: Sequence[str]) -> dict[str, Any]:
-    """How alike the masks of the program and of the bundle are."""
+    """How alike the masks of the program and of the bundle are, before they are refined.
+
+    One pixel can decide which of two regions is kept: refinement is compared apart, on the same masks, where nothing
+    may differ.
+    """
     from pipeline.tasks.infer.predictor import Predictor
 
     plain = Predictor(bundle, (bundle.weights,), {})
     plain.network = plain_copy(plain.network).to(plain.device)
-    program = ExportedPredictor(Program(file), gate, lambda: (runs, None))
+    plain.postprocessing, _ = split_refinement(plain.postprocessing)
+    runs.postprocessing, refining = split_refinement(runs.postprocessing)
+    program = ExportedPredictor(Program(replace(file, refinement=())), gate, lambda: (runs, None))
     classes = range(1, file.classes)
     dice, as_run = [1.0], [1.0]
     left_out = 0
@@ -160,6 +199,7 @@ def _compared(bundle: Bundle, file: ProgramFile, gate: Gate | None, runs: Any, n
         if sum(program.left.values()) > left_out:
             left_out += 1
             continue
+        _require_same_refinement(bundle, file, mask, refining)
         for other, to in ((plain, dice), (runs, as_run)):
             to += [_dice(mask == index, reference == index) for reference in [_mask(other, name)] for index in classes]
     return {
@@ -168,6 +208,18 @@ def _compared(bundle: Bundle, file: ProgramFile, gate: Gate | None, runs: Any, n
         "dice_as_run": float(min(as_run)),
         "left_out": left_out,
     }
+
+
+def _require_same_refinement(
+    bundle: Bundle, file: ProgramFile, mask: npt.NDArray[np.uint8], refining: Sequence[Any]
+) -> None:
+    import torch
+
+    case = {"pred": torch.from_numpy(mask[np.newaxis].copy())}
+    for step in refining:
+        case = step(case)
+    if not np.array_equal(refined(mask, file.refinement), np.asarray(case["pred"])[0]):
+        raise InvalidBundle(f"{bundle.name}: the program's run refines a mask otherwise than the bundle.")
 
 
 def _mask(predict: Predicts, name: str) -> npt.NDArray[np.uint8]:

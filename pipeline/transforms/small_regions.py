@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
-from scipy import ndimage
 
-__all__ = ["RemoveSmallRegionsd", "regions_of"]
+from pipeline.regions import without_small
+
+__all__ = ["RemoveSmallRegionsd"]
 
 
 class RemoveSmallRegionsd(MapTransform):
@@ -46,22 +45,7 @@ class RemoveSmallRegionsd(MapTransform):
         out = dict(data)
         for key in self.key_iterator(out):
             mask = torch.as_tensor(out[key])
-            classes = mask.cpu().numpy()[0]
-            small = np.zeros(classes.shape, bool)
-            for label in self.applied_labels:
-                regions, sizes = regions_of(classes == label)
-                small |= np.concatenate([[False], sizes < self.min_share * classes.size])[regions]
-            kept = mask.masked_fill(torch.from_numpy(small)[None].to(mask.device), 0)
+            classes = without_small(mask.cpu().numpy()[0], self.applied_labels, self.min_share)
+            kept = torch.as_tensor(classes)[None].to(mask.device)
             out[key] = MetaTensor(kept).copy_meta_from(mask) if isinstance(mask, MetaTensor) else kept
         return out
-
-
-def regions_of(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """The connected regions of a mask, by edges or corners.
-
-    Args:
-        mask: (W, H).
-    Returns: The number of each pixel's region, 0 outside, (W, H); and the pixels of each region from the first.
-    """
-    regions, count = ndimage.label(mask, structure=np.ones((3, 3), int))
-    return regions, np.bincount(regions.ravel(), minlength=count + 1)[1:]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.commands import PeerError
+from benchmarks.speed.cold import measure_cold
 from benchmarks.speed.contestants import PACKAGES, missing_packages
 from benchmarks.speed.floor import floor_seconds, network_costs
 from benchmarks.speed.material import ROOT, UNET, Material
@@ -73,6 +74,26 @@ def test_a_short_pass_is_counted_as_a_whole(tmp_path: Path) -> None:
     assert turn["seconds"] == turn["pass_seconds"] >= 0.24
 
 
+def test_files_that_are_told_all_at_once_are_counted_as_a_whole(tmp_path: Path) -> None:
+    code = FILES.format(count=1).replace("turns.file()", "turns.file(24)")
+    with contestant(code, tmp_path / "log") as one:
+        one.ready(30)
+        turn = one.turn(1, 30)
+    assert turn["images"] == 24
+    assert turn["seconds"] == turn["pass_seconds"] >= 0.2
+
+
+def test_files_are_counted_when_they_were_written_whatever_order_they_are_told_in(tmp_path: Path) -> None:
+    code = FILES.format(count=1).replace(
+        "turns.file()", "now = time.perf_counter(); [turns.file(at=now - 0.01 * k) for k in range(24)]"
+    )
+    with contestant(code, tmp_path / "log") as one:
+        one.ready(30)
+        turn = one.turn(1, 30)
+    assert turn["images"] == 16
+    assert turn["seconds"] == pytest.approx(0.16, abs=0.001)
+
+
 def test_a_contestant_that_fails_says_its_last_words(tmp_path: Path) -> None:
     with (
         contestant("raise SystemExit('no such network')", tmp_path / "log") as one,
@@ -95,6 +116,19 @@ def test_children_of_a_contestant_end_with_it(tmp_path: Path) -> None:
     alive.unlink()
     time.sleep(0.3)
     assert not alive.exists()
+
+
+def test_a_command_that_fails_is_left_out_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = {
+        "good": ("`good`", [sys.executable, "-c", "pass"]),
+        "bad": ("`bad`", [sys.executable, "-c", "raise SystemExit('no such bundle')"]),
+    }
+    monkeypatch.setattr("benchmarks.speed.cold.cold_commands", lambda material, skipped: commands)
+    skipped: dict[str, str] = {}
+    found = measure_cold(Material(tmp_path, 2, 1), 2, skipped, lambda line: None)
+    assert [row["name"] for row in found["rows"]] == ["good"]
+    assert found["rows"][0]["ratio"] == {"median": 1.0, "min": 1.0, "max": 1.0}
+    assert "no such bundle" in skipped["bad (cold)"]
 
 
 def test_every_other_round_goes_the_other_way() -> None:

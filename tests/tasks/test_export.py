@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -25,8 +26,10 @@ from pipeline.datalist import pixel_digest
 from pipeline.digests import file_sha256
 from pipeline.errors import InvalidBundle, TrackingUnreachable
 from pipeline.exported import program_files, program_of
-from pipeline.networks import UNetWithHead
+from pipeline.gate import settings_sha256
+from pipeline.networks import FoldEnsemble, UNetWithHead
 from pipeline.readers import read_picture
+from pipeline.regions import regions_of
 from pipeline.tasks.export import ExportResult, export_program
 from pipeline.tasks.infer import choosing, infer, told
 from pipeline.tasks.infer.writing_told import write_told
@@ -76,6 +79,7 @@ def test_the_export_compares_masks_before_it_writes_the_program(exported: tuple[
     bundle, result = exported
     assert result.pictures == 6
     assert result.dice >= 0.999
+    assert result.most is None, "every picture is brought to the network's size"
     described = json.loads(program_files(bundle)[1].read_text())
     assert described["checkpoint_sha256"] == file_sha256(bundle.weights)
     assert described["checked"]["dice"] == result.dice
@@ -139,6 +143,11 @@ def test_a_program_is_not_used_for_other_weights_or_settings(bundle: Bundle) -> 
     bundle.config("inference").write_text(config.replace("lower: 0.5", "lower: 1.0"))
     found, why = program_of(bundle)
     assert found is None and "inference.yaml has changed" in why
+    named = config.replace("lower: 0.5", 'lower: "$@darkest / 2"') + "darkest: 1.0\n"
+    bundle.config("inference").write_text(named)
+    at_one = settings_sha256(bundle)
+    bundle.config("inference").write_text(named.replace("darkest: 1.0", "darkest: 2.0"))
+    assert settings_sha256(bundle) != at_one, "what a setting refers to is one too"
     bundle.config("inference").write_text(config)
     torch.save({name: value * 2 for name, value in weights.items()}, bundle.weights)
     found, why = program_of(bundle)
@@ -152,13 +161,87 @@ def test_a_program_whose_file_was_changed_is_not_used(bundle: Bundle) -> None:
     assert found is None and "not the file that was checked" in why
 
 
-def test_a_bundle_that_refines_masks_is_not_exported(bundle: Bundle) -> None:
+def refine(bundle: Bundle, step: str) -> None:
     config = bundle.config("inference")
-    refined = "refinement: [{_target_: KeepLargestConnectedComponentd, keys: pred}]"
-    config.write_text(config.read_text().replace("refinement: []", refined))
-    with pytest.raises(InvalidBundle, match="KeepLargestConnectedComponentd"):
+    config.write_text(config.read_text().replace("refinement: []", f"refinement: [{step}]"))
+
+
+def test_a_bundle_that_refines_masks_in_another_way_is_not_exported(bundle: Bundle) -> None:
+    refine(bundle, "{_target_: FillHolesd, keys: pred}")
+    with pytest.raises(InvalidBundle, match="FillHolesd"):
         export_program(str(bundle.root))
     assert program_of(bundle)[0] is None
+
+
+def test_an_ensemble_of_folds_that_keeps_the_largest_region_is_exported_whole(
+    bundle: Bundle, films: Path, tmp_path: Path
+) -> None:
+    weights = torch.load(bundle.weights, weights_only=True)
+    turned = {name: -value if name.endswith("bias") else value for name, value in weights.items()}
+    torch.save(FoldEnsemble.joined([weights, turned]), bundle.weights)
+    content = yaml.safe_load(bundle.config("inference").read_text())
+    content["network_def"] = {
+        "_target_": "pipeline.networks.FoldEnsemble", "members": 2, "network": content["network_def"],
+    }  # fmt: skip
+    step = {"_target_": "KeepLargestConnectedComponentd", "keys": "pred", "applied_labels": [1], "num_components": 1}
+    content["refinement"] = [step]
+    bundle.config("inference").write_text(yaml.safe_dump(content))
+    export_program(str(bundle.root))
+    by_program = infer(str(bundle.root), [str(films)], tmp_path / "program")
+    assert by_program.ran == "By the exported program (models/program.onnx)."
+    program_files(bundle)[1].unlink()
+    infer(str(bundle.root), [str(films)], tmp_path / "bundle")
+    ours, theirs = masks_in(tmp_path / "program"), masks_in(tmp_path / "bundle")
+    for name, mask in ours.items():
+        assert 0 < mask.mean() < mask.max()
+        assert len(regions_of(mask > 0)[1]) == 1
+        assert np.mean(mask == theirs[name]) > 0.98
+
+
+def test_weights_that_change_while_they_are_exported_are_noticed(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compared(*_: object) -> dict[str, object]:
+        bundle.weights.write_bytes(bundle.weights.read_bytes() + b"\0")
+        return {"pictures": 1, "dice": 1.0, "dice_as_run": 1.0, "left_out": 0}
+
+    before = {path: path.read_bytes() for path in program_files(bundle)}
+    monkeypatch.setattr("pipeline.tasks.export._compared", compared)
+    with pytest.raises(InvalidBundle, match="changed while they were exported"):
+        export_program(str(bundle.root))
+    assert {path: path.read_bytes() for path in program_files(bundle)} == before
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_computed(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "some name")
+
+    monkeypatch.setattr("pipeline.tasks.export.tempfile.TemporaryFile", refused)
+    monkeypatch.setattr("pipeline.tasks.export._written", lambda *_: pytest.fail("it went on"))
+    with pytest.raises(PermissionError) as error:
+        export_program(str(bundle.root))
+    assert error.value.filename == str(bundle.root / "models")
+
+
+def test_an_onnx_runtime_that_cannot_be_loaded_leaves_it_to_the_bundle(
+    bundle: Bundle, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "onnxruntime.py").write_text("raise ImportError('built for another NumPy')")
+    monkeypatch.syspath_prepend(tmp_path / "broken")
+    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    result = infer(str(bundle.root), [str(films / "film_0.png")], tmp_path / "out")
+    assert result.segmented == 1
+    assert result.ran == "By the bundle itself: ONNX Runtime cannot be loaded here: built for another NumPy."
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": "planar-program/2"}', '{"format": "planar-program/1"}'])
+def test_a_description_that_is_damaged_or_of_before_leaves_it_to_the_bundle(bundle: Bundle, content: str) -> None:
+    program_files(bundle)[1].write_text(content)
+    found, why = program_of(bundle)
+    assert found is None and why.endswith("planar export small_segmentation makes a new one")
 
 
 def test_neither_torch_nor_monai_is_imported_for_it(bundle: Bundle, films: Path, tmp_path: Path) -> None:

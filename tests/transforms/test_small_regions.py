@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from monai.data import MetaTensor
 
+from pipeline.regions import regions_of
 from pipeline.transforms import RemoveSmallRegionsd
-from pipeline.transforms.small_regions import regions_of
 
 
 def mask_with_specks() -> torch.Tensor:

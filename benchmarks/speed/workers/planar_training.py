@@ -1,5 +1,6 @@
 """`planar train` without its MLflow record: python -m … SETTINGS."""
 
+import shutil
 from pathlib import Path
 
 from benchmarks.speed.workers.turns import Channel, StepTurns, settings
@@ -28,6 +29,7 @@ def main():
 
     from pipeline.tasks.train import train
 
+    shutil.rmtree(given["out"], ignore_errors=True)  # of a benchmark before, in the same folder
     turns = StepTurns(channel, given["warm"], given["settle"], lambda: {"threads": torch.get_num_threads()})
     train(
         given["bundle"],

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.transforms.small_regions import regions_of
+from pipeline.regions import regions_of
 
 __all__ = ["Candidate", "ReferenceRegions", "fills_of", "removals_of"]
 

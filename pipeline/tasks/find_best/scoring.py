@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 
 from pipeline.metrics.overlap import confusion_matrix
+from pipeline.regions import regions_of
 from pipeline.tasks.find_best.candidates import Candidate
 from pipeline.tasks.find_best.observed import Mask, Observed
-from pipeline.transforms.small_regions import regions_of
 
 __all__ = ["dice_of", "refine", "score_candidates", "subject_means", "transforms_of"]
 
