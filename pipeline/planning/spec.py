@@ -29,9 +29,11 @@ KEYS = {
     "window_hu",
     "emptied",
     "regions",
+    "precision",
 }
 ORIENTATIONS = ("upright", "any")
 MOST_NEIGHBOURS = 5
+PRECISIONS = ("auto", "float32")
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class TaskSpec:
             tissue and taken out of the mask; see `pipeline.transforms.RandEmptiedd`. For sets that lack pictures
             without it.
         regions: What is known of the connected regions of a class or a union, for finished masks.
+        precision: Of the network at inference: "auto", bfloat16 where the device computes in it, or "float32", for
+            classes so thin that its rounding moves a notable share of their pixels.
         deep_supervision: Whether lower levels of the decoder are trained on the masks too; None ("auto") where it has
             been measured to pay; see `pipeline.planning.supervision`.
     """
@@ -74,6 +78,7 @@ class TaskSpec:
     neighbours: int = 0
     emptied: Mapping[str, float] = field(default_factory=dict)
     regions: Mapping[str, Regions] = field(default_factory=dict)
+    precision: str = "auto"
 
     @property
     def union_numbers(self) -> dict[int, list[int]]:
@@ -159,6 +164,9 @@ def read_task_spec(name_or_path: str | Path) -> TaskSpec:
         )
     regions = document.get("regions") or {}
     _require_regions(file, regions, labels, unions)
+    precision = document.get("precision", "auto")
+    if precision not in PRECISIONS:
+        raise InvalidOption(f"{file}: precision is '{precision}'; expected {' or '.join(PRECISIONS)}.")
     sides = document.get("sides")
     if sides not in (None, True, False):
         raise InvalidOption(f"{file}: sides is '{sides}'; expected true or false.")
@@ -181,6 +189,7 @@ def read_task_spec(name_or_path: str | Path) -> TaskSpec:
         neighbours=neighbours,
         window_hu=None if window is None else (float(window[0]), float(window[1])),
         emptied={str(name): float(share) for name, share in emptied.items()},
+        precision=precision,
         regions={str(name): Regions(**known) for name, known in regions.items()},
     )
 

@@ -164,3 +164,19 @@ def test_regions_that_are_none_are_one_clear_line(regions: str, tmp_path: Path) 
 def refined(steps: list[dict[str, Any]], mask: torch.Tensor) -> torch.Tensor:
     parser = ConfigParser({"steps": {"_target_": "Compose", "transforms": steps}})
     return torch.as_tensor(parser.get_parsed_content("steps")({"pred": mask.clone()})["pred"])
+
+
+@pytest.mark.parametrize(("more", "called"), [("", 0), ("precision: auto\n", 0), ("precision: float32\n", 1)])
+def test_thin_classes_are_found_in_float32_and_learnt_as_ever(
+    fingerprint: Made, tmp_path: Path, more: str, called: int
+) -> None:
+    made = configs(fingerprint(), spec(tmp_path, more))
+    assert [made[name]["network"].count("enabled=False") for name in ("inference.yaml", "evaluate.yaml")] == [
+        called
+    ] * 2
+    assert "enabled=False" not in made["train.yaml"]["network"]
+
+
+def test_a_precision_that_is_none_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(InvalidOption, match="precision is 'float16'; expected auto or float32"):
+        spec(tmp_path, "precision: float16\n")
