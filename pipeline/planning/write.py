@@ -39,6 +39,8 @@ METADATA = "configs/metadata.json"
 QUALITY = "configs/quality.yaml"
 # What a training, an evaluation or a person has written into the metadata.
 HISTORY = ("version", "changelog", "description", "data_source", "eval_metrics", "references", "name", "authors")
+# Of its "planar", by the data and the runs that the weights and the scores are of.
+OF_TRAINING = ("record", "trained_on_sha256")
 
 
 def write_bundle(plan: Plan, out: Path, rules: Mapping[str, Any], *, overwrite: bool = False) -> list[str]:
@@ -111,10 +113,9 @@ def _keeping_history(planned: str, existing: Path) -> str:
     except (OSError, ValueError):
         return planned
     content = json.loads(planned) | {key: before[key] for key in HISTORY if key in before}
-    # Which runs the scores are of.
-    record = before["planar"].get("record") if isinstance(before.get("planar"), dict) else None
-    if record is not None:
-        content["planar"]["record"] = record
+    # Of which data and runs weights and scores are.
+    of_training = before["planar"] if isinstance(before.get("planar"), dict) else {}
+    content["planar"] |= {key: of_training[key] for key in OF_TRAINING if key in of_training}
     return _json(content)
 
 
