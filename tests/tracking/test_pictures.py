@@ -64,7 +64,7 @@ def test_a_training_too_short_to_draw_all_the_time_has_the_first_and_the_best(
 def test_without_a_run_nothing_is_drawn_and_the_training_goes_on(
     store: str, experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.tracking.recorders.idist.get_rank", lambda: 1)
+    monkeypatch.setattr("ignite.distributed.get_rank", lambda: 1)
     monkeypatch.setattr(TrainingPictures, "_draw", lambda _: pytest.fail("drawn"))
     assert train(store, experiment, tmp_path, [0.5]).run_id is None
 

@@ -185,7 +185,7 @@ def test_a_run_of_finite_numbers_says_nothing_of_others(store: str, experiment: 
 
 
 def test_only_the_first_process_records(store: str, experiment: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.tracking.recorders.idist.get_rank", lambda: 1)
+    monkeypatch.setattr("ignite.distributed.get_rank", lambda: 1)
     recorder = RunRecorder(experiment, uri=store)
     record(recorder, max_epochs=1).trainer.run()
     assert recorder.run_id is None
