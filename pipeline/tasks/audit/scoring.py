@@ -91,6 +91,7 @@ def validate_again(
         "output_dir": str(folder / "output"),
         "ckpt_dir": str(weights.resolve().parent),
         "resume": False,
+        "start_from": None,  # the run's own weights are loaded, and what it began with is no part of its record
         "cache_rate": 0.0,
         "num_workers": 0,
     }

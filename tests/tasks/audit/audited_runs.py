@@ -6,6 +6,17 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+# A training that takes seconds.
+SMALL = (
+    "max_epochs=3",
+    "val_interval=1",
+    "image_size=[64, 64]",
+    "num_workers=0",
+    "batch_size=4",
+    "network_def#channels=[4, 8]",
+    "network_def#strides=[2]",
+)
+
 
 @dataclass(frozen=True)
 class Story:

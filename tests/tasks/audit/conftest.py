@@ -7,17 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from audited_runs import Story
-
-SMALL = (
-    "max_epochs=3",
-    "val_interval=1",
-    "image_size=[64, 64]",
-    "num_workers=0",
-    "batch_size=4",
-    "network_def#channels=[4, 8]",
-    "network_def#strides=[2]",
-)
+from audited_runs import SMALL, Story
 
 
 @pytest.fixture(scope="session")

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from audited_runs import Story
+from audited_runs import SMALL, Story
 from mlflow import MlflowClient
 from PIL import Image
 
 from pipeline.errors import TrackingUnreachable
 from pipeline.tasks.audit import Outcome, Verdict
 from pipeline.tasks.audit.verify import verify
+from pipeline.tasks.train import train
 from pipeline.tracking.record import Record
 from pipeline.tracking.state import note_places
 
@@ -74,6 +75,17 @@ def test_a_run_that_nobody_has_touched_passes_every_check(story: Story, which: s
     seen = {check.about: check.words for check in verdict.checks}
     assert "greatest difference" in seen["scored again"] and "0.000000" in seen["scored again"]
     assert {"files", "numbers", "config", "bundle", "datalist", "images", "masks", "checkpoint", "loading"} <= set(seen)
+
+
+def test_a_training_that_began_with_weights_is_scored_without_them(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", story.store)
+    monkeypatch.chdir(story.folder)
+    settings, again = [*SMALL, "max_epochs=1"], story.folder / "again"
+    trained = train("cxr_lung_segmentation", story.datalist, again, settings, start_from=str(story.bundle))
+    (again / "models" / "start.pt").unlink()
+    assert audit(story, trained.run_id).outcome is Outcome.PASS
 
 
 def test_a_run_is_found_by_its_name_and_the_beginning_of_its_id(story: Story) -> None:
