@@ -95,7 +95,7 @@ def _overview(told: Mapping[str, Mapping[str, Any]], records: Mapping[str, Mappi
                     label.replace("_", " "),
                     _published(project) if first else "",
                     _cell(recipe["scores"], label) if recipe else "not run yet" if project else "none",
-                    _cell(next(iter(record["scores"].values())), label) if record else NOT_YET,
+                    _cell(_first_with(label, record["scores"]), label) if record else NOT_YET,
                     about["strongest"]["figure"] if first else "",
                     _pair(recipe, record, "seconds", "{:,.0f}") if first else "",
                     _pair(recipe, record, "parameters", "{:,}") if first else "",
@@ -175,12 +175,19 @@ def _verdict(classes: Sequence[str], record: Mapping[str, Any]) -> str:
     ours = record["scores"][recipe["data"]]
     told = []
     for label in classes:
+        if label not in ours or label not in recipe["scores"]:
+            continue
         here, there = (scores[label]["dice"]["mean"] for scores in (ours, recipe["scores"]))
         if here is None or there is None:
             continue
         word = "above" if here > there else "below"
         told.append(f"{label.replace('_', ' ')} {abs(here - there):.3f} {word} the recipe")
     return f"The bundle's mean Dice is: {', '.join(told)}." if told else ""
+
+
+def _first_with(label: str, scores: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The scores of the first test part that knows a class; that of joined classes has a table of its own."""
+    return next((found for found in scores.values() if label in found), {})
 
 
 def _published(project: Mapping[str, Any] | None) -> str:
