@@ -172,9 +172,9 @@ def _verdict(classes: Sequence[str], record: Mapping[str, Any]) -> str:
     recipe = record.get("recipe")
     if not recipe:
         return ""
-    ours = record["scores"][recipe["data"]]
     told = []
     for label in classes:
+        ours = _first_with(label, record["scores"])
         if label not in ours or label not in recipe["scores"]:
             continue
         here, there = (scores[label]["dice"]["mean"] for scores in (ours, recipe["scores"]))

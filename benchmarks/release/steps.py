@@ -72,7 +72,10 @@ class _Making(WithPhantoms):
             "calibrate", ["calibrate", self.trained, "--data", self.scored_list(), "--overwrite"], None, ["train"]
         )
         scores = {name: self.evaluate(name, self.trained, name, ["calibrate"]) for name in release.scored}
-        united = {f"{name}, {union}": self.unite(name, union) for name, union in release.united.items()}
+        united = {
+            f"{name}, {union}": self.unite(name, union, self.trained, name, ["calibrate"])
+            for name, union in release.united.items()
+        }
         half = self.half()
         self.card(united, half)
         if release.series:
@@ -160,14 +163,14 @@ class _Making(WithPhantoms):
         self.step(f"report_{label}", shown, None, [f"evaluate_{label}"])
         return self.figures(folder)
 
-    def unite(self, name: str, union: str) -> Mapping[str, Any]:
+    def unite(self, name: str, union: str, bundle: Path, label: str, after: Sequence[str]) -> Mapping[str, Any]:
         """Scores of the joined classes on the test part, from the masks of `planar infer`."""
-        masks = self.setting.out / "masks" / f"{self.release.name}_{name}"
+        masks = self.setting.out / "masks" / f"{bundle.name}_{name}"
         images = [item["image"] for item in load_cases(self.list_of(name), "test")]
-        self.step(f"infer_{name}", ["infer", self.trained, *images, "-o", masks, "--overwrite"], None, ["calibrate"])
-        folder = self.setting.out / "evaluations" / f"{self.release.name}_{name}_{union.partition('=')[0]}"
+        self.step(f"infer_{label}", ["infer", bundle, *images, "-o", masks, "--overwrite"], None, after)
+        folder = self.setting.out / "evaluations" / f"{bundle.name}_{name}_{union.partition('=')[0]}"
         labels = list(read_task_spec(self.task).labels)
-        score_united(self.list_of(name), labels, masks, union, folder, self.release.name)
+        score_united(self.list_of(name), labels, masks, union, folder, bundle.name)
         return self.figures(folder)
 
     def infer_series(self) -> None:
@@ -195,6 +198,10 @@ class _Making(WithPhantoms):
         )  # fmt: skip
         figures = self.evaluate(first, folder, f"recipe_{first}", ["recipe_train"])
         evaluations = [self.setting.out / "evaluations" / f"{one.name}_{first}" for one in (folder, self.trained)]
+        if first in self.release.united:
+            union = self.release.united[first]
+            joined = self.unite(first, union, folder, f"recipe_{first}", ["recipe_train"])
+            figures = {**figures, **{label: found for label, found in joined.items() if label != "mean_of_classes"}}
         page = self.setting.out / f"{self.release.name}_{name}.html"
         self.step("compare", ["compare", *evaluations, "-o", page, "--overwrite"], None, [f"evaluate_recipe_{first}"])
         return {
