@@ -33,6 +33,7 @@ SETTINGS = (
     "labels",
     "image_size",
     "network_def",
+    "autocast",
     "preprocessing",
     "inferer",
     "postprocessing",

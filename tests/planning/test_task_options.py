@@ -166,15 +166,17 @@ def refined(steps: list[dict[str, Any]], mask: torch.Tensor) -> torch.Tensor:
     return torch.as_tensor(parser.get_parsed_content("steps")({"pred": mask.clone()})["pred"])
 
 
-@pytest.mark.parametrize(("more", "called"), [("", 0), ("precision: auto\n", 0), ("precision: float32\n", 1)])
+@pytest.mark.parametrize(
+    ("more", "called"), [("", False), ("precision: auto\n", False), ("precision: float32\n", True)]
+)
 def test_thin_classes_are_found_in_float32_and_learnt_as_ever(
-    fingerprint: Made, tmp_path: Path, more: str, called: int
+    fingerprint: Made, tmp_path: Path, more: str, called: bool
 ) -> None:
     made = configs(fingerprint(), spec(tmp_path, more))
-    assert [made[name]["network"].count("enabled=False") for name in ("inference.yaml", "evaluate.yaml")] == [
-        called
-    ] * 2
-    assert "enabled=False" not in made["train.yaml"]["network"]
+    for name in ("inference.yaml", "evaluate.yaml"):
+        assert made[name].get("autocast", True) is not called
+        assert ("@autocast" in made[name]["network"]) == called
+    assert "autocast" not in made["train.yaml"]
 
 
 def test_a_precision_that_is_none_is_one_clear_line(tmp_path: Path) -> None:

@@ -61,7 +61,8 @@ class Predictor:
         wanted = test_time_flips and "test_time_flips" in parser
         flips = [tuple(flip) for flip in parser.get_parsed_content("test_time_flips")] if wanted else [()]
         definition = parser.get_parsed_content("network_def")
-        networks = [_loaded(definition, path, self.device) for path in checkpoints]
+        autocast = bool(parser.get_parsed_content("autocast")) if "autocast" in parser else True
+        networks = [_loaded(definition, path, self.device, autocast=autocast) for path in checkpoints]
         single = len(networks) == 1 and flips == [()]
         self.network = networks[0] if single else AveragedNetwork(networks, flips).eval()
 
@@ -119,7 +120,7 @@ class Predictor:
         return Prediction(np.asarray(classes[0] if classes.ndim == 3 else classes), kept, meta)
 
 
-def _loaded(definition: torch.nn.Module, path: Path, device: torch.device) -> torch.nn.Module:
+def _loaded(definition: torch.nn.Module, path: Path, device: torch.device, *, autocast: bool) -> torch.nn.Module:
     network = copy.deepcopy(definition)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -131,7 +132,7 @@ def _loaded(definition: torch.nn.Module, path: Path, device: torch.device) -> to
             f"{path}: does not load into the network of the bundle's inference.yaml: {reason} Expected a state dict of "
             "that network. Give the checkpoint that was trained with this bundle."
         ) from error
-    return with_autocast(network.to(device).eval(), device)
+    return with_autocast(network.to(device).eval(), device, autocast)
 
 
 def _makes_classes(step: Transform) -> bool:

@@ -28,3 +28,15 @@ def test_masks_in_bfloat16_are_those_in_float32(phantom_datalist: Path, monkeypa
     assert exact.mean() > 0.1
     assert 2 * (exact & rounded).sum() / (exact.sum() + rounded.sum()) >= 0.999
     assert not np.array_equal(answers[torch.float32], answers[torch.bfloat16])  # it was computed in both
+
+
+def test_a_bundle_may_ask_for_float32(phantom_datalist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = find_bundle("cxr_lung_segmentation")
+    case = json.loads(phantom_datalist.read_text(encoding="utf-8"))["training"][0]
+    film = str(phantom_datalist.parent / case["image"])
+    answers = []
+    for dtype, settings in ((torch.float32, {}), (torch.bfloat16, {"autocast": False})):
+        monkeypatch.setattr(networks, "best_dtype", lambda device, dtype=dtype: dtype)
+        (found,) = Predictor(bundle, (bundle.weights,), settings)([film], probabilities=True)
+        answers.append(found.probabilities)
+    assert np.array_equal(*answers)
