@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from bundle_samples import ROOT, Sample, config, stock
+
+from pipeline.readers import read_picture
+
+ROUNDED = 0.001  # of a mask's pixels
 
 
 @pytest.mark.slow
@@ -81,9 +85,11 @@ def test_stock_inference_gives_the_masks_of_planar_infer(sample: Sample, datalis
     assert done.returncode == 0, done.stderr[-3000:]
     infer(str(sample.root), [str(pictures)], tmp_path / "ours")
 
-    def digests(folder: Path) -> dict[str, str]:
-        masks = folder.glob("*_mask.*")  # planar infer writes the gate's verdicts beside them
-        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in masks}
-
-    assert digests(tmp_path / "stock") == digests(tmp_path / "ours")
-    assert len(digests(tmp_path / "ours")) == len(list(pictures.iterdir()))
+    masks = {path.name: path for path in (tmp_path / "stock").glob("*_mask.*")}
+    ours = {path.name: path for path in (tmp_path / "ours").glob("*_mask.*")}  # verdicts of the gate lie beside them
+    assert set(ours) == set(masks)
+    assert len(ours) == len(list(pictures.iterdir()))
+    for name, path in masks.items():
+        stock_mask, mask = (read_picture(str(one), labels=True).array for one in (path, ours[name]))
+        # planar infer resizes in another order of sums: a pixel on an outline may come out on its other side.
+        assert np.mean(stock_mask != mask) <= ROUNDED, name
