@@ -17,6 +17,7 @@ from pipeline.errors import InvalidSplit
 
 __all__ = [
     "PARTS",
+    "SEEDS_TRIED",
     "Fractions",
     "SubjectSplit",
     "assign_folds",

@@ -73,7 +73,7 @@ NAMES_SHOWN = 3
     help="Shares of the cases in each part; a subject is never in two.",
 )
 @click.option("--seed", default=0, show_default=True, help="Another seed gives another split.")
-@click.option("--stratify", is_flag=True, help="Rare classes are shared out too: of 200 splits the most even one.")
+@click.option("--stratify", is_flag=True, help="Rare classes are shared out too: of many splits the most even one.")
 @click.option("--folds", default=5, show_default=True, help="Folds for cross-validation outside the test part.")
 @click.option("--split-column", metavar="[CSV:]COLUMN", help="Column that says train, validation or test.")
 @click.option("--test-only", is_flag=True, help="Everything is test: an external set.")

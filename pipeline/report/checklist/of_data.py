@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.report.card_facts import CardFacts
+from pipeline.split import SEEDS_TRIED
 from pipeline.tracking.recorded import recorded_cases
 
 # What stands for a case in a record, and never for a file.
@@ -68,7 +69,7 @@ def partitions(facts: CardFacts) -> str:
     if method.startswith("seeded"):
         told = f"By a hash of each subject and the seed {said.get('seed')}"
         if method != "seeded":
-            told += ", of 200 such splits the one that shares out the classes most evenly"
+            told += f", of {SEEDS_TRIED} such splits the one that shares out the classes most evenly"
         if isinstance(shares, Mapping):
             told += f"; asked for were {' / '.join(f'{100 * share:g} %' for share in shares.values())}"
     elif method.startswith("column"):
