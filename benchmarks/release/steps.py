@@ -17,10 +17,11 @@ from benchmarks.release.parts import write_parts
 from benchmarks.release.phantoms import WithPhantoms
 from benchmarks.release.releases import Release, Source
 from benchmarks.release.united import score_united
+from pipeline.bundle import find_bundle
 from pipeline.datalist import load_cases, read_datalist
 from pipeline.planning import read_task_spec
 
-__all__ = ["make"]
+__all__ = ["make", "seconds_before"]
 
 
 def make(release: Release, setting: Setting, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -64,6 +65,9 @@ class _Making(WithPhantoms):
         given = ("--start-from", self.setting.start_from) if self.setting.start_from is not None else ()
         start = self.start(read_task_spec(self.task).labels) if from_phantoms else given
         trainings = ["train", *(["train_phantoms"] if from_phantoms else [])]
+        begun = self.setting.start_from
+        # Noted once: the released bundle is this one's former state, and will be this one.
+        earlier = self.stages.do("earlier", {"from": begun}, lambda: {"seconds": seconds_before(begun)}, after=["plan"])
         self.step(
             "train", ["train", self.bundle, "--data", whole, "-o", self.trained, *start, *overrides],
             self.trained, ["plan", *before, *trainings[1:]],
@@ -81,7 +85,7 @@ class _Making(WithPhantoms):
         if release.series:
             self.infer_series()
         found = {
-            "seconds": sum(self.stages.records[name]["seconds"] for name in trainings),
+            "seconds": earlier["seconds"] + sum(self.stages.records[name]["seconds"] for name in trainings),
             "parameters": json.loads((self.bundle / "configs" / "plan.json").read_text(encoding="utf-8"))["parameters"],
             "scores": scores | united,
             "half": half,
@@ -212,6 +216,18 @@ class _Making(WithPhantoms):
             "data": first,
             "scores": figures,
         }
+
+
+def seconds_before(start_from: str | None) -> float:
+    """Seconds of training that went into the weights of a released bundle; 0 where no record says.
+
+    Args:
+        start_from: Bundle or file of weights, as `planar train --start-from` takes it.
+    """
+    if start_from is None or Path(start_from).is_file():
+        return 0.0
+    record = find_bundle(start_from).root / "docs" / "release.json"
+    return float(json.loads(record.read_text(encoding="utf-8"))["seconds"]) if record.is_file() else 0.0
 
 
 def _machine() -> str:

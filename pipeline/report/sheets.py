@@ -113,9 +113,13 @@ def _key(
 
 
 def _fitting(draw: ImageDraw.ImageDraw, text: str, font: Font) -> str:
-    while text and draw.textlength(text, font=font) > SIDE:
-        text = f"{text[:-2]}…"
-    return text
+    """The text, or its two ends: a long file name is in front of the figure that the picture is there for."""
+    shown, kept = text, len(text)
+    while kept and draw.textlength(shown, font=font) > SIDE:
+        kept -= 1
+        front = kept // 2
+        shown = f"{text[:front]}…{text[len(text) - (kept - front) :]}"
+    return shown
 
 
 def _painted(mask: NDArray[np.uint8], colours: Colours) -> NDArray[np.uint8]:

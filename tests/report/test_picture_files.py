@@ -71,6 +71,12 @@ def test_a_long_caption_does_not_run_into_the_next_case() -> None:
     assert np.array_equal(np.asarray(wide)[:, 340:], np.asarray(short)[:, 340:])
 
 
+def test_a_long_caption_keeps_its_figure() -> None:
+    name = "x" * 400
+    poor, good = (collage([(f"{name}.png: Dice {figure}", case())], "") for figure in ("0.250", "0.950"))
+    assert not np.array_equal(np.asarray(poor), np.asarray(good))
+
+
 def test_the_confusion_matrix_shades_a_cell_by_its_share_of_the_row() -> None:
     table = pd.DataFrame([[100, 0], [0, 7]], index=["background", "lung"], columns=["background", "lung"])
     drawn = np.asarray(draw_confusion(table))
