@@ -98,10 +98,15 @@ def measure(
         "unit": "images/s" if training else "masks/s",
         "base": base,
         "base_title": base_title,
-        "titles": {name: by_name[name].title for name in turns},
+        "titles": {name: by_name[name].title + _noted(ready[name]) for name in turns},
         "ready": ready,
         "rows": rows_of(turns, base, floors),
     }
+
+
+def _noted(ready: dict[str, Any]) -> str:
+    """What a contestant says of itself that its figures are not to be read without."""
+    return f" ({ready['note']})" if "note" in ready else ""
 
 
 def _turns(
