@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import warnings
@@ -21,6 +22,7 @@ from pipeline.errors import InvalidOption
 
 __all__ = ["Checkpoints", "Patience", "in_half", "save_aside"]
 
+
 # What a schedule plans by. The config says it, also to a training that is resumed with more epochs or another learning
 # rate: taken from the checkpoint, a cosine would end with the former epochs and then rise again.
 PLAN = ("base_lrs", "t_total", "T_max", "total_iters")
@@ -35,7 +37,7 @@ def save_aside(content: Any, path: Path) -> None:
 
 
 class Checkpoints:
-    """Handler of both the trainer and its validator: `model.pt` is the best network, `last.pt` resumes the training.
+    """Handler of both the trainer and its validator: `model.pt` is the kept network, `last.pt` resumes the training.
 
     MONAI's CheckpointSaver does the same in two instances, but forgets the best score when a training is resumed, so
     that the first validation afterwards overwrites the best weights with whatever there is. Here the score is part of
@@ -51,6 +53,9 @@ class Checkpoints:
         half: Write `model.pt` in float16, at half the size. It loads into float32 networks as it is: `load_state_dict`
             copies values, which keep three digits; see `in_half`. Such rounded weights are what is validated, so that
             the scores are those of the file; training goes on with the exact ones.
+        keep: "best", and `model.pt` is of the best validation; or "last", and it is of the last one: what a few cases
+            like best is chance, and the end of a falling learning rate is better.
+    Raises: InvalidOption: if `keep` is something else.
     """
 
     def __init__(
@@ -60,11 +65,15 @@ class Checkpoints:
         best: str = "network",
         half: bool = False,
         share: float = 0.05,
+        keep: str = "best",
     ) -> None:
+        if keep not in ("best", "last"):
+            raise InvalidOption(f'checkpoints: keep is "{keep}"; expected "best" or "last".')
         self.folder = Path(folder)
         self.share = share
         self.best = best
         self.half = half
+        self.keeps_last = keep == "last"
         self.state: dict[str, Any] = {**state, "best": self}
         self.best_metric = float("-inf")
         self.best_epoch = 0
@@ -77,7 +86,7 @@ class Checkpoints:
 
     @property
     def best_path(self) -> Path:
-        """The weights of the best validation."""
+        """The weights that are kept: of the best validation, or of the last."""
         return self.folder / "model.pt"
 
     @property
@@ -142,14 +151,16 @@ class Checkpoints:
         self._exact = {}
 
     def save_if_better(self, evaluator: Engine) -> None:
-        """Write `model.pt` if this validation's key metric is the best so far."""
+        """Write `model.pt` if this validation's key metric is the best so far, or the last one is kept."""
         metric = float(evaluator.state.metrics[evaluator.state.key_metric_name])
-        if not metric > self.best_metric:  # also false for NaN: a validation set without labels saves nothing
+        better = metric > self.best_metric  # also false for NaN: a validation set without labels saves nothing
+        if not (better or (self.keeps_last and math.isfinite(metric))):
             return
         self.best_metric = metric
         if "trainer" in self.state:
             self.best_epoch = int(self.state["trainer"].state.epoch)
-            self.state["trainer"].state.best_validation = metric  # for whoever shows the progress
+            state = self.state["trainer"].state
+            state.best_validation = max(metric, getattr(state, "best_validation", metric))  # for whoever shows progress
         if idist.get_rank() == 0:
             weights = _weights(self.state[self.best])
             self._save(in_half(weights) if self.half else weights, self.best_path)
@@ -174,7 +185,7 @@ class Checkpoints:
         self.seconds += time.perf_counter() - began
 
     def state_dict(self) -> dict[str, float | int]:
-        """The best score and its epoch."""
+        """The kept weights' score and its epoch."""
         return {"best_metric": self.best_metric, "best_epoch": self.best_epoch}
 
     def load_state_dict(self, state: Mapping[str, float | int]) -> None:

@@ -24,9 +24,10 @@ def training(
     folder: Path, scores: list[float], *, resume: bool = False, **options: Any
 ) -> tuple[Training, Checkpoints]:
     """A training with the handlers in the order of the bundle's config."""
+    keep = options.pop("keep", "best")
     made = Training(max_epochs=options.pop("max_epochs", len(scores)), scores=scores, **options)
     parts = {"network": made.wrapped or made.network, "optimizer": made.optimizer, "lr_scheduler": made.lr_scheduler}
-    kept = Checkpoints(folder, parts)
+    kept = Checkpoints(folder, parts, keep=keep)
     if resume:
         CheckpointLoader(str(folder / "last.pt"), kept.state, map_location="cpu").attach(made.trainer)
     kept.attach(made.validator)
@@ -60,6 +61,19 @@ def test_the_best_validation_is_kept_and_the_last_epoch_too(tmp_path: Path) -> N
     assert last["best"] == {"best_metric": 0.7, "best_epoch": 2}
     assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["last.pt", "model.pt"]
     assert made.trainer.state.best_validation == 0.7
+
+
+def test_the_last_validation_is_kept_where_that_was_asked_for(tmp_path: Path) -> None:
+    made, kept = training(tmp_path / "models", [0.3, 0.7, 0.5], keep="last")
+    made.trainer.run()
+    assert (kept.best_metric, kept.best_epoch, kept.keeps_last) == (0.5, 3, True)
+    assert same(load(kept.best_path), made.network.state_dict())
+    assert made.trainer.state.best_validation == 0.7
+    nothing, empty = training(tmp_path / "nothing", [math.nan], keep="last")
+    nothing.trainer.run()
+    assert not empty.best_path.exists()
+    with pytest.raises(InvalidOption, match='keep is "first"; expected "best" or "last"'):
+        training(tmp_path, [0.1], keep="first")
 
 
 def test_a_resumed_training_goes_on_where_it_stopped_and_keeps_the_best(tmp_path: Path) -> None:

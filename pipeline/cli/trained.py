@@ -26,7 +26,8 @@ def say_training(result: TrainingResult, datalist: Path, register_as: str | None
     folder = _shown(result.bundle.root)
     told = f"Trained {result.epochs} epoch{'s' * (result.epochs != 1)} in {result.seconds / 60:.1f} min"
     if result.best_epoch:
-        click.echo(f"{told}; best validation Dice {result.best_metric:.4f} at epoch {result.best_epoch}.")
+        which = "last" if result.keeps_last else "best"
+        click.echo(f"{told}; {which} validation Dice {result.best_metric:.4f} at epoch {result.best_epoch}.")
         click.echo(f"Bundle:  {folder}  (weights in models/model.pt)")
         if result.best_metric < NOTHING:
             click.echo(f"Warning: {FOUND_NOTHING}", err=True)

@@ -61,6 +61,7 @@ class Plan:
             ("batch", schedule.batch_size.value * schedule.patches, schedule.batch_size.why),
             ("epochs", schedule.epochs.value, schedule.epochs.why),
             ("validation", f"every {schedule.val_interval.value}", schedule.val_interval.why),
+            *([("weights", "last", schedule.keep.why)] if schedule.keep.value == "last" else []),
             ("cache", f"{100 * schedule.cache_rate.value:.0f} %", schedule.cache_rate.why),
             ("class weights", _listed(self.class_weights.value), self.class_weights.why),
             ("flips", _listed([list(flip) for flip in self.augmentation.flips]), self.augmentation.why_flips),

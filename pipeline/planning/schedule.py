@@ -19,6 +19,9 @@ BATCH_MEGAPIXELS = {"cpu": 0.82, "gpu": 3.3}
 BATCHES = (2, 16)
 PATCHES_A_PICTURE = 4
 VALIDATIONS = 50
+# Pictures that an epoch is chosen by. With 9 of them the lungs on CT had Dice 0.965 in the test part at the epoch that
+# was best in validation, and 0.970 at the last one; with 2 of them a training ended when it had hardly begun.
+TO_CHOOSE_BY = 10
 # Fewer steps an epoch than this, and its end (checkpoint, metrics, log) takes longer than its steps.
 STEPS_AN_EPOCH = 25
 EPOCHS = (10, 1000)
@@ -37,6 +40,7 @@ class Schedule:
         patches: Patches that are cut from each picture; 1 if the whole picture is taken.
         repeats: How often an epoch takes each picture.
         epochs, val_interval, patience: Epochs.
+        keep: Whose weights are kept: of the "best" validation, or of the "last".
         cache_rate: Share of the pictures that stay decoded in memory.
         decoded_gb: Of all pictures and masks to train on, decoded.
         learning_rate: At its highest.
@@ -51,6 +55,7 @@ class Schedule:
     epochs: Choice
     val_interval: Choice
     patience: Choice
+    keep: Choice
     cache_rate: Choice
     decoded_gb: float
     learning_rate: Choice
@@ -106,6 +111,7 @@ def choose_schedule(
     epochs = max(EPOCHS[0], min(EPOCHS[1], course(interval)))
     interval = max(1, round(epochs / VALIDATIONS))
     epochs -= epochs % interval  # the last epoch is validated
+    keep = _keep(validation)
     seconds = epochs * (training_s + validation_s / interval + SECONDS_AN_EPOCH)
     decoded_gb = cases * whole * 4 * (channels[0] + 1) / 1000
     room = CACHE_SHARE * machine.memory_gb
@@ -118,10 +124,8 @@ def choose_schedule(
         ),
         epochs=Choice(epochs, _why_epochs(epochs, seconds, budget_s, machine, cases * repeats)),
         val_interval=Choice(interval, f"about {VALIDATIONS} validations in all"),
-        patience=Choice(
-            max(10 * interval, round(0.3 * epochs)),
-            "epochs without a better validation before training ends",
-        ),
+        patience=_patience(epochs, interval, keep.value),
+        keep=keep,
         cache_rate=Choice(
             cached, f"decoded pictures and masks stay in memory: {decoded_gb:.2g} GB in all, {room:.2g} GB may be used"
         ),
@@ -131,6 +135,20 @@ def choose_schedule(
         seen=epochs * max(cases, 1) * repeats,
         step_gb=held(batch * patches * scale.megapixels),
     )
+
+
+def _keep(validation: int) -> Choice:
+    """What few cases like best is chance, and often early: the end of a falling learning rate is better."""
+    if validation >= TO_CHOOSE_BY:
+        return Choice("best", f"the weights of the best validation, of {validation} pictures")
+    told = f"the weights of the last validation: {validation or 'no'} pictures are too few to choose an epoch by"
+    return Choice("last", told)
+
+
+def _patience(epochs: int, interval: int, keep: str) -> Choice:
+    if keep == "last":
+        return Choice("$@max_epochs", "nothing ends a training early that few pictures validate")
+    return Choice(max(10 * interval, round(0.3 * epochs)), "epochs without a better validation before training ends")
 
 
 def _why_batch(batch: int, patches: int, scale: Scale) -> str:

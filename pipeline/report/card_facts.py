@@ -159,7 +159,7 @@ class CardFacts:
     @property
     def best(self) -> Point | None:
         """The validation that the weights are of."""
-        return self.training.best(SELECTING) if self.training is not None else None
+        return self.training.kept(SELECTING) if self.training is not None else None
 
     @property
     def epochs(self) -> int | None:

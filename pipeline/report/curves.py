@@ -26,12 +26,19 @@ def best_epoch(history: Rows, score: str = "val_mean_dice") -> tuple[int, float]
     return (int(-max(known)[1]), max(known)[0]) if known else None
 
 
-def training_curves(history: Rows) -> list[tuple[str, Markup]]:
-    """(caption, chart) of the loss, the scores and the learning rate, as far as they are recorded."""
+def training_curves(history: Rows, kept_epoch: int | None = None) -> list[tuple[str, Markup]]:
+    """(caption, chart) of the loss, the scores and the learning rate, as far as they are recorded.
+
+    Args:
+        history: Rows of `history.csv`.
+        kept_epoch: That the weights are of; None if that is not known, and then it is that of the best validation.
+    """
     if not history:
         return []
     best = best_epoch(history)
     kept = f" The weights are those of epoch {best[0]}, the best validation." if best else ""
+    if best is not None and kept_epoch not in (None, best[0]):
+        kept = f" The weights are those of epoch {kept_epoch}; the best validation was that of epoch {best[0]}."
     charts = [
         ("Loss of training, mean over the batches of an epoch.", ["train_loss"], None),
         (

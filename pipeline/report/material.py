@@ -25,6 +25,7 @@ class Material:
         bundle: The bundle that was evaluated.
         same_weights: Whether the bundle's weights are the evaluated ones; None if that is not recorded.
         history: Rows of the training's `history.csv`.
+        kept_epoch: That the weights are of, if a record beside them says it.
         fingerprint: A `planar-fingerprint/1` of the training data or of the evaluated data.
     """
 
@@ -34,4 +35,5 @@ class Material:
     bundle: Bundle | None = None
     same_weights: bool | None = None
     history: Sequence[Mapping[str, float]] = field(default_factory=list)
+    kept_epoch: int | None = None
     fingerprint: Mapping[str, Any] | None = None

@@ -21,6 +21,7 @@ from pipeline.report.page import write_page
 from pipeline.report.picture_files import require_drawable, require_free_folder, write_pictures
 from pipeline.report.pictures import CaseSource
 from pipeline.report.strips import cases_shown
+from pipeline.tracking import read_training_record
 
 __all__ = ["ReportResult", "require_free", "write_report"]
 
@@ -107,6 +108,7 @@ def write_report(
         bundle=used,
         same_weights=same,
         history=_history(used, notes),
+        kept_epoch=read_training_record(used.root / "models").get("step") if used is not None else None,
         fingerprint=_fingerprint(evaluation, fingerprint, datalist, used),
     )
     advance = progress(len(cases_shown(material)) * (1 if pictures is None else 2))

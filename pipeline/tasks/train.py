@@ -62,8 +62,9 @@ class TrainingResult:
 
     Attributes:
         bundle: The trained bundle: a copy of the one given, with its weights.
-        best_metric: Best validation score: mean Dice over the classes without background.
+        best_metric: Validation score of the weights that are kept: mean Dice over the classes without background.
         best_epoch: Epoch of that score.
+        keeps_last: Whether these are the last validation's, and not the best one's.
         epochs: Epochs that were run in all.
         seconds: Duration, s.
         run_id: MLflow run, or None without tracking.
@@ -74,6 +75,7 @@ class TrainingResult:
     bundle: Bundle
     best_metric: float
     best_epoch: int
+    keeps_last: bool
     epochs: int
     seconds: float
     run_id: str | None
@@ -191,6 +193,7 @@ def train(
         bundle=bundle,
         best_metric=checkpoints.best_metric,
         best_epoch=checkpoints.best_epoch,
+        keeps_last=checkpoints.keeps_last,
         epochs=trainer.state.epoch,
         seconds=time.perf_counter() - began,
         run_id=run_id,

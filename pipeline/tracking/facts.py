@@ -12,6 +12,7 @@ from typing import Any
 __all__ = ["DatasetUse", "ModelUse", "Point", "RunFacts"]
 
 FORMAT = "planar-run/1"
+KEEPS_LAST = "planar.keeps_last"  # tag of a training whose weights are of its last validation
 
 
 @dataclass(frozen=True)
@@ -115,9 +116,16 @@ class RunFacts:
         points = self.metrics.get(name)
         return points[-1].value if points else None
 
-    def best(self, name: str) -> Point | None:
-        """A metric's first highest value."""
+    @property
+    def keeps_last(self) -> bool:
+        """Whether the weights are of a training's last validation, and not of its best."""
+        return self.tags.get(KEEPS_LAST) == "true"
+
+    def kept(self, name: str) -> Point | None:
+        """A metric at the weights that were kept: its first highest value, or the last."""
         finite = [point for point in self.metrics.get(name, ()) if math.isfinite(point.value)]
+        if self.keeps_last:
+            return finite[-1] if finite else None
         return max(finite, key=lambda point: (point.value, -point.step)) if finite else None
 
     def within(self, folder: str, suffix: str = "") -> tuple[str, ...]:

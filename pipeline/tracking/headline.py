@@ -22,7 +22,7 @@ class Headline:
     Attributes:
         metric: Its name.
         value: The number.
-        step: The epoch it was best at; None for a number of the whole run.
+        step: The epoch of these weights; None for a number of the whole run.
     """
 
     metric: str
@@ -31,13 +31,13 @@ class Headline:
 
 
 def headline_of(run: RunFacts) -> Headline | None:
-    """The best validation Dice of a training, and the mean Dice over the classes of an evaluation or cross-validation.
+    """The validation Dice of the weights that a training kept; the mean over the classes of another run.
 
     None for a run that has none, such as an inference, or a training before its first validation.
     """
-    best = run.best(SELECTING)
-    if best is not None:
-        return Headline(SELECTING, best.value, best.step)
+    kept = run.kept(SELECTING)
+    if kept is not None:
+        return Headline(SELECTING, kept.value, kept.step)
     out_of_fold = run.latest(f"{OUT_OF_FOLD}mean_of_classes")
     if out_of_fold is not None:
         return Headline(f"{OUT_OF_FOLD}mean_of_classes", out_of_fold)

@@ -95,6 +95,7 @@ def log_checkpoints(
     trainer = checkpoints.state.get("trainer")
     made: dict[str, tuple[int, str]] = {}
     if checkpoints.best_epoch > 0 and best.is_file():
+        which = "last" if checkpoints.keeps_last else "best"
         servable = bundle is not None and any((bundle / name).is_file() for name in NEEDED[:2])
         with tempfile.TemporaryDirectory(prefix="planar-model-") as folder:
             if bundle is not None and servable:
@@ -105,7 +106,7 @@ def log_checkpoints(
                     "best",
                     Path(folder) if servable else best,
                     step=checkpoints.best_epoch,
-                    tags=_tags(best, f"Weights of the best validation, epoch {checkpoints.best_epoch}."),
+                    tags=_tags(best, f"Weights of the {which} validation, epoch {checkpoints.best_epoch}."),
                     params=params,
                 ),
             )

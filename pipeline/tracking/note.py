@@ -42,7 +42,7 @@ def note_of(
         run_id: The run.
         data: Name of the datalist, if there is one.
         cases: Number of cases by part; a training holds back the test part.
-        best: Epoch and score of the best validation.
+        best: Epoch and score of the validation whose weights are kept.
         values: Numbers of the run; those that are the Dice of a class are told.
         resumes: The run that is resumed.
     """
@@ -50,7 +50,7 @@ def note_of(
     if resumes is not None:
         lines.append(f"Resumes {resumes}.")
     if best is not None:
-        lines.append(f"Best mean Dice of a validation: **{best[1]:.4f}**, epoch {best[0]}.")
+        lines.append(f"Mean Dice of the validation of its weights: **{best[1]:.4f}**, epoch {best[0]}.")
     if told := _dice(values or {}):
         lines.append(f"Dice: {', '.join(told)}.")
     # Two paragraphs: the pages show three lines and hide the rest.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.history import scores_by_class
 from pipeline.tracking.datasets import DatasetFacts
+from pipeline.tracking.facts import KEEPS_LAST
 from pipeline.tracking.models import Registration, Scores, log_checkpoints
 from pipeline.tracking.record import Record
 from pipeline.tracking.store import store_name
@@ -44,7 +45,7 @@ class TrainingFacts:
 
     @property
     def best(self) -> tuple[int, float] | None:
-        """Epoch and score of the best validation; None before there is one."""
+        """Epoch and score of the validation whose weights are kept; None before there is one."""
         kept = self.checkpoints
         return (kept.best_epoch, kept.best_metric) if kept is not None and kept.best_epoch > 0 else None
 
@@ -56,12 +57,15 @@ class TrainingFacts:
         return f"run {self._resumes}" if self._resumes else "a training without a record"
 
     def tags(self) -> dict[str, str]:
-        """Of a run that begins: which training it resumes."""
+        """Of a run that begins: which weights it keeps, and which training it resumes."""
         self._began, self._scores = time.time(), {}
-        if self.checkpoints is None or not self.resume:
+        if self.checkpoints is None:
             return {}
+        kept = {KEEPS_LAST: "true"} if self.checkpoints.keeps_last else {}
+        if not self.resume:
+            return kept
         self._resumes = read_training_record(self.checkpoints.folder).get("run_id")
-        return {
+        return kept | {
             "planar.resumes": self._resumes or "a training without a record",
             "planar.resumes_after_epoch": str(self.checkpoints.resumed[0]),
         }

@@ -82,7 +82,7 @@ def test_each_fold_has_a_line_and_what_is_left_is_told(
 def test_a_training_that_found_nothing_is_pointed_out(
     best: float, warned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = TrainingResult(Bundle(tmp_path, "lungs"), best, 3, 5, 60.0, None, ())
+    result = TrainingResult(Bundle(tmp_path, "lungs"), best, 3, False, 5, 60.0, None, ())
     monkeypatch.setattr("pipeline.tasks.train.train", lambda *arguments, **options: result)
     status, text = run(train.command, "lungs", "--data", "datalist.json", "--recipe", "drishti")
     assert status == 0

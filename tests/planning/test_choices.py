@@ -218,6 +218,26 @@ def test_a_few_pictures_are_repeated_until_an_epoch_is_worth_its_end(fingerprint
     assert plan(fingerprint(cases=(400, 20, 40)), "lung").schedule.repeats.value == 1
 
 
+@pytest.mark.parametrize(("validation", "keep"), [(0, "last"), (9, "last"), (10, "best")])
+def test_few_pictures_choose_no_epoch_and_end_no_training(fingerprint: Maker, validation: int, keep: str) -> None:
+    chosen = plan(fingerprint(cases=(40, validation, 4)), "lung")
+    assert chosen.schedule.keep.value == keep
+    assert (chosen.schedule.patience.value == "$@max_epochs") == (keep == "last")
+    assert ("weights" in {name for name, _, _ in chosen.table()}) == (keep == "last")
+
+
+def test_slices_of_a_patient_are_turned_and_zoomed_a_little(fingerprint: Maker) -> None:
+    def ranges(modality: str, orientation: str | None = None) -> tuple[float, float]:
+        document = fingerprint(modality=modality)
+        document["shape_ranges"] |= {"scale_std_log": 1.2, "orientation_std_deg": 30.0}
+        made = make_plan(Fingerprint(document), task("lung", orientation=orientation), PlanOptions())
+        steps = {step.target: step.shared for step in made.augmentation.steps}
+        return steps["RandAffined"]["rotate_range"], steps["RandZoomd"]["max_zoom"]
+
+    assert ranges("CT") == ranges("MR") == (0.26, 1.25)
+    assert ranges("CT", "any")[1] == ranges("XC")[1] == 1.65
+
+
 def test_the_network_keeps_to_the_parameters_that_are_allowed(fingerprint: Maker) -> None:
     free = plan(fingerprint(), "lung").network
     small = plan(fingerprint(), "lung", max_parameters=300_000).network

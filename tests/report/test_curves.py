@@ -20,6 +20,13 @@ def test_the_best_epoch_is_the_first_of_the_best() -> None:
     assert best_epoch(history([NAN, NAN])) is None
 
 
+def test_the_curve_says_whose_weights_are_kept() -> None:
+    rows = history([0.4, 0.8, 0.7])
+    told = [training_curves(rows, kept)[1][0] for kept in (None, 2, 3)]
+    assert told[0] == told[1] and "epoch 2, the best validation" in told[0]
+    assert "The weights are those of epoch 3; the best validation was that of epoch 2." in told[2]
+
+
 def test_each_recorded_thing_has_its_curve() -> None:
     found = training_curves(history([0.4, 0.6], learning_rate=[0.1, 0.05], seconds=[3.0, 2.0]))
     assert [caption.split()[0] for caption, _ in found] == ["Loss", "Dice", "Learning"]

@@ -15,7 +15,7 @@ def test_a_training_says_on_what_how_well_and_how_it_is_checked() -> None:
     text = note_of("training", "lungs", RUN, data="films", cases=cases, best=(12, 0.95123))
     told, check = text.split("\n\n")
     first = "Training of `lungs` on `films`: 359 training, 22 validation cases (67 test cases held back)."
-    assert told == f"{first} Best mean Dice of a validation: **0.9512**, epoch 12."
+    assert told == f"{first} Mean Dice of the validation of its weights: **0.9512**, epoch 12."
     assert check.endswith("`planar audit verify 0123456789ab`")
 
 

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from test_record import FACTS, tell_all
 
 from pipeline.errors import InvalidOption, TrackingUnreachable
-from pipeline.tracking.facts import RunFacts
+from pipeline.tracking.facts import Point, RunFacts
 from pipeline.tracking.manifest import MANIFEST, TAG, Manifest, points_sha256
 from pipeline.tracking.reading import RunStore
 from pipeline.tracking.record import Record
@@ -125,3 +125,12 @@ def test_the_latest_run_stands_first_and_an_experiment_that_is_not_there_is_told
     assert [run.info.run_id for run in runs.runs(experiment, tags={"kind": "1"})] == ids[1:2]
     with pytest.raises(InvalidOption, match="no experiment 'other'"):
         runs.runs("other")
+
+
+@pytest.mark.parametrize(("tags", "step"), [({}, 2), ({"planar.keeps_last": "true"}, 3)])
+def test_a_metric_of_the_weights_that_were_kept(tags: dict[str, str], step: int) -> None:
+    points = tuple(Point(k, value, 0) for k, value in ((1, 0.4), (2, 0.8), (3, 0.7), (4, math.nan)))
+    run = RunFacts("r", "", "", "FINISHED", 0, None, tags, {}, {"val_mean_dice": points})
+    found = run.kept("val_mean_dice")
+    assert found is not None and found.step == step
+    assert run.kept("val_mean_iou") is None

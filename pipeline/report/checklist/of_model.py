@@ -72,7 +72,10 @@ def training(facts: CardFacts) -> str:
 def selection(facts: CardFacts) -> str:
     """CLAIM 26."""
     best = facts.best
-    return f"The best mean Dice on the validation part, {best.value:.4f} at epoch {best.step}." if best else ""
+    if best is None:
+        return ""
+    which = "last" if facts.training is not None and facts.training.keeps_last else "best"
+    return f"The {which} mean Dice on the validation part, {best.value:.4f} at epoch {best.step}."
 
 
 def ensemble(facts: CardFacts) -> str:

@@ -115,9 +115,9 @@ def _training(
 ) -> Check:
     from pipeline.tasks.audit.scoring import validate_again
 
-    step, recorded = best_validation(material.run)
+    step, recorded = kept_validation(material.run)
     if not recorded:
-        return skipped(SCORED, "the run has recorded no validation of its best weights")
+        return skipped(SCORED, "the run has recorded no validation of its weights")
     again = validate_again(
         config,
         material.folder / "again",
@@ -144,10 +144,10 @@ def _training(
     )
 
 
-def best_validation(run: RunFacts) -> tuple[int, dict[str, float]]:
-    """The epoch of the best weights, and what its validation came to.
+def kept_validation(run: RunFacts) -> tuple[int, dict[str, float]]:
+    """The epoch of the weights, and what its validation came to.
 
-    The history knows also the epochs before a training was resumed, of which the best weights may be.
+    The history knows also the epochs before a training was resumed, of which the weights may be.
     """
     by_epoch: dict[int, dict[str, float]] = {}
     if HISTORY in run.files:
@@ -161,5 +161,5 @@ def best_validation(run: RunFacts) -> tuple[int, dict[str, float]]:
     scored = {epoch: values for epoch, values in by_epoch.items() if SELECTING in values}
     if not scored:
         return 0, {}
-    best = max(scored, key=lambda epoch: (scored[epoch][SELECTING], -epoch))
-    return best, scored[best]
+    kept = max(scored) if run.keeps_last else max(scored, key=lambda epoch: (scored[epoch][SELECTING], -epoch))
+    return kept, scored[kept]

@@ -61,7 +61,7 @@ def test_the_card_says_what_the_record_says(story: Story, bundle: Path, tmp_path
         assert said in card
     assert "no subject is in two parts" in card
     assert "Every file counts as a subject" not in card
-    assert f"the weights are those of epoch {training.best('val_mean_dice').step}" in card
+    assert f"the weights are those of epoch {training.kept('val_mean_dice').step}" in card
 
 
 def test_the_card_names_nobody_and_no_folder(story: Story, bundle: Path) -> None:
