@@ -30,7 +30,7 @@ class VolumeCache:
         self.max_bytes = max_bytes
         self._volumes: OrderedDict[Key, Picture] = OrderedDict()
         self._lock = threading.Lock()
-        self._decoding = threading.Lock()
+        self._decoding: dict[Key, threading.Lock] = {}
 
     def get(self, path: str, options: Key, decode: Callable[[], Picture]) -> Picture:
         """The volume, from the cache or by `decode`. Its array must not be changed: copy what leaves this package."""
@@ -38,12 +38,18 @@ class VolumeCache:
         found = self.peek(key)
         if found is not None:
             return found
-        with self._decoding:
-            found = self.peek(key)
-            if found is None:
-                found = decode()
-                self._put(key, found)
-            return found
+        with self._lock:
+            decoding = self._decoding.setdefault(key, threading.Lock())
+        with decoding:
+            try:
+                found = self.peek(key)
+                if found is None:
+                    found = decode()
+                    self._put(key, found)
+                return found
+            finally:
+                with self._lock:
+                    self._decoding.pop(key, None)
 
     def find(self, path: str, options: Key) -> Picture | None:
         """The volume if it is there, as `get`."""
@@ -55,6 +61,11 @@ class VolumeCache:
             if key in self._volumes:
                 self._volumes.move_to_end(key)
             return self._volumes.get(key)
+
+    def clear(self) -> None:
+        """Keep nothing any more."""
+        with self._lock:
+            self._volumes.clear()
 
     def _put(self, key: Key, volume: Picture) -> None:
         with self._lock:

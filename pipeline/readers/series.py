@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.archives import members_below, split_archive, time_of_change
 from pipeline.errors import UnsupportedImage
 from pipeline.geometry import SourceGrid
+from pipeline.readers.cache import last_picture
 from pipeline.readers.container import is_dicom
 from pipeline.readers.dicom import read_dicom
 from pipeline.readers.dicom_geometry import plane_affine
@@ -129,7 +130,7 @@ def series_in(folder: str) -> DicomSeries:
 
 
 def read_series(series: DicomSeries, *, voi: bool = False, labels: bool = False) -> Picture:
-    """Decode a series as one volume (W, H, D) in display orientation.
+    """Decode a series as one volume (W, H, D) in display orientation; within `decoded_once` no kept slice again.
 
     Args:
         series: From `group_series`.
@@ -138,9 +139,11 @@ def read_series(series: DicomSeries, *, voi: bool = False, labels: bool = False)
     Raises: UnreadableImage, UnsupportedImage: for the first slice that cannot be read.
     """
     slices = []
+    last = last_picture()
     for file in series.files:
         with library_errors(file, "DICOM"):
-            slices.append(read_dicom(file, voi=voi, labels=labels))
+            decode = partial(read_dicom, file, voi=voi, labels=labels)
+            slices.append(decode() if last is None else last.get(file, (voi, labels), decode))
     array = exact_dtype(np.stack([picture.array for picture in slices], axis=2))
     # What is said of several slices is said once.
     told = tuple(dict.fromkeys(line for picture in slices for line in picture.warnings))

@@ -42,8 +42,8 @@ class Underway:
         self.reports: deque[int] = deque()
         self._readers = readers
         self._found = SourceMask(len(source.slices), worker.gate)
-        # Of a volume the readers keep what they need, and a film in it is decoded by whoever reads it.
-        self._kept = VolumeCache(max_bytes=0) if len(source.slices) == 1 else None
+        # A film is kept for its mask, slices of a series for the volume; other volumes the readers keep by themselves.
+        self._kept = VolumeCache() if source.series else VolumeCache(max_bytes=0) if len(source.slices) == 1 else None
         self._names = chunks_of(source)
         self._images = readers.submit(worker.images_of, source)
         self._chunks: deque[Future[list[Any]]] = deque()
@@ -151,4 +151,7 @@ class Underway:
         if self._unreadable:
             raise UnreadableImage(f"{self.source.path}: not all of it can be read.")  # said by the chunk, and why
         with decoded_once(self._kept):
-            return self.source.picture()
+            picture = self.source.picture()
+        if self._kept is not None and self.source.series is not None:
+            self._kept.clear()  # the volume is whole
+        return picture

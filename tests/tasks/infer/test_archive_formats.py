@@ -243,6 +243,19 @@ def test_a_film_is_decoded_once_for_the_network_and_its_mask(
     assert decoded == [str(film) for film in films]
 
 
+def test_a_slice_is_decoded_once_for_the_network_and_the_volume(
+    random_bundle: Bundle, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pipeline.readers.dicom
+    import pipeline.readers.series
+
+    decoded, true = [], pipeline.readers.dicom.read_dicom
+    for module in (pipeline.readers.dicom, pipeline.readers.series):
+        monkeypatch.setattr(module, "read_dicom", lambda file, **how: (decoded.append(file), true(file, **how))[1])
+    infer(str(random_bundle.root), [str(images / "ct")], tmp_path / "out", formats=["dicomseg", "nifti"])
+    assert sorted(decoded) == sorted(str(path) for path in (images / "ct").iterdir())
+
+
 def test_a_viewers_list_of_series_says_what_the_model_does(random_bundle: Bundle, tmp_path: Path) -> None:
     path = tmp_path / "film.dcm"
     film = radiograph(thorax(1), seed=1, size=64)
