@@ -22,7 +22,6 @@ from pipeline.errors import InvalidOption
 
 __all__ = ["Checkpoints", "Patience", "in_half", "save_aside"]
 
-
 # What a schedule plans by. The config says it, also to a training that is resumed with more epochs or another learning
 # rate: taken from the checkpoint, a cosine would end with the former epochs and then rise again.
 PLAN = ("base_lrs", "t_total", "T_max", "total_iters")
@@ -77,6 +76,9 @@ class Checkpoints:
         self.state: dict[str, Any] = {**state, "best": self}
         self.best_metric = float("-inf")
         self.best_epoch = 0
+        # The best validation, which is that of the kept weights unless the last ones are kept.
+        self.highest = float("-inf")
+        self.improved_epoch = 0
         self.seconds = 0.0  # that writing has taken so far
         self.resumed = (0, 0)  # the epoch that a training was resumed after, and the best one until then
         self._last = (0.0, 0.0)  # when `last.pt` was written, and what that took, s
@@ -114,7 +116,7 @@ class Checkpoints:
         Raises: InvalidOption: if the checkpoint's epochs have another length than the data and the batch size give. The
             engine would keep the checkpoint's: part of the data would be left out of each epoch, or seen twice.
         """
-        self.resumed = (int(trainer.state.epoch), self.best_epoch)
+        self.resumed = (int(trainer.state.epoch), self.improved_epoch)
         self._saved_epoch, self._last = 0, (0.0, 0.0)
         before = trainer.state.epoch_length
         if self._batches is not None and before != self._batches:
@@ -153,14 +155,15 @@ class Checkpoints:
     def save_if_better(self, evaluator: Engine) -> None:
         """Write `model.pt` if this validation's key metric is the best so far, or the last one is kept."""
         metric = float(evaluator.state.metrics[evaluator.state.key_metric_name])
-        better = metric > self.best_metric  # also false for NaN: a validation set without labels saves nothing
+        better = metric > self.highest  # also false for NaN: a validation set without labels saves nothing
         if not (better or (self.keeps_last and math.isfinite(metric))):
             return
         self.best_metric = metric
+        self.highest = max(metric, self.highest)
         if "trainer" in self.state:
             self.best_epoch = int(self.state["trainer"].state.epoch)
-            state = self.state["trainer"].state
-            state.best_validation = max(metric, getattr(state, "best_validation", metric))  # for whoever shows progress
+            self.improved_epoch = self.best_epoch if better else self.improved_epoch
+            self.state["trainer"].state.best_validation = self.highest  # for whoever shows the progress
         if idist.get_rank() == 0:
             weights = _weights(self.state[self.best])
             self._save(in_half(weights) if self.half else weights, self.best_path)
@@ -186,12 +189,15 @@ class Checkpoints:
 
     def state_dict(self) -> dict[str, float | int]:
         """The kept weights' score and its epoch."""
-        return {"best_metric": self.best_metric, "best_epoch": self.best_epoch}
+        state: dict[str, float | int] = {"best_metric": self.best_metric, "best_epoch": self.best_epoch}
+        return state | ({"highest": self.highest, "improved_epoch": self.improved_epoch} if self.keeps_last else {})
 
     def load_state_dict(self, state: Mapping[str, float | int]) -> None:
         """Take up a former training's best score."""
         self.best_metric = float(state["best_metric"])
         self.best_epoch = int(state["best_epoch"])
+        self.highest = float(state.get("highest", self.best_metric))
+        self.improved_epoch = int(state.get("improved_epoch", self.best_epoch))
 
 
 class Patience:
@@ -220,7 +226,7 @@ class Patience:
             return
         trainer: Engine = kept.state["trainer"]
         begun, best_then = kept.resumed
-        since = max(kept.best_epoch, begun if begun - best_then >= self.epochs else 0)
+        since = max(kept.improved_epoch, begun if begun - best_then >= self.epochs else 0)
         if trainer.state.epoch - since >= self.epochs:
             trainer.terminate()
 

@@ -76,6 +76,16 @@ def test_the_last_validation_is_kept_where_that_was_asked_for(tmp_path: Path) ->
         training(tmp_path, [0.1], keep="first")
 
 
+def test_patience_counts_from_the_best_validation_also_where_the_last_is_kept(tmp_path: Path) -> None:
+    made, kept = training(tmp_path, [0.3, 0.7, 0.5, 0.6, 0.4], keep="last")
+    Patience(kept, 2).attach(made.validator)
+    made.trainer.run()
+    assert (made.trainer.state.epoch, kept.best_epoch, kept.improved_epoch) == (4, 4, 2)
+    again, resumed = training(tmp_path, [0.1], keep="last", resume=True, max_epochs=5)
+    again.trainer.run()
+    assert (resumed.best_epoch, resumed.improved_epoch, resumed.highest) == (5, 2, 0.7)
+
+
 def test_a_resumed_training_goes_on_where_it_stopped_and_keeps_the_best(tmp_path: Path) -> None:
     first, _ = training(tmp_path, [0.9, 0.4])
     first.trainer.run()
