@@ -11,6 +11,8 @@ import torch
 from monai.networks.nets import UNet
 from torch import nn
 
+from pipeline.instance_norm import laid_out_for_cpu
+
 __all__ = ["AveragedNetwork", "FoldEnsemble", "UNetWithHead", "best_dtype", "with_autocast"]
 
 # Pictures and flipped pictures in one batch.
@@ -57,16 +59,22 @@ def best_dtype(device: torch.device | str) -> torch.dtype:
 def with_autocast(network: nn.Module, device: torch.device | str, enabled: bool = True) -> nn.Module:
     """Let a network compute in bfloat16 where the device can, with float32 weights and float32 output.
 
+    On a CPU it also computes in the quickest layout, in either precision.
+
     MONAI's engines autocast on CUDA alone (``torch.autocast("cuda")`` is written into them); this wraps the forward
     pass itself, so that training, sliding windows and evaluation get it on CPU as well. The weights, their names and
     the checkpoint are unchanged. bfloat16 has float32's range, so no gradient scaling is needed.
 
+    Args:
+        enabled: Whether bfloat16 may be used.
     Returns: The same network.
     """
     dtype = best_dtype(device)
+    kind = torch.device(device).type
+    if kind == "cpu":
+        laid_out_for_cpu(network)
     if not enabled or dtype == torch.float32:
         return network
-    kind = torch.device(device).type
 
     def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
         with torch.autocast(kind, dtype=dtype):

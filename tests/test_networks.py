@@ -111,7 +111,8 @@ def test_several_outputs_of_deep_supervision_all_come_in_float32() -> None:
 @pytest.mark.usefixtures("bf16")
 def test_autocast_can_be_switched_off() -> None:
     network = small()
-    assert torch.equal(with_autocast(network, "cpu", enabled=False)(picture()), small()(picture()))
+    exact = small()(picture())
+    torch.testing.assert_close(with_autocast(network, "cpu", enabled=False)(picture()), exact, rtol=1e-4, atol=1e-4)
     assert "forward" not in vars(network)
 
 

@@ -14,7 +14,7 @@ import click
 from benchmarks.entry import run
 from benchmarks.release.commands import Setting
 from benchmarks.release.releases import RELEASES
-from benchmarks.release.steps import make
+from benchmarks.release.steps import beside, make
 from pipeline.atomic import write_text_aside
 
 METRICS = ("dice", "iou", "precision", "recall", "hd95")
@@ -30,6 +30,7 @@ METRICS = ("dice", "iou", "precision", "recall", "hd95")
 @click.option("--memory", default=8.0, show_default=True, help="GB.")
 @click.option("--max-parameters", type=int, default=3_800_000, show_default=True, help="15 MB in float32.")
 @click.option("--recipes", is_flag=True, help="Train the published projects' recipes beside.")
+@click.option("--recipes-alone", is_flag=True, help="The recipes beside the bundles in --install, which stay.")
 @click.option("--install", type=click.Path(path_type=Path, exists=True), help="Folder to put finished bundles into.")
 @click.option("--lists", is_flag=True, help="Make the datalists and no more, to verify a released bundle with.")
 @click.option(
@@ -46,6 +47,7 @@ def main(
     memory: float,
     max_parameters: int,
     recipes: bool,
+    recipes_alone: bool,
     install: Path | None,
     lists: bool,
     start_from: str | None,
@@ -61,10 +63,12 @@ def main(
     machine = ("--device", device, "--cores", str(cores), "--memory", f"{memory:g}")
     machine += ("--max-parameters", str(max_parameters))
     bundles = install.resolve() if install is not None else None
+    if recipes_alone and bundles is None:
+        raise click.UsageError("--recipes-alone needs --install: the folder of the released bundles.")
     setting = Setting(data.resolve(), out.resolve(), minutes, machine, recipes, overrides, bundles, lists, start_from)
     found: dict[str, Any] = {}
     for name in only or RELEASES:
-        found[name] = make(RELEASES[name], setting, click.echo)
+        found[name] = (beside if recipes_alone else make)(RELEASES[name], setting, click.echo)
         if lists:
             continue
         out.mkdir(parents=True, exist_ok=True)

@@ -17,11 +17,13 @@ from benchmarks.release.parts import write_parts
 from benchmarks.release.phantoms import WithPhantoms
 from benchmarks.release.releases import Release, Source
 from benchmarks.release.united import score_united
+from pipeline.atomic import write_text_aside
 from pipeline.bundle import find_bundle
 from pipeline.datalist import load_cases, read_datalist
+from pipeline.errors import InvalidBundle
 from pipeline.planning import read_task_spec
 
-__all__ = ["make", "seconds_before"]
+__all__ = ["beside", "make", "seconds_before"]
 
 
 def make(release: Release, setting: Setting, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -32,8 +34,38 @@ def make(release: Release, setting: Setting, tell: Callable[[str], None]) -> dic
     return _Making(release, setting, tell).run()
 
 
+def beside(release: Release, setting: Setting, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Run the recipe on the split of a bundle that is released already, and add it to the bundle's record.
+
+    Returns: The record.
+    Raises: InvalidBundle: if the bundle is not released.
+    """
+    return _Making(release, setting, tell).add_recipe()
+
+
 class _Making(WithPhantoms):
-    def run(self) -> dict[str, Any]:
+    def add_recipe(self) -> dict[str, Any]:
+        release, bundles = self.release, self.setting.bundles
+        assert bundles is not None
+        self.bundle = self.trained = find_bundle(bundles / release.name).root
+        path = self.bundle / "docs" / "release.json"
+        if not path.is_file():
+            raise InvalidBundle(f"{path} is not there: without --recipes-alone the bundle is made and released.")
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        self.make_lists()
+        if release.recipe is None:
+            return record
+        self.stages.do("plan", {"bundle": str(self.bundle)}, dict)
+        first = release.scored[0]
+        self.evaluate(first, self.trained, first, [f"index_{name}" for name in release.sources])
+        if first in release.united:
+            self.unite(first, release.united[first], self.trained, first, [f"evaluate_{first}"])
+        record["recipe"] = self.recipe(release.recipe)
+        write_text_aside(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        return record
+
+    def make_lists(self) -> None:
+        """The datalists, joined where the release has it."""
         release = self.release
         self.lists.mkdir(parents=True, exist_ok=True)
         for name, source in release.sources.items():
@@ -45,6 +77,10 @@ class _Making(WithPhantoms):
             self.step(
                 "merge", ["merge", *joined, *unions, "-o", self.list_of(release.training), "--overwrite"], None, after
             )
+
+    def run(self) -> dict[str, Any]:
+        release = self.release
+        self.make_lists()
         if self.setting.lists_only:
             return {}
         before = [f"index_{name}" for name in release.sources] + (["merge"] if release.merged else [])

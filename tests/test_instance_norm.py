@@ -1,0 +1,93 @@
+"""The quick instance norm is PyTorch's own, in training too, and leaves the weights as they are."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline.instance_norm import laid_out_for_cpu
+
+
+def pictures(**options: torch.dtype) -> torch.Tensor:
+    return torch.randn(3, 5, 12, 9, generator=torch.Generator().manual_seed(3)).to(**options) * 4 + 7
+
+
+def pair(affine: bool) -> tuple[nn.InstanceNorm2d, nn.InstanceNorm2d]:
+    plain = nn.InstanceNorm2d(5, affine=affine)
+    if affine:
+        with torch.no_grad():
+            plain.weight.copy_(torch.linspace(-2, 3, 5))
+            plain.bias.copy_(torch.linspace(4, -1, 5))
+    return plain, laid_out_for_cpu(copy.deepcopy(plain))
+
+
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("training", [True, False])
+def test_values_and_gradients_are_those_of_pytorch(affine: bool, layout: torch.memory_format, training: bool) -> None:
+    found = []
+    for norm in pair(affine):
+        image = pictures().requires_grad_()
+        out = norm.train(training)(image.contiguous(memory_format=layout))
+        out.mul(torch.linspace(0, 1, out.numel()).view_as(out)).sum().backward()
+        found.append([out.detach(), image.grad, *(weight.grad for weight in norm.parameters())])
+    assert len(found[0]) == (4 if affine else 2)
+    for expected, got in zip(*found, strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_bfloat16_stays_and_its_statistics_are_float32s() -> None:
+    plain, quick = pair(affine=False)
+    rounded = pictures(dtype=torch.bfloat16)
+    exact = plain(rounded.float())
+    out = quick(rounded)
+    assert out.dtype == torch.bfloat16
+    # Half a step of bfloat16 at most: nothing but the result is rounded.
+    assert ((out.float() - exact).abs() <= exact.abs() * 2**-8 + 1e-6).all()
+
+
+def test_no_sample_sees_another() -> None:
+    _, quick = pair(affine=False)
+    image = pictures()
+    torch.testing.assert_close(quick(image)[1:2], quick(image[1:2]))
+
+
+def test_names_and_values_of_weights_stay() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 5, 3), nn.InstanceNorm2d(5, affine=True), nn.BatchNorm2d(5))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    assert laid_out_for_cpu(network) is network
+    after = network.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert after["0.weight"].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_deep_copy_uses_its_own_weights() -> None:
+    _, quick = pair(affine=True)
+    twin = copy.deepcopy(quick)
+    with torch.no_grad():
+        twin.weight.zero_()
+        twin.bias.fill_(2)
+    assert (twin(pictures()) == 2).all()
+    assert not (quick(pictures()) == 2).any()
+
+
+def test_running_statistics_and_volumes_are_left_to_pytorch() -> None:
+    network = nn.Sequential(nn.InstanceNorm2d(5, track_running_stats=True), nn.InstanceNorm3d(5))
+    laid_out_for_cpu(network)
+    assert all("forward" not in vars(module) for module in network.modules())
+
+
+def test_one_picture_without_a_batch_is_taken_too() -> None:
+    plain, quick = pair(affine=False)
+    torch.testing.assert_close(quick(pictures()[0]), plain(pictures()[0]))
+
+
+def test_a_single_pixel_is_refused_as_pytorch_does() -> None:
+    plain, quick = pair(affine=False)
+    for norm in (plain, quick):
+        with pytest.raises(ValueError, match="more than 1"):
+            norm(torch.zeros(2, 5, 1, 1))
