@@ -11,6 +11,7 @@ import torch
 from monai.networks.nets import UNet
 from torch import nn
 
+from pipeline.allocation import keep_freed_memory
 from pipeline.instance_norm import laid_out_for_cpu
 
 __all__ = ["AveragedNetwork", "FoldEnsemble", "UNetWithHead", "best_dtype", "with_autocast"]
@@ -59,7 +60,8 @@ def best_dtype(device: torch.device | str) -> torch.dtype:
 def with_autocast(network: nn.Module, device: torch.device | str, enabled: bool = True) -> nn.Module:
     """Let a network compute in bfloat16 where the device can, with float32 weights and float32 output.
 
-    On a CPU it also computes in the quickest layout, in either precision.
+    On a CPU it also computes in the quickest layout, in either precision, and the process keeps the memory that it
+    frees.
 
     MONAI's engines autocast on CUDA alone (``torch.autocast("cuda")`` is written into them); this wraps the forward
     pass itself, so that training, sliding windows and evaluation get it on CPU as well. The weights, their names and
@@ -72,6 +74,7 @@ def with_autocast(network: nn.Module, device: torch.device | str, enabled: bool 
     dtype = best_dtype(device)
     kind = torch.device(device).type
     if kind == "cpu":
+        keep_freed_memory()
         laid_out_for_cpu(network)
     if not enabled or dtype == torch.float32:
         return network
