@@ -41,4 +41,4 @@ def _by_sample(self: nn.InstanceNorm2d, x: torch.Tensor) -> torch.Tensor:
     weight = self.weight if self.weight is not None else torch.ones(x.shape[1], device=x.device)
     bias = self.bias if self.bias is not None else torch.zeros(x.shape[1], device=x.device)
     normed = [functional.batch_norm(one, None, None, weight, bias, True, 0.0, self.eps) for one in x.split(1)]
-    return torch.cat(normed)
+    return normed[0] if len(normed) == 1 else torch.cat(normed)

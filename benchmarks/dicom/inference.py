@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from benchmarks.dicom.clock import Clock
-
-# As the command has it, before torch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # In the thread that computes, and in the two that wait for the archive.
 COMPUTING = ("decoding", "preparing", "network", "judging", "to masks", "writing")
@@ -22,6 +18,7 @@ ARCHIVE = ("asking", "retrieving", "storing")
 def main(bundle: str, address: str, out: str, times: str) -> int:
     """Run the inference and write what it took."""
     began = time.perf_counter()
+    import pipeline.cli.main  # before torch is loaded: says how threads wait, as the command does
     import pipeline.dicom_seg.source
     import pipeline.readers.dicom
     import pipeline.tasks.infer.earlier
