@@ -108,8 +108,10 @@ def test_where_the_data_are_the_records_hold(released: Path, planar_data: Path, 
             str(released / "docs" / f"{what}.zip"),
             checkpoint=released / "models" / "model.pt",
             datalist=tmp_path / "data" / f"{data}.json",
-            # Other threads than the command's turn single pixels: of a small contour's surface Dice more than 0.001.
-            tolerance=AuditTolerance(0.005, 0.5),
+            # Recorded on AMD. On an Intel processor with AMX (bfloat16 is rounded elsewhere) single pixels are others:
+            # of the surface Dice of a cell's nucleus up to 0.013, of its 95 % Hausdorff distance 0.73 pixels, of a
+            # slice of pores 1.6 of 121.
+            tolerance=AuditTolerance(0.02, 2),
         )
         failed = [f"{one.about}: {one.words} {one.files}" for one in verdict.checks if one.outcome is Outcome.FAIL]
         assert verdict.outcome is Outcome.PASS, failed

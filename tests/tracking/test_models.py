@@ -158,6 +158,7 @@ def port(trained: tuple[TrainingResult, str], tmp_path_factory: pytest.TempPathF
             # MLflow calls uvicorn by its name, which lies beside this Python.
             env={
                 **os.environ,
+                "OMP_NUM_THREADS": "1",  # as the tests: sums over pixels are rounded by how they are shared out
                 "MLFLOW_TRACKING_URI": trained[1],
                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             },
