@@ -55,7 +55,7 @@ class _Making(WithPhantoms):
         self.make_lists()
         if release.recipe is None:
             return record
-        self.stages.do("plan", {"bundle": str(self.bundle)}, dict)
+        self.stages.do("plan", {"bundle": str(self.bundle)}, dict)  # the step that recipes build on; here it is done
         first = release.scored[0]
         self.evaluate(first, self.trained, first, [f"index_{name}" for name in release.sources])
         if first in release.united:
