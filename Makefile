@@ -75,11 +75,11 @@ INFERENCE ?= .inference-env
 SPEED ?= speed
 # $(call peer,NAME,ENVIRONMENT), where that is there
 peer = $(if $(wildcard $(2)/bin/python),--peer $(1) $(2)/bin/python)
-PEERS ?= $(call peer,nnunet,$(NNUNET)) $(call peer,lightning,$(LIGHTNING)) $(call peer,lungmask,$(INFERENCE)) $(call peer,openvino,$(INFERENCE))
+PEERS ?= $(call peer,nnunet,$(NNUNET)) $(call peer,lightning,$(LIGHTNING)) $(call peer,lungmask,$(INFERENCE))
 bench: $(STAMP)  ## Speed of training, inference and start beside peers (half an hour on two cores)
 	$(BIN)/python -m benchmarks.speed --out $(SPEED) $(PEERS)
 
-bench-peers:  ## The environments of nnU-Net, of Lightning, and of lungmask with OpenVINO, for make bench and make bench-nnunet
+bench-peers:  ## The environments of nnU-Net, of Lightning and of lungmask, for make bench and make bench-nnunet
 	test -x $(NNUNET)/bin/nnUNetv2_train || ($(PYTHON) -m venv $(NNUNET) && $(NNUNET)/bin/pip install --quiet -r benchmarks/speed/peers/nnunet.txt)
 	test -x $(LIGHTNING)/bin/fabric || ($(PYTHON) -m venv $(LIGHTNING) && $(LIGHTNING)/bin/pip install --quiet -r benchmarks/speed/peers/lightning.txt)
 	test -x $(INFERENCE)/bin/lungmask || ($(PYTHON) -m venv $(INFERENCE) && $(INFERENCE)/bin/pip install --quiet -r benchmarks/speed/peers/inference.txt)

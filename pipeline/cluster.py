@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pipeline.cores import asked_threads
 from pipeline.errors import ClusterUnreachable, MissingExtra
 
 __all__ = ["ENGINES", "Cluster", "require_ray"]
@@ -60,8 +61,7 @@ class Cluster:
         # What others of a shared cluster use is not waited for: a task that is given to a worker must begin.
         there = ray.cluster_resources() if alone else ray.available_resources()
         gpus = int(there.get("GPU", 0))
-        said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-        threads = max(1, int(said)) if said.isdecimal() else 1
+        threads = asked_threads() or 1
         self._options: dict[str, Any] = {"num_cpus": threads, "max_restarts": 0, "max_task_retries": 0}
         if gpus:
             self._options["num_gpus"] = 1

@@ -14,7 +14,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.scale.stages import run_stages
 from benchmarks.scale.summary import markdown
 from pipeline.atomic import write_text_aside
-from pipeline.tasks.index.parallel import default_workers
+from pipeline.cores import usable_cores
 
 FORMAT = "planar-scale/1"
 
@@ -39,7 +39,7 @@ def command(numbers: tuple[int, ...], out: Path, size: int, workers: int | None,
         found = run_stages(
             folder,
             films,
-            workers or default_workers(),
+            workers or usable_cores(),
             size,
             lambda line: click.echo(f"{time.perf_counter() - began:5.0f} s  {line}", err=True),
         )

@@ -44,7 +44,7 @@ TITLES = {
     "augmentation": "The bundle's random transforms alone",
     "variations": "Training steps of a network alone",
 }
-OURS = ("planar", "torch", "monai", "numpy", "onnxruntime")
+OURS = ("planar", "torch", "monai", "numpy", "openvino", "onnxruntime")
 THEIRS = {
     "nnunet": ("nnunetv2", "torch"),
     "lightning": ("lightning", "segmentation-models-pytorch", "albumentations", "torch"),

@@ -345,6 +345,9 @@ def entrants_of_inference(
                 name = f"planar/{network}/{'own' if flips else 'own_no_flips'}"
                 file = files / f"planar_own_{flips}_infer_{size}.json"
                 yield Entrant(name, f"Planar, {how}", "", ours, worker("planar_inference", own, file))
+    if scale.device == "cpu":  # on a GPU the bundle itself is quicker
+        with _left_out("planar export", skipped):
+            yield from _with_programs(material, side, images, masks, files, ours)
     yield from _exported(material, scale, side, images, masks / f"exported_{size}", peers, skipped)
     if _takes_part("lungmask", peers, skipped):
         given = {"images": sorted(map(str, images.glob("*.png"))), "out": str(masks / f"lungmask_{size}")}
@@ -354,6 +357,25 @@ def entrants_of_inference(
     if _takes_part("nnunet", peers, skipped):
         with _left_out("nnunet", skipped):
             yield from _nnunet_inference(material, scale, size, images, count, masks, peers, skipped)
+
+
+def _with_programs(
+    material: Material, side: int, images: Path, masks: Path, files: Path, precision: str
+) -> Iterator[Entrant]:
+    """`planar infer` with bundles whose program was exported."""
+    own = "as planned"
+    for network, at, flips, title in (
+        *((one, side, False, f"{TITLES[one]}, input {side}², no flips") for one in material.networks),
+        ("planned", None, False, f"{own}, no flips"),
+        ("planned", None, True, own),
+    ):
+        name = f"{network}_{'own' if at is None else at}_{'flips' if flips else 'no_flips'}"
+        bundle = str(material.exported_with(network, at, flips=flips).resolve())
+        out = str(masks / f"program_{name}_{images.name}")
+        given = {"bundle": bundle, "images": str(images), "out": out, "flips": True, "overrides": []}
+        command = worker("planar_inference", given, files / f"program_{name}_{images.name}.json")
+        floor = network if at is not None else ""
+        yield Entrant(f"planar_program/{name}", f"Planar, exported, {title}", floor, precision, command)
 
 
 def _exported(

@@ -27,7 +27,7 @@ from pipeline.split import PARTS
 __all__ = ["LEAST_DICE", "WAYS", "command", "dice", "markdown", "summary"]
 
 FORMAT = "planar-masks/1"
-PACKAGES = ("planar", "torch", "monai", "numpy", "onnxruntime")
+PACKAGES = ("planar", "torch", "monai", "numpy", "openvino")
 LEAST_DICE = 0.999
 WAYS = {
     "bfloat16": "the network in bfloat16, MONAI's transforms",
@@ -192,7 +192,7 @@ def _ways(bundle: Bundle) -> tuple[Masks, dict[str, Masks]]:
 
 def _program(bundle: Bundle) -> tuple[Any, str]:
     """What predicts by the exported program, made anew, or None and why there is none."""
-    from pipeline.exported import Program, program_of
+    from pipeline.exported import program_of
     from pipeline.tasks.export import export_program
     from pipeline.tasks.infer.exported import ExportedPredictor
 
@@ -207,7 +207,7 @@ def _program(bundle: Bundle) -> tuple[Any, str]:
     def left() -> Any:
         return (lambda names, probabilities=False: iter([None]), None)  # the other ways are the bundle
 
-    return ExportedPredictor(Program(file), None, left), ""
+    return ExportedPredictor(file, None, left), ""
 
 
 if __name__ == "__main__":

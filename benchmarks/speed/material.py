@@ -42,6 +42,7 @@ UNET: dict[str, Any] = {
     "strides": [2, 2, 2, 2],
     "num_res_units": 2,
 }
+FLIPS = "test_time_flips"
 PHANTOM_SIZE = 512
 GRAIN = 2.0  # deviation of the noise, of 255: films do not compress like drawings
 LABELS = {0: "background", 1: "lung"}
@@ -158,10 +159,27 @@ class Material:
         folder = self.folder / f"exported_{self.version}" / BUNDLE
         if program_of(Bundle(folder, BUNDLE))[0] is None:
             shutil.copytree(find_bundle(BUNDLE).root, folder, dirs_exist_ok=True)
-            export = "from pipeline.cli.main import main; main()"
-            command = [sys.executable, "-c", export, "export", str(folder.resolve())]
-            run_logged(command, self.folder / "logs" / "export.log", environment())
+            self._export(folder)
         return folder
+
+    def exported_with(self, network: str, side: int | None, *, flips: bool) -> Path:
+        """Ours with a network, for a side of its input (None: as planned), and the program of that.
+
+        Raises: PeerError: without the packages of planar[export].
+        """
+        folder = self.folder / f"exported_{network}_{side or 'own'}_{'flips' if flips else 'no_flips'}_{self.version}"
+        if program_of(Bundle(folder, folder.name))[0] is None:
+            if not folder.is_dir():
+                change = {"network_def": self.networks[network]} if network != "planned" else {}
+                size = {"image_size": [side, side]} if side is not None else {}
+                copy_bundle(find_bundle(BUNDLE), folder, LABELS, change | size | ({} if flips else {FLIPS: [[]]}))
+            self._export(self._with_weights(folder, network))
+        return folder
+
+    def _export(self, bundle: Path) -> None:
+        export = "from pipeline.cli.main import main; main()"
+        command = [sys.executable, "-c", export, "export", str(bundle.resolve())]
+        run_logged(command, self.folder / "logs" / "export.log", environment())
 
     def _with_weights(self, bundle: Path, network: str) -> Path:
         weights = bundle / "models" / "model.pt"

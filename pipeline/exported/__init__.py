@@ -1,7 +1,8 @@
 """A bundle's inference as one ONNX program: pre-processing, network, flips and the way back to the picture's grid.
 
-`planar export` makes it (`build`, which needs torch, MONAI and onnx); `planar infer` runs it for a few pictures with
-ONNX Runtime and nothing of torch or MONAI (`document`, `program`), whose imports alone take longer.
+`planar export` makes it (`build`, which needs torch, MONAI and onnx); `planar infer` runs it on a processor with
+OpenVINO (`document`, `parts`, `program`) and nothing of torch or MONAI, whose imports alone take longer than a few
+pictures.
 """
 
 from __future__ import annotations

@@ -13,19 +13,17 @@ from torch import nn
 from pipeline.errors import InvalidBundle
 from pipeline.exported.finishing import refinement_in
 from pipeline.exported.graph import Graph
-from pipeline.exported.network import INPUT, SCORES, NetworkToExport, network_as_onnx
+from pipeline.exported.names import IMAGE, INPUT, MASK, PROBABILITIES, SCORES, SIZE
+from pipeline.exported.network import NetworkToExport, network_as_onnx
 from pipeline.exported.refining import Step
-from pipeline.exported.steps import IMAGE, SPACING, Preparation
+from pipeline.exported.steps import Preparation
 
 if TYPE_CHECKING:
     import onnx
 
     from pipeline.gate import Gate
 
-__all__ = ["MASK", "PREPARED", "PROBABILITIES", "build_program", "plain_copy"]
-
-# Outputs, next to the network's own: on the picture's grid, and the network's input.
-MASK, PROBABILITIES, PREPARED = "mask", "probabilities", "prepared"
+__all__ = ["build_program", "plain_copy"]
 
 
 def build_program(
@@ -59,7 +57,6 @@ def build_program(
     model = network_as_onnx(asked, preparation.channels, size)
     graph.output(graph("Unsqueeze", preparation.prepared, graph.whole([0])), INPUT)
     before = len(graph.nodes)
-    graph.output(INPUT, PREPARED)
     _finish(graph, preparation, classes)
     nodes = [*graph.nodes[:before], *model.graph.node, *graph.nodes[before:]]
     program = _assembled(nodes, graph, model, preparation, classes, size)
@@ -109,12 +106,11 @@ def _assembled(
 
     grid = ["width", "height"]
     inputs = [helper.make_tensor_value_info(IMAGE, TensorProto.FLOAT, ["channels", *grid])]
-    if "spacing_mm" in preparation.size_from:
-        inputs.append(helper.make_tensor_value_info(SPACING, TensorProto.DOUBLE, [2]))
+    if preparation.size_from:
+        inputs.append(helper.make_tensor_value_info(SIZE, TensorProto.INT64, [2]))
     outputs = [
         helper.make_tensor_value_info(MASK, TensorProto.UINT8, grid),
         helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, [classes, *grid]),
-        helper.make_tensor_value_info(PREPARED, TensorProto.FLOAT, [1, preparation.channels, *size]),
     ]
     weights = [*graph.constants, *model.graph.initializer]
     whole = helper.make_graph(nodes, "planar", inputs, [*outputs, *model.graph.output], weights)

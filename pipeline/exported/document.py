@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "ProgramFile", "describe_program", "digests_of", "program_files", "program_of"]
 
-FORMAT = "planar-program/2"
+FORMAT = "planar-program/3"
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class ProgramFile:
         neighbours: Slices to either side that are channels too.
         size_from: {"longest": pixels} or {"spacing_mm": mm}, see `Preparation`.
         padded_to: Size of the network's input (W, H), pixels.
+        bfloat16: Whether the network may be computed in that, where a processor can.
         views: Of the gate that the program asks the network for; none without a gate.
         layers: Of that gate.
         refinement: What is done to its masks, which is no part of it.
@@ -44,6 +45,7 @@ class ProgramFile:
     neighbours: int
     size_from: Mapping[str, float]
     padded_to: tuple[int, int]
+    bfloat16: bool = False
     views: tuple[tuple[float, float, float], ...] = ()
     layers: tuple[str, ...] = ()
     refinement: tuple[Step, ...] = ()
@@ -111,14 +113,15 @@ def program_of(bundle: Bundle) -> tuple[ProgramFile | None, str]:
             int(document["neighbours"]),
             document["size_from"],
             _pair(document["padded_to"]),
+            bool(document["bfloat16"]),
             tuple((float(a), float(b), float(c)) for a, b, c in document["views"]),
             tuple(map(str, document["layers"])),
             tuple(map(step_from, document["refinement"])),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None, f"{described.name} cannot be read; {again}"
-    if find_spec("onnxruntime") is None:
-        return None, f'{path.name} needs ONNX Runtime: pip install "planar[export]"'
+    if find_spec("openvino") is None:
+        return None, f'{path.name} needs OpenVINO: pip install "planar[export]"'
     return found, ""
 
 

@@ -11,17 +11,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from pipeline.exported.names import FEATURES, FOUND, INPUT, MOVED, SCORES
 from pipeline.gate import View, flips_of, members_of
 from pipeline.gate.features import POOLED
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["FOUND", "FEATURES", "INPUT", "MOVED", "SCORES", "NetworkToExport", "network_as_onnx"]
-
-INPUT, SCORES = "network_input", "scores"
-# Of the gate: the mask moved as the picture was, the mask of the moved picture, and pooled layers; numbered.
-MOVED, FOUND, FEATURES = "moved_", "found_", "features_"
+__all__ = ["NetworkToExport", "network_as_onnx"]
 
 
 class NetworkToExport(nn.Module):

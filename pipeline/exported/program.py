@@ -1,18 +1,21 @@
-"""Running a program with ONNX Runtime."""
+"""Running a program with OpenVINO."""
 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import threading
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import InvalidBundle, UnsupportedImage
 from pipeline.exported.document import ProgramFile
+from pipeline.exported.names import IMAGE, INPUT, MASK, SCORES, SIZE
+from pipeline.exported.parts import FINISHING, Parts
 from pipeline.exported.refining import refined
+from pipeline.exported.runtime import load_openvino
 from pipeline.sizes import size_at_longest, size_at_spacing
 
 if TYPE_CHECKING:
@@ -20,38 +23,40 @@ if TYPE_CHECKING:
 
 __all__ = ["Program"]
 
+Outputs: TypeAlias = "tuple[str, ...]"
+
 
 class Program:
-    """A loaded program.
+    """A loaded program, which several threads may ask at once.
+
+    Each picture is computed by one thread: two for one picture would round otherwise, and together they are slower than
+    each with a picture of its own.
 
     Args:
         file: What is known of it.
-    Raises: InvalidBundle: if ONNX Runtime, as it is installed here, cannot run it.
+        at_once: Pictures that are to be computed at a time, each by a thread.
+        outputs: What will be wanted, and is compiled now; others are when they are first asked for.
+    Raises: InvalidBundle: if OpenVINO, as it is installed here, cannot run it.
     """
 
-    def __init__(self, file: ProgramFile) -> None:
+    def __init__(self, file: ProgramFile, at_once: int = 1, outputs: Sequence[str] = (MASK,)) -> None:
         try:
-            import onnxruntime
+            openvino = load_openvino()
         except ImportError as error:  # installed, and of another Python or NumPy
-            raise InvalidBundle(f"ONNX Runtime cannot be loaded here: {' '.join(str(error).split())[:120]}") from error
+            raise InvalidBundle(f"OpenVINO cannot be loaded here: {' '.join(str(error).split())[:120]}") from error
 
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # of an output that changes its shape it would warn each time
-        said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-        options.intra_op_num_threads = int(said) if said.isdecimal() else 0  # 0: a thread a core
-        # Threads that wait by spinning take the core from those that they wait for.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self.file, self.at_once = file, at_once
+        self._lock = threading.Lock()
+        self._compiled: dict[Outputs, Any] = {}
+        self._own = threading.local()
         try:
-            session = onnxruntime.InferenceSession(str(file.path), options, providers=["CPUExecutionProvider"])
+            self._core = openvino.Core()
+            self._parts = Parts(openvino, self._core.read_model(str(file.path)), file)
+            for wanted in _by_part(outputs):
+                self._request(wanted)
         except Exception as error:  # its errors have no base of their own
             said = " ".join(str(error).split())[:120]
-            raise InvalidBundle(
-                f"ONNX Runtime {onnxruntime.__version__} cannot run {file.path.name}: {said}"
-            ) from error
-        self.file = file
-        self._session = session
-        self._how = onnxruntime.RunOptions()
-        self._how.only_execute_path_to_fetches = True
+            raise InvalidBundle(f"OpenVINO {openvino.__version__} cannot run {file.path.name}: {said}") from error
 
     def covers(self, image: npt.NDArray[Any], picture: Picture) -> str:
         """Why a picture has to go through the bundle itself, or "".
@@ -80,14 +85,41 @@ class Program:
             picture: Its metadata.
             outputs: Names of what is wanted; the rest is not computed.
         """
-        given: dict[str, Any] = {"image": np.ascontiguousarray(image, dtype=np.float32)}
-        if "spacing_mm" in self.file.size_from:
-            given["spacing_mm"] = np.asarray(picture.spacing_mm, dtype=np.float64)
-        answers: list[npt.NDArray[Any]] = self._session.run(list(outputs), given, self._how)
-        return [
-            refined(answer, self.file.refinement) if name == "mask" else answer
-            for name, answer in zip(outputs, answers, strict=True)
-        ]
+        given: dict[str, Any] = {IMAGE: np.ascontiguousarray(image, dtype=np.float32)}
+        if self.file.size_from:
+            given[SIZE] = np.asarray(self._size(image.shape[1:], picture), dtype=np.int64)
+        for wanted in _by_part(outputs):
+            given |= self._answers(wanted, given)
+        if MASK in outputs:
+            given[MASK] = refined(given[MASK], self.file.refinement)
+        return [given[name] for name in outputs]
+
+    def _answers(self, outputs: Outputs, given: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        request = self._request(outputs)
+        names = {port.any_name for port in request.model_inputs}
+        found = request.infer({name: given[name] for name in names}, share_inputs=True)
+        return {name: found[number] for number, name in enumerate(outputs)}
+
+    def _request(self, outputs: Outputs) -> Any:
+        """What computes these outputs in the thread that asks, compiled when they are first asked for."""
+        own: dict[Outputs, Any] = vars(self._own).setdefault("requests", {})
+        if outputs not in own:
+            with self._lock:
+                if outputs not in self._compiled:
+                    self._compiled[outputs] = self._core.compile_model(self._parts(outputs), "CPU", self._how(outputs))
+            own[outputs] = self._compiled[outputs].create_infer_request()
+        return own[outputs]
+
+    def _how(self, outputs: Outputs) -> dict[str, Any]:
+        """How a part is computed."""
+        network = INPUT not in outputs and not FINISHING.intersection(outputs)
+        able = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return {
+            "INFERENCE_PRECISION_HINT": "bf16" if network and able and self.file.bfloat16 else "f32",
+            "NUM_STREAMS": self.at_once,
+            "INFERENCE_NUM_THREADS": self.at_once,
+            "ENABLE_CPU_PINNING": False,  # two processes would share one core
+        }
 
     def _size(self, shape: Sequence[int], picture: Picture) -> tuple[int, int]:
         if "longest" in self.file.size_from:
@@ -97,3 +129,11 @@ class Program:
             return size_at_spacing(shape, spacing, self.file.size_from["spacing_mm"])
         width, height = shape
         return width, height
+
+
+def _by_part(outputs: Sequence[str]) -> list[Outputs]:
+    """What each part of the program has to give, one part after the other."""
+    behind = tuple(name for name in outputs if name in FINISHING)
+    of_network = tuple(name for name in outputs if name not in FINISHING)
+    scores = (SCORES,) if behind and SCORES not in of_network else ()
+    return [(INPUT,), (*of_network, *scores), *([behind] if behind else [])]

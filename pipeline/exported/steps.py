@@ -18,15 +18,13 @@ from monai.transforms import (
 
 from pipeline.errors import InvalidBundle
 from pipeline.exported.graph import Graph
+from pipeline.exported.names import IMAGE, SIZE
 from pipeline.exported.resampling import resized, stretched
 from pipeline.transforms import AsChannelsd, HUWindowd, ToSpacingd
 from pipeline.transforms.channels import LUMA
 from pipeline.transforms.hu_window import AIR_HU
 
-__all__ = ["IMAGE", "SPACING", "Preparation"]
-
-# Inputs of the program.
-IMAGE, SPACING = "image", "spacing_mm"
+__all__ = ["Preparation"]
 
 Inverse = Callable[[str], str]
 
@@ -56,6 +54,8 @@ class Preparation:
         self.size_from: dict[str, float] = {}
         self.padded_to: tuple[int, int] | None = None
         self._inverses: list[Inverse] = []
+        # (w, h) of it. Its own shape would be the same, and who asks for that has it computed.
+        self._size = graph.shape(IMAGE, (1, 2))
         known: dict[type, Callable[[Any], str]] = {
             LoadImaged: self._loaded,
             EnsureChannelFirstd: lambda _: self.prepared,
@@ -116,28 +116,19 @@ class Preparation:
         way = (transform.mode[0], transform.align_corners[0], transform.anti_aliasing[0])
         _require(plain and way[0] == "bilinear" and not way[1], "Resized but for bilinear, size_mode longest")
         self.size_from = {"longest": int(one.spatial_size)}
-        graph = self.graph
-        before = graph.cast(graph.shape(self.prepared, (1, 2)), np.float64)
-        longest = graph("ReduceMax", before, keepdims=0)
-        scale = graph("Div", graph.constant(float(one.spatial_size), np.float64), longest)
-        return self._at(graph.cast(graph("Round", graph("Mul", before, scale)), np.int64), bool(way[2]))
+        return self._at_size(bool(way[2]))
 
     def _to_spacing(self, transform: ToSpacingd) -> str:
         (resizer,) = transform.resizers.values()
         _require(resizer.mode == "bilinear", "ToSpacingd but for bilinear")
         self.size_from = {"spacing_mm": float(transform.spacing_mm)}
-        graph = self.graph
-        before = graph.cast(graph.shape(self.prepared, (1, 2)), np.float64)
-        target = graph.constant(transform.spacing_mm, np.float64)
-        wanted = graph("Round", graph("Div", graph("Mul", before, SPACING), target))
-        size = graph.cast(graph("Max", wanted, graph.constant(1.0, np.float64)), np.int64)
-        return self._at(size, resizer.anti_aliasing)
+        return self._at_size(resizer.anti_aliasing)
 
-    def _at(self, size: str, anti_aliasing: bool) -> str:
-        before = self.graph.shape(self.prepared, (1, 2))
+    def _at_size(self, anti_aliasing: bool) -> str:
+        before, self._size = self._size, SIZE
         # Without a filter, as MONAI's inverse has it.
         self._inverses.append(lambda maps: stretched(self.graph, maps, before))
-        return resized(self.graph, self.prepared, size, anti_aliasing=anti_aliasing)
+        return resized(self.graph, self.prepared, SIZE, anti_aliasing=anti_aliasing)
 
     def _scaled(self, transform: ScaleIntensityRanged) -> str:
         one = transform.scaler
@@ -186,7 +177,7 @@ class Preparation:
         width, height = (int(side) for side in one.spatial_size)
         self.padded_to = (width, height)
         graph = self.graph
-        before = graph.shape(self.prepared, (1, 2))
+        before, self._size = self._size, graph.whole([width, height])
         missing = graph("Max", graph("Sub", graph.whole([width, height]), before), graph.whole(0))
         start = graph("Div", missing, graph.whole(2))
         end = graph("Sub", missing, start)

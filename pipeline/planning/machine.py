@@ -6,6 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 
+from pipeline.cores import usable_cores
 from pipeline.errors import InvalidOption
 
 __all__ = ["Machine", "found_machine", "parse_duration", "step_gb"]
@@ -82,8 +83,7 @@ def found_machine() -> Machine:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2e9 if hasattr(os, "sysconf") else 8.0
     if torch.cuda.is_available():
         memory = min(memory, torch.cuda.get_device_properties(0).total_memory / 1e9)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Machine("gpu" if torch.cuda.is_available() else "cpu", cores, float(int(memory)))
+    return Machine("gpu" if torch.cuda.is_available() else "cpu", usable_cores(), float(int(memory)))
 
 
 def parse_duration(text: str) -> float:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.archives import exists
+from pipeline.cores import usable_cores
 from pipeline.datalist import Datalist, Finding, read_datalist, relative_to, subject_of, write_datalist
 from pipeline.errors import InvalidDatalist, InvalidOption, InvalidSplit, OutputExists
 from pipeline.fragments import split_fragment
 from pipeline.readers import read_picture
 from pipeline.split import PARTS, Fractions, assign_folds, split_subjects
 from pipeline.tasks.index.duplicates import nearly_equal_pairs, thumbnail
-from pipeline.tasks.index.parallel import default_workers, map_in_order
+from pipeline.tasks.index.parallel import map_in_order
 from pipeline.tasks.union_lists import class_numbers, with_unions
 
 __all__ = ["MergeResult", "merge_datalists"]
@@ -172,7 +173,7 @@ def _join(
 
     thumbnails = []
     results = map_in_order(
-        _thumbnail_of, [case.file for case in cases], workers=workers or default_workers(), when_killed=_nothing
+        _thumbnail_of, [case.file for case in cases], workers=workers or usable_cores(), when_killed=_nothing
     )
     for done, small in enumerate(results, 1):
         thumbnails.append(small)

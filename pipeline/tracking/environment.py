@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pipeline
+from pipeline.cores import usable_cores
 
 __all__ = ["Checkout", "checkouts", "lock_text", "machine", "source_name", "user_and_host", "versions"]
 
@@ -103,7 +104,7 @@ def machine() -> dict[str, Any]:
         "cpu": _cpu_name(),
         "cores": psutil.cpu_count(logical=False),
         "threads": psutil.cpu_count(),
-        "usable_threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count(),
+        "usable_threads": usable_cores(),
         "memory_bytes": psutil.virtual_memory().total,
         "gpus": [],
     }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from monai.data import MetaTensor
@@ -27,7 +27,10 @@ from onnx import TensorProto, helper
 
 from pipeline.errors import InvalidBundle
 from pipeline.exported.graph import Graph
-from pipeline.exported.steps import IMAGE, SPACING, Preparation
+from pipeline.exported.names import IMAGE, SIZE
+from pipeline.exported.runtime import load_openvino
+from pipeline.exported.steps import Preparation
+from pipeline.sizes import size_at_longest, size_at_spacing
 from pipeline.transforms import AsChannelsd, HUWindowd, ToSpacingd
 
 LOADED = (
@@ -40,7 +43,7 @@ PADDED = SpatialPadd("image", spatial_size=(64, 64))
 WINDOW = ScaleIntensityRanged("image", a_min=-300.0, a_max=500.0, b_min=0.0, b_max=1.0, clip=True)
 
 
-def program_of_steps(steps: list[Any]) -> onnxruntime.InferenceSession:
+def program_of_steps(steps: list[Any]) -> Any:
     """Image → the network's input; and two maps of that size → the picture's grid."""
     graph = Graph("planar/")
     preparation = Preparation(graph, [*LOADED, *steps])
@@ -50,8 +53,8 @@ def program_of_steps(steps: list[Any]) -> onnxruntime.InferenceSession:
         helper.make_tensor_value_info(IMAGE, TensorProto.FLOAT, ["c", "w", "h"]),
         helper.make_tensor_value_info("maps", TensorProto.FLOAT, [2, "x", "y"]),
     ]
-    if preparation.size_from.keys() == {"spacing_mm"}:
-        inputs.append(helper.make_tensor_value_info(SPACING, TensorProto.DOUBLE, [2]))
+    if preparation.size_from:
+        inputs.append(helper.make_tensor_value_info(SIZE, TensorProto.INT64, [2]))
     outputs = [
         helper.make_tensor_value_info("prepared", TensorProto.FLOAT, ["c", "x", "y"]),
         helper.make_tensor_value_info("undone", TensorProto.FLOAT, [2, "w", "h"]),
@@ -60,12 +63,14 @@ def program_of_steps(steps: list[Any]) -> onnxruntime.InferenceSession:
     model = helper.make_model(whole, opset_imports=[helper.make_opsetid("", 20)])
     model.ir_version = 10
     onnx.checker.check_model(model)
-    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    core = load_openvino().Core()
+    how = {"INFERENCE_PRECISION_HINT": "f32"}
+    return core.compile_model(core.read_model(io.BytesIO(model.SerializeToString())), "CPU", how)
 
 
 def both(steps: list[Any], array: NDArray[Any], spacing_mm: tuple[float, float] = (1.0, 1.0)) -> list[NDArray[Any]]:
     """What the program and MONAI make of an array, (C, W, H), and of maps on the way back."""
-    session = program_of_steps(steps)
+    compiled = program_of_steps(steps)
     chain = Compose(steps)
     image = MetaTensor(torch.from_numpy(array.astype(np.float32)), meta={"spacing_mm": spacing_mm})
     case = chain({"image": image})
@@ -74,10 +79,12 @@ def both(steps: list[Any], array: NDArray[Any], spacing_mm: tuple[float, float] 
     case["pred"] = MetaTensor(torch.from_numpy(maps))
     back = Invertd("pred", chain, orig_keys="image", nearest_interp=False)(case)["pred"].as_tensor().numpy()
     given: dict[str, Any] = {IMAGE: array.astype(np.float32), "maps": maps}
-    if len(session.get_inputs()) == 3:
-        given[SPACING] = np.array(spacing_mm, np.float64)
-    ours, undone = session.run(["prepared", "undone"], given)
-    return [ours, theirs, undone, back]
+    if len(compiled.inputs) == 3:
+        by_spacing = any(isinstance(step, ToSpacingd) for step in steps)
+        shape = array.shape[1:]
+        given[SIZE] = np.array(size_at_spacing(shape, spacing_mm, 3.0) if by_spacing else size_at_longest(shape, 64))
+    found = compiled(given)
+    return [found["prepared"], theirs, found["undone"], back]
 
 
 def picture(channels: int, width: int, height: int, low: float = 0, high: float = 255) -> NDArray[Any]:

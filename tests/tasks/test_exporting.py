@@ -25,7 +25,7 @@ from pipeline.bundle import Bundle, copy_bundle, find_bundle
 from pipeline.datalist import pixel_digest
 from pipeline.digests import file_sha256
 from pipeline.errors import InvalidBundle, TrackingUnreachable
-from pipeline.exported import program_files, program_of
+from pipeline.exported import ProgramFile, program_files, program_of
 from pipeline.gate import settings_sha256
 from pipeline.networks import FoldEnsemble, UNetWithHead
 from pipeline.readers import read_picture
@@ -115,12 +115,43 @@ def test_what_the_program_does_not_do_is_done_by_the_bundle(
     assert result.ran.startswith("By the bundle itself") and why in result.ran
 
 
-def test_many_slices_are_done_by_the_bundle(
-    bundle: Bundle, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("gpu", [False, True])
+def test_many_slices_are_done_by_the_bundle_where_that_has_a_gpu(
+    bundle: Bundle, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpu: bool
 ) -> None:
     monkeypatch.setattr(choosing, "MOST_SLICES", 2)
+    monkeypatch.setattr(choosing, "_has_gpu", lambda: gpu)
     result = infer(str(bundle.root), [str(films)], tmp_path / "out")
-    assert "more than 2 slices" in result.ran
+    assert ("more than 2 slices" in result.ran) == gpu
+
+
+def test_the_masks_are_the_same_whatever_is_computed_beside_them(
+    bundle: Bundle, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for threads in ("1", "2", "5"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        infer(str(bundle.root), [str(films)], tmp_path / threads, probabilities=True)
+    files = [path.relative_to(tmp_path / "1") for path in (tmp_path / "1").rglob("*.nii.gz")]
+    assert len(files) >= 3
+    for file in files:
+        one, two, five = (nib.load(tmp_path / threads / file).get_fdata() for threads in ("1", "2", "5"))
+        assert np.array_equal(one, two) and np.array_equal(one, five)
+
+
+def test_a_network_that_bfloat16_harms_stays_in_float32(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def compared(_bundle: Bundle, file: ProgramFile, *_: object) -> dict[str, object]:
+        asked.append(file.bfloat16)
+        dice = 0.99 if file.bfloat16 else 1.0
+        return {"pictures": 1, "dice": dice, "dice_as_run": dice, "left_out": 0}
+
+    monkeypatch.setattr("pipeline.tasks.export._compared", compared)
+    monkeypatch.setattr("pipeline.networks.best_dtype", lambda device: torch.bfloat16)
+    assert not export_program(str(bundle.root)).bfloat16
+    assert asked == [True, False]
+    found, _ = program_of(bundle)
+    assert found is not None and not found.bfloat16
 
 
 def test_a_picture_that_is_not_covered_goes_through_the_bundle_alone(
@@ -225,30 +256,32 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_is_computed(
     assert error.value.filename == str(bundle.root / "models")
 
 
-def test_an_onnx_runtime_that_cannot_be_loaded_leaves_it_to_the_bundle(
+def test_an_openvino_that_cannot_be_loaded_leaves_it_to_the_bundle(
     bundle: Bundle, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "onnxruntime.py").write_text("raise ImportError('built for another NumPy')")
+    (tmp_path / "broken" / "openvino.py").write_text("raise ImportError('built for another NumPy')")
     monkeypatch.syspath_prepend(tmp_path / "broken")
-    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    monkeypatch.delitem(sys.modules, "openvino", raising=False)
     result = infer(str(bundle.root), [str(films / "film_0.png")], tmp_path / "out")
     assert result.segmented == 1
-    assert result.ran == "By the bundle itself: ONNX Runtime cannot be loaded here: built for another NumPy."
+    assert result.ran == "By the bundle itself: OpenVINO cannot be loaded here: built for another NumPy."
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": "planar-program/2"}', '{"format": "planar-program/1"}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": "planar-program/3"}', '{"format": "planar-program/2"}'])
 def test_a_description_that_is_damaged_or_of_before_leaves_it_to_the_bundle(bundle: Bundle, content: str) -> None:
     program_files(bundle)[1].write_text(content)
     found, why = program_of(bundle)
     assert found is None and why.endswith("planar export small_segmentation makes a new one")
 
 
-def test_neither_torch_nor_monai_is_imported_for_it(bundle: Bundle, films: Path, tmp_path: Path) -> None:
+def test_neither_torch_nor_monai_is_imported_nor_what_reports_over_the_network(
+    bundle: Bundle, films: Path, tmp_path: Path
+) -> None:
     script = (
         "import sys; from pathlib import Path; from pipeline.tasks.infer import infer; "
         "infer(sys.argv[1], [sys.argv[2]], Path(sys.argv[3])); "
-        "print([name for name in ('torch', 'monai', 'mlflow', 'pandas') if name in sys.modules])"
+        "print([name for name in ('torch', 'monai', 'mlflow', 'pandas', 'openvino_telemetry') if name in sys.modules])"
     )
     command = [sys.executable, "-c", script, str(bundle.root), str(films / "film_0.png"), str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

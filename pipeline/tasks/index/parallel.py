@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
-import os
 import signal
 import threading
 from collections import deque
@@ -20,9 +19,10 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from pipeline.cluster import ENGINES, Cluster
+from pipeline.cores import usable_cores
 from pipeline.errors import InvalidOption
 
-__all__ = ["MapInOrder", "default_workers", "engine_of", "map_in_order"]
+__all__ = ["MapInOrder", "engine_of", "map_in_order"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -31,12 +31,6 @@ MOST_PER_CHUNK = 16
 CHUNKS_UNDER_WAY = 3
 # Starting a process costs about as long as decoding this many small files.
 FILES_WORTH_A_PROCESS = 24
-
-
-def default_workers() -> int:
-    """The number of cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 class MapInOrder(Protocol):
@@ -60,7 +54,7 @@ def engine_of(name: str, workers: int | None) -> Iterator[MapInOrder]:
     if name not in ENGINES:
         raise InvalidOption(f"There is no engine '{name}'. Choose from {', '.join(ENGINES)}.")
     if name == "local":
-        yield partial(map_in_order, workers=workers or default_workers())
+        yield partial(map_in_order, workers=workers or usable_cores())
         return
     with Cluster(workers) as cluster:
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.bundle import Bundle
+from pipeline.cores import asked_threads, usable_cores
 from pipeline.errors import InvalidBundle
-from pipeline.exported import Program, ProgramFile, program_of
+from pipeline.exported import ProgramFile, program_of
 from pipeline.tasks.infer.exported import ExportedPredictor
 from pipeline.tasks.infer.prediction import Predicts, Watches
 
@@ -18,9 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_SLICES", "Chosen", "predictor_for", "program_for"]
 
-# Starting torch and MONAI costs as much as so many pictures, by which the bundle in bfloat16 is quicker than the
-# program; benchmarks/speed measures both.
+# Starting torch and MONAI takes as long as so many pictures do. Where there is a GPU the bundle is quicker beyond.
 MOST_SLICES = 32
+# Threads that compute a picture each. More would have to wait for decoding, which they all do with Python.
+MOST_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,8 @@ def program_for(bundle: Bundle, *, changed: bool, slices: int | None) -> tuple[P
         return None, reason
     if changed:
         return None, "the program has the bundle's own weights, settings and flips"
-    if slices is None or slices > MOST_SLICES:
-        return None, f"it is quicker than the program for more than {MOST_SLICES} slices"
+    if (slices is None or slices > MOST_SLICES) and _has_gpu():
+        return None, f"on a GPU it is quicker than the program for more than {MOST_SLICES} slices"
     return found, ""
 
 
@@ -100,9 +104,21 @@ def predictor_for(
         instead = f"the program was made for another gate; planar export {bundle.name} makes a new one"
     elif program is not None:
         try:
-            predict = ExportedPredictor(Program(program), gate, itself)
+            at_once = min(MOST_AT_ONCE, asked_threads() or usable_cores())
+            predict = ExportedPredictor(program, gate, itself, at_once)
         except InvalidBundle as error:
             instead = str(error)
         else:
             return Chosen(predict, predict if gate is not None else None)
     return Chosen(*itself(), instead)
+
+
+def _has_gpu() -> bool:
+    """Whether the bundle itself would compute on one; torch, which takes its time, is asked where there is a driver."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    import torch
+
+    return torch.cuda.is_available()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.exported import Program
+from pipeline.exported import Program, ProgramFile
+from pipeline.exported.names import FEATURES, FOUND, MASK, MOVED, PROBABILITIES, SCORES
 from pipeline.readers import Picture, decoded_once, read_picture
 from pipeline.readers.cache import VolumeCache, last_picture
 from pipeline.tasks.infer.prediction import Observation, Prediction, Predicts, Watches
@@ -46,16 +48,22 @@ class ExportedPredictor:
         program: That was made from the bundle.
         gate: Which judges the predictions, and which the program answers; None for none.
         bundle: Makes the bundle's own predictor and its watch, when they are first needed.
+        at_once: Pictures that are computed at a time.
 
     Attributes:
+        at_once: As given.
         left: Why pictures went through the bundle itself, and how many, by reason.
     """
 
     def __init__(
-        self, program: Program, gate: Gate | None, bundle: Callable[[], tuple[Predicts, Watches | None]]
+        self,
+        program: ProgramFile,
+        gate: Gate | None,
+        bundle: Callable[[], tuple[Predicts, Watches | None]],
+        at_once: int = 1,
     ) -> None:
-        self.program = program
-        self.gate = gate
+        self.gate, self.at_once = gate, at_once
+        self.program = Program(program, at_once, [MASK, *self._asked])
         self.left: dict[str, int] = {}
         self._bundle = bundle
         self._seen: deque[Observation] = deque()
@@ -68,8 +76,9 @@ class ExportedPredictor:
             probabilities: Whether to keep them.
         Raises: whatever reading the first bad one raises.
         """
-        for name in names:
-            yield from self.predict([self.read(name)], probabilities=probabilities)
+        for start in range(0, len(names), self.at_once):
+            cases = [self.read(name) for name in names[start : start + self.at_once]]
+            yield from self.predict(cases, probabilities=probabilities)
 
     def read(self, name: str) -> Read:
         """A picture or slice, decoded; in any thread.
@@ -79,21 +88,24 @@ class ExportedPredictor:
         return Read(name, *_channels_of(name, self.program.file.neighbours), last_picture())
 
     def predict(self, cases: Sequence[Read], *, probabilities: bool = False) -> Iterator[Prediction]:
-        """Predict what was read, in its order.
+        """Predict what was read, in its order, and several at a time.
 
         Args:
             cases: From `read`.
             probabilities: Whether to keep them.
         """
-        for case in cases:
-            reason = self.program.covers(case.image, case.picture)
-            if reason:
-                self.left[reason] = self.left.get(reason, 0) + 1
-                with decoded_once(case.kept):
-                    found = self._by_bundle(case.name, probabilities)
-                yield found
-            else:
-                yield self._by_program(case.image, case.picture, probabilities)
+        reasons = [self.program.covers(case.image, case.picture) for case in cases]
+        begun = [
+            None if reason else self._threads.submit(self._by_program, case, probabilities)
+            for case, reason in zip(cases, reasons, strict=True)
+        ]
+        try:
+            for case, reason, future in zip(cases, reasons, begun, strict=True):
+                yield self._found(future) if future else self._by_bundle(case, reason, probabilities)
+        finally:
+            for future in begun:
+                if future is not None:
+                    future.cancel()
 
     def take(self) -> Observation:
         """The observation of the next picture, in the order of prediction."""
@@ -103,21 +115,33 @@ class ExportedPredictor:
         """Drop what was not taken, after an error."""
         self._seen.clear()
 
-    def _by_program(self, image: npt.NDArray[Any], picture: Picture, probabilities: bool) -> Prediction:
-        wanted = ["mask", *(["probabilities"] if probabilities else []), *self._asked]
-        answers = dict(zip(wanted, self.program.run(image, picture, wanted), strict=True))
-        if self.gate is not None:
-            self._seen.append(self._observation(answers))
-        return Prediction(answers["mask"], answers.get("probabilities"), picture.meta())
+    def _by_program(self, case: Read, probabilities: bool) -> tuple[Prediction, Observation | None]:
+        """In any thread."""
+        wanted = [MASK, *([PROBABILITIES] if probabilities else []), *self._asked]
+        answers = dict(zip(wanted, self.program.run(case.image, case.picture, wanted), strict=True))
+        seen = self._observation(answers) if self.gate is not None else None
+        return Prediction(answers[MASK], answers.get(PROBABILITIES), case.picture.meta()), seen
 
-    def _by_bundle(self, name: str, probabilities: bool) -> Prediction:
+    def _found(self, future: Future[tuple[Prediction, Observation | None]]) -> Prediction:
+        found, seen = future.result()
+        if seen is not None:
+            self._seen.append(seen)
+        return found
+
+    def _by_bundle(self, case: Read, reason: str, probabilities: bool) -> Prediction:
+        self.left[reason] = self.left.get(reason, 0) + 1
         predict, watch = self._of_bundle
         if watch is not None:
             watch.forget()
-        (found,) = predict([name], probabilities=probabilities)
+        with decoded_once(case.kept):
+            (found,) = predict([case.name], probabilities=probabilities)
         if watch is not None:
             self._seen.append(watch.take())
         return found
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.at_once, thread_name_prefix="computing")
 
     @cached_property
     def _of_bundle(self) -> tuple[Predicts, Watches | None]:
@@ -129,18 +153,18 @@ class ExportedPredictor:
         if self.gate is None:
             return []
         views, layers = range(len(self.gate.views)), range(len(self.gate.reference.layers))
-        named = [f"{kind}_{number}" for kind in ("moved", "found") for number in views]
-        return ["scores", *named, *(f"features_{number}" for number in layers)]
+        named = [f"{kind}{number}" for kind in (MOVED, FOUND) for number in views]
+        return [SCORES, *named, *(f"{FEATURES}{number}" for number in layers)]
 
     def _observation(self, answers: dict[str, npt.NDArray[Any]]) -> Observation:
         from pipeline.gate import class_signals
 
-        scores = answers["scores"][0]
+        scores = answers[SCORES][0]
         mask = scores.argmax(axis=0)
-        numbers = range(sum(name.startswith("moved_") for name in answers))
-        looks = [(answers[f"moved_{number}"], answers[f"found_{number}"]) for number in numbers]
-        layers = range(sum(name.startswith("features_") for name in answers))
-        vectors = [answers[f"features_{number}"][np.newaxis] for number in layers]
+        numbers = range(sum(name.startswith(MOVED) for name in answers))
+        looks = [(answers[f"{MOVED}{number}"], answers[f"{FOUND}{number}"]) for number in numbers]
+        layers = range(sum(name.startswith(FEATURES) for name in answers))
+        vectors = [answers[f"{FEATURES}{number}"][np.newaxis] for number in layers]
         return Observation(class_signals(scores, looks, mask), vectors, mask)
 
 

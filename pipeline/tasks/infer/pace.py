@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
+
+from pipeline.cores import usable_cores
 
 __all__ = ["Pace", "pace_for"]
 
@@ -37,11 +38,15 @@ def pace_for(predict: Any) -> Pace:
     """The pace of a predictor.
 
     Args:
-        predict: With a `device`, if it has a choice.
+        predict: With a `device`, if it has a choice, or with how many pictures it computes `at_once`.
     """
+    at_once = getattr(predict, "at_once", None)
+    if at_once is not None:
+        # Four times as many, so that those who are done seldom wait for the slowest of them.
+        return Pace(pictures=4 * at_once, sources=8 * at_once, readers=at_once)
     device = getattr(predict, "device", None)
     if device is None or device.type == "cpu":
         return ON_CPU
     # Decoding and pre-processing a film takes longer than the network does.
-    readers = max(1, min(6, (os.cpu_count() or 1) - 2))
+    readers = max(1, min(6, usable_cores() - 2))
     return Pace(pictures=16, sources=64, readers=readers, room=2 * GIB)

@@ -34,6 +34,9 @@ class Predictor:
         overrides: As on MONAI's command line.
         test_time_flips: Average over the config's `test_time_flips`, if it has any.
 
+    Attributes:
+        autocast: Whether the config lets the network compute in bfloat16.
+
     Raises: InvalidBundle: if the weights do not fit the network.
     """
 
@@ -61,8 +64,8 @@ class Predictor:
         wanted = test_time_flips and "test_time_flips" in parser
         flips = [tuple(flip) for flip in parser.get_parsed_content("test_time_flips")] if wanted else [()]
         definition = parser.get_parsed_content("network_def")
-        autocast = bool(parser.get_parsed_content("autocast")) if "autocast" in parser else True
-        networks = [_loaded(definition, path, self.device, autocast=autocast) for path in checkpoints]
+        self.autocast = bool(parser.get_parsed_content("autocast")) if "autocast" in parser else True
+        networks = [_loaded(definition, path, self.device, autocast=self.autocast) for path in checkpoints]
         single = len(networks) == 1 and flips == [()]
         self.network = networks[0] if single else AveragedNetwork(networks, flips).eval()
 

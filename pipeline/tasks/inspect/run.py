@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.atomic import write_text_aside
+from pipeline.cores import usable_cores
 from pipeline.datalist import Datalist, Finding, load_cases, read_datalist, subject_of
 from pipeline.errors import InvalidDatalist, OutputExists
 from pipeline.fingerprint import CaseFigures, Fingerprint, Gatherer, Histogram, SetFacts, near_duplicates, order_of
 from pipeline.fingerprint.thumbnails import SIDE
 from pipeline.readers import natural_order
 from pipeline.split import PARTS
-from pipeline.tasks.index.parallel import default_workers, map_in_order
+from pipeline.tasks.index.parallel import map_in_order
 from pipeline.tasks.inspect.measuring import Look, Seen, look_at, looks_of
 
 __all__ = ["Inspected", "Inspection", "fingerprint_of", "inspect_set"]
@@ -117,7 +118,7 @@ def inspect_set(
     cases: list[Inspected] = []
     failed: list[Finding] = []
     album = Album(names)
-    results = map_in_order(look_at, looks, workers=workers or default_workers(), when_killed=_killed)
+    results = map_in_order(look_at, looks, workers=workers or usable_cores(), when_killed=_killed)
     with closing(results):
         for place, seen in enumerate(results):
             if seen.failed is not None:
