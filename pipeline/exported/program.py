@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -46,7 +47,9 @@ class Program:
             raise InvalidBundle(f"OpenVINO cannot be loaded here: {' '.join(str(error).split())[:120]}") from error
 
         self.file, self.at_once = file, at_once
-        self._lock = threading.Lock()
+        # Also held while a picture is computed for the first time: OpenVINO's Python part then makes tables of its own,
+        # and two threads that come to that at once wait for each other for ever (seen with 2026.4).
+        self._lock, self._has_run = threading.RLock(), False
         self._compiled: dict[Outputs, Any] = {}
         self._own = threading.local()
         try:
@@ -88,8 +91,10 @@ class Program:
         given: dict[str, Any] = {IMAGE: np.ascontiguousarray(image, dtype=np.float32)}
         if self.file.size_from:
             given[SIZE] = np.asarray(self._size(image.shape[1:], picture), dtype=np.int64)
-        for wanted in _by_part(outputs):
-            given |= self._answers(wanted, given)
+        with nullcontext() if self._has_run else self._lock:
+            for wanted in _by_part(outputs):
+                given |= self._answers(wanted, given)
+        self._has_run = True
         if MASK in outputs:
             given[MASK] = refined(given[MASK], self.file.refinement)
         return [given[name] for name in outputs]
