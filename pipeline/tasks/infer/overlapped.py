@@ -1,8 +1,9 @@
 """Sources read, segmented and written at the same time, and never many of them.
 
-The thread that is called computes: whatever has to do with the network happens there, one batch after the other.
-Threads beside it read the next sources, and one writes the results of the last ones. What comes out, and in which
-order, is what segmenting them in turn gives.
+The thread that is called computes: whatever has to do with the network happens there, one batch after the other. On a
+CPU several threads do, each with a network of its own and a share of the cores. Threads beside it read the next
+sources, and one writes the results of the last ones. What comes out, and in which order, is what segmenting them in
+turn gives.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.tasks.infer.batches import Batches
+from pipeline.tasks.infer.batches import Predicted
+from pipeline.tasks.infer.computers import Computers, one_thread
 from pipeline.tasks.infer.pace import Pace
 from pipeline.tasks.infer.segment import SLICES_AT_ONCE
 from pipeline.tasks.infer.sources import Source
@@ -62,13 +64,15 @@ class _Line:
         self.gathered: list[tuple[Underway, list[Any]]] = []
         self.bytes_a_slice = 0
         self.number = 0
-        self.batches = Batches(worker.chosen, worker.job.wanted.all_probabilities, pace.pictures)
-        self.readers = ThreadPoolExecutor(pace.readers, thread_name_prefix="reading")
-        self.writer = ThreadPoolExecutor(1, thread_name_prefix="writing")
+        self.computers = Computers(worker.chosen, worker.job.wanted.all_probabilities, pace)
+        self.computed: deque[tuple[list[Underway], Future[list[Predicted | Exception]]]] = deque()
+        self.readers = ThreadPoolExecutor(pace.readers, "reading", one_thread)
+        self.writer = ThreadPoolExecutor(1, "writing", one_thread)
 
     def close(self) -> None:
         """Begin with nothing more, and wait for what was begun: it uses the folder."""
         self.readers.shutdown(wait=False, cancel_futures=True)
+        self.computers.close()
         self.writer.shutdown(wait=True, cancel_futures=True)
         self.readers.shutdown(wait=True)
 
@@ -85,6 +89,8 @@ class _Line:
             elif to_read is not None:
                 cases = to_read.take()
                 self.gathered += [(to_read, cases)] if cases else []
+            elif self.computed:
+                self._found()
             elif self.under_way:
                 yield self._first()
             else:
@@ -92,7 +98,7 @@ class _Line:
 
     def _batch_is_whole(self, to_read: Underway | None) -> bool:
         """Whether to wait for no more pictures: a batch is the same however long reading and writing take."""
-        if sum(len(cases) for _, cases in self.gathered) >= self.batches.most:
+        if sum(len(cases) for _, cases in self.gathered) >= self.computers.most:
             return True
         no_more = self.exhausted or (bool(self.under_way) and self.under_way[0].result is None)
         return bool(self.gathered) and to_read is None and no_more
@@ -127,10 +133,19 @@ class _Line:
         return self.bytes_a_slice * len(source.slices)
 
     def _predict(self) -> None:
-        """Put what was gathered through the network, and have written what is whole by that."""
+        """Have what was gathered put through the network, and look at what has been before."""
         gathered, self.gathered = [one for one in self.gathered if one[0].result is None], []
-        found = self.batches([cases for _, cases in gathered]) if gathered else []
-        for (one, _), results in zip(gathered, found, strict=True):
+        if gathered:
+            begun = self.computers([cases for _, cases in gathered])
+            self.computed.append(([one for one, _ in gathered], begun))
+        while self.computed and (self.computed[0][1].done() or len(self.computed) > self.pace.computers):
+            self._found()
+        self._tell()
+
+    def _found(self) -> None:
+        """Wait for the first batch that is being computed, and have written what is whole by that."""
+        sources, future = self.computed.popleft()
+        for one, results in zip(sources, future.result(), strict=True):
             if one.result is None:
                 one.add(results, self._write)
         self._tell()

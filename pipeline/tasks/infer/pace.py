@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.cores import usable_cores
+from pipeline.cores import asked_threads, usable_cores
 
 __all__ = ["Pace", "pace_for"]
 
@@ -21,6 +21,8 @@ class Pace:
             together stay together.
         sources: That are read, segmented or written at a time.
         readers: Threads that read.
+        computers: Threads that compute a batch each; one is the thread that asks.
+        threads: Of PyTorch in each of several computers; 0 to leave it as it is.
         room: Bytes that the sources under way may take, as far as their sizes are foreseen; one source may take more.
     """
 
@@ -28,10 +30,12 @@ class Pace:
     sources: int
     readers: int
     room: int = GIB
+    computers: int = 1
+    threads: int = 0
 
 
-# On a CPU every picture has the network to itself.
-ON_CPU = Pace(pictures=1, sources=3, readers=1)
+# Each takes a copy of the network, and decoding has to keep up with them all.
+MOST_COMPUTERS = 8
 
 
 def pace_for(predict: Any) -> Pace:
@@ -46,7 +50,14 @@ def pace_for(predict: Any) -> Pace:
         return Pace(pictures=4 * at_once, sources=8 * at_once, readers=at_once)
     device = getattr(predict, "device", None)
     if device is None or device.type == "cpu":
-        return ON_CPU
+        return _on_cpu(asked_threads() or usable_cores())
     # Decoding and pre-processing a film takes longer than the network does.
     readers = max(1, min(6, usable_cores() - 2))
     return Pace(pictures=16, sources=64, readers=readers, room=2 * GIB)
+
+
+def _on_cpu(cores: int) -> Pace:
+    """Every picture has a network to itself, and a core: two cores for one picture wait for each other."""
+    computers = min(cores, MOST_COMPUTERS)
+    readers = max(1, computers // 2)
+    return Pace(1, 2 * computers + 1, readers, computers=computers, threads=max(1, cores // computers))

@@ -28,6 +28,9 @@ class PreprocessingAside:
         self._chain = copy.deepcopy(chain)
         self._own = threading.local()
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> PreprocessingAside:
+        return PreprocessingAside(self._chain)
+
     def __call__(self, case: dict[str, Any]) -> dict[str, Any]:
         """Return the case as the chain does."""
         if not hasattr(self._own, "chain"):

@@ -26,6 +26,8 @@ from pipeline.tasks.infer.working import Done
 SLOW = Pace(pictures=1, sources=3, readers=1)
 # As on a GPU.
 WIDE = Pace(pictures=4, sources=12, readers=3)
+# As on a CPU with several cores.
+SEVERAL = Pace(pictures=1, sources=7, readers=1, computers=3, threads=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +68,9 @@ class Stub:
     def __post_init__(self) -> None:
         self.job = SimpleNamespace(wanted=SimpleNamespace(all_probabilities=False))
         self.chosen = SimpleNamespace(predict=self, watch=None)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Stub:
+        return self
 
     def images_of(self, source: Source) -> None:
         """No result refers to any."""
@@ -112,7 +117,7 @@ def test_the_next_film_is_read_and_the_last_one_written_while_the_network_comput
     assert [name for name, _ in found] == ["0", "1", "2", "3"]
 
 
-@pytest.mark.parametrize("pace", [SLOW, WIDE])
+@pytest.mark.parametrize("pace", [SLOW, WIDE, SEVERAL])
 def test_results_come_in_the_order_of_the_sources_and_few_are_under_way(tmp_path: Path, pace: Pace) -> None:
     worker = Stub(on_write=lambda name: time.sleep(0.002 * (int(name) % 3)))
     found = worker.results(films(40), tmp_path, pace)
@@ -130,7 +135,7 @@ def test_what_is_large_is_not_read_far_ahead(tmp_path: Path) -> None:
 
 
 def test_the_slices_of_a_volume_come_behind_one_another(tmp_path: Path) -> None:
-    for pace in (SLOW, WIDE):
+    for pace in (SLOW, WIDE, SEVERAL):
         worker = Stub()
         found = worker.results(films(3, slices=21), tmp_path, pace)
         assert [done.rows for _, done in found] == [[{"slices": list(range(21))}]] * 3
@@ -151,7 +156,7 @@ def test_films_of_several_sources_go_through_the_network_together_however_long_e
         assert [len(batch) for batch in worker.batches] == [4, 4, 2]
 
 
-@pytest.mark.parametrize("pace", [SLOW, WIDE])
+@pytest.mark.parametrize("pace", [SLOW, WIDE, SEVERAL])
 @pytest.mark.parametrize("where", ["on_read", "on_predict", "on_write"])
 def test_a_bad_film_among_others_is_refused_alone(tmp_path: Path, pace: Pace, where: str) -> None:
     def fails(what: str | Sequence[str]) -> None:
@@ -185,7 +190,7 @@ def test_a_film_for_which_there_is_no_memory_at_all_is_refused(tmp_path: Path) -
     assert {name: done.refusal for name, done in found if done.refusal} == {"3": "3: CUDA out of memory."}
 
 
-@pytest.mark.parametrize("pace", [SLOW, WIDE])
+@pytest.mark.parametrize("pace", [SLOW, WIDE, SEVERAL])
 def test_progress_is_told_of_one_source_after_the_other(tmp_path: Path, pace: Pace) -> None:
     told: list[tuple[str, int | str]] = []
     Stub().results(
@@ -238,7 +243,26 @@ def test_a_source_without_slices_is_refused(tmp_path: Path) -> None:
     assert "has no slices" in found[1][1].refusal
 
 
-def test_a_gpu_gets_batches_and_a_cpu_single_films() -> None:
+def test_a_gpu_gets_batches_and_each_core_of_a_cpu_a_film(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = pace_for(SimpleNamespace(device=torch.device("cuda")))
     assert pace_for(object()) == pace_for(SimpleNamespace(device=torch.device("cpu")))
     assert pace_for(object()).pictures == 1 < gpu.pictures < gpu.sources
+    for threads, computers, each in (("1", 1, 1), ("4", 4, 1), ("32", 8, 4)):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        cpu = pace_for(object())
+        assert (cpu.computers, cpu.threads) == (computers, each)
+        assert cpu.sources > cpu.computers
+
+
+def test_films_are_computed_at_the_same_time_and_threads_are_given_back(tmp_path: Path) -> None:
+    together, threads = threading.Barrier(2, timeout=30), []
+
+    def network(names: Sequence[str]) -> None:
+        threads.append(torch.get_num_threads())
+        together.wait()
+
+    before = torch.get_num_threads()
+    found = Stub(on_predict=network).results(films(6), tmp_path, replace(SEVERAL, computers=2))
+    assert [name for name, _ in found] == [str(n) for n in range(6)]
+    assert threads == [1] * 6
+    assert torch.get_num_threads() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,10 +18,21 @@ from pipeline.tasks.infer import infer
 from pipeline.tasks.infer import run as running
 from pipeline.tasks.infer.batches import Batches
 from pipeline.tasks.infer.engines import in_turn
-from pipeline.tasks.infer.pace import ON_CPU, Pace
+from pipeline.tasks.infer.pace import Pace
 from pipeline.tasks.infer.predictor import Predictor
 
+ALONE = Pace(pictures=1, sources=3, readers=1)
 WIDE = Pace(pictures=4, sources=12, readers=2)
+SEVERAL = Pace(pictures=1, sources=7, readers=1, computers=3, threads=1)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Masks are the same byte for byte where as many threads compute a picture."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -49,10 +61,11 @@ def said_and_written(bundle: Bundle, folder: Path, out: Path, **more: Any) -> tu
     return said, {path.name: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
 
 
+@pytest.mark.parametrize("pace", [ALONE, SEVERAL])
 def test_files_messages_and_progress_are_byte_for_byte_those_of_one_after_the_other(
-    random_bundle: Bundle, mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    random_bundle: Bundle, mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pace: Pace, one_thread: None
 ) -> None:
-    monkeypatch.setattr("pipeline.tasks.infer.pace.pace_for", lambda predict: ON_CPU)
+    monkeypatch.setattr("pipeline.tasks.infer.pace.pace_for", lambda predict: pace)
     overlapped = said_and_written(random_bundle, mixed, tmp_path / "overlapped", probabilities=True)
     monkeypatch.setattr(running, "here", lambda worker, supply, *rest: in_turn(worker, *rest))
     turned = said_and_written(random_bundle, mixed, tmp_path / "turned", probabilities=True)
@@ -70,7 +83,7 @@ def test_pictures_of_several_films_at_once_get_the_masks_that_each_gets_alone(
         Predictor, "_predict", lambda self, cases, kept: (sizes.append(len(cases)), true(self, cases, kept))[1]
     )
     masks = {}
-    for name, pace in (("alone", ON_CPU), ("together", WIDE)):
+    for name, pace in (("alone", ALONE), ("together", WIDE)):
         monkeypatch.setattr("pipeline.tasks.infer.pace.pace_for", lambda predict, pace=pace: pace)
         sizes.clear()
         said = infer(str(random_bundle.root), [str(mixed)], tmp_path / name, formats=["nifti"])
