@@ -25,7 +25,7 @@ class Computers:
     Networks are not shared: a gate listens to the layers of the one that it watches.
 
     Args:
-        chosen: Who predicts; copied for each thread but the first.
+        chosen: Who predicts; copied for each thread but the first. What cannot be copied has one thread.
         probabilities: Whether to keep them.
         pace: With the pictures of a batch, the threads, and PyTorch's threads in each of them.
     """
@@ -33,16 +33,18 @@ class Computers:
     def __init__(self, chosen: Chosen, probabilities: bool, pace: Pace) -> None:
         self._threads = pace.threads
         self._before = _threads_now()
-        count = pace.computers
-        self._batches = [
-            Batches(chosen if number == 0 else copy.deepcopy(chosen), probabilities, pace.pictures)
-            for number in range(count)
-        ]
+        self._batches = [Batches(one, probabilities, pace.pictures) for one in _several(chosen, pace.computers)]
+        count = len(self._batches)
         self._free: SimpleQueue[Batches] = SimpleQueue()
         for one in self._batches:
             self._free.put(one)
         self._own = threading.local()
         self._pool = ThreadPoolExecutor(count, "computing", self._begin) if count > 1 else None
+
+    @property
+    def count(self) -> int:
+        """Batches that are computed at a time."""
+        return len(self._batches)
 
     @property
     def most(self) -> int:
@@ -71,6 +73,14 @@ class Computers:
         """In each of the threads, at first."""
         self._own.batches = self._free.get()
         _set_threads(self._threads)
+
+
+def _several(chosen: Chosen, count: int) -> list[Chosen]:
+    """One for each thread, or one alone where what a bundle is made of cannot be copied."""
+    try:
+        return [chosen, *(copy.deepcopy(chosen) for _ in range(count - 1))]
+    except Exception:  # whatever somebody's own classes raise
+        return [chosen]
 
 
 def one_thread() -> None:

@@ -138,7 +138,7 @@ class _Line:
         if gathered:
             begun = self.computers([cases for _, cases in gathered])
             self.computed.append(([one for one, _ in gathered], begun))
-        while self.computed and (self.computed[0][1].done() or len(self.computed) > self.pace.computers):
+        while self.computed and (self.computed[0][1].done() or len(self.computed) > self.computers.count):
             self._found()
         self._tell()
 

@@ -254,6 +254,17 @@ def test_a_gpu_gets_batches_and_each_core_of_a_cpu_a_film(monkeypatch: pytest.Mo
         assert cpu.sources > cpu.computers
 
 
+def test_what_cannot_be_copied_is_computed_by_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(self: Stub, memo: dict[int, Any]) -> Stub:
+        raise TypeError("cannot pickle this network")
+
+    monkeypatch.setattr(Stub, "__deepcopy__", refuses)
+    threads = set()
+    found = Stub(on_predict=lambda names: threads.add(threading.get_ident())).results(films(4), tmp_path, SEVERAL)
+    assert [name for name, _ in found] == [str(n) for n in range(4)]
+    assert threads == {threading.get_ident()}
+
+
 def test_films_are_computed_at_the_same_time_and_threads_are_given_back(tmp_path: Path) -> None:
     together, threads = threading.Barrier(2, timeout=30), []
 
