@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["interrupts_first"]
+__all__ = ["interrupts_first", "leave_children"]
 
 
 @contextmanager
@@ -31,8 +31,7 @@ def interrupts_first() -> Iterator[None]:
     def interrupted(number: int, frame: FrameType | None) -> None:
         nonlocal seen
         seen = True
-        if hasattr(signal, "SIGCHLD"):
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        leave_children()
         before(number, frame)
 
     signal.signal(signal.SIGINT, interrupted)
@@ -44,3 +43,14 @@ def interrupts_first() -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def leave_children() -> None:
+    """Let no child process that ends raise anything from now on."""
+    if hasattr(signal, "SIGCHLD"):
+        # Not SIG_DFL: where a signal has come and its handler is gone when its turn comes, Python prints a traceback.
+        signal.signal(signal.SIGCHLD, _unheard)
+
+
+def _unheard(number: int, frame: FrameType | None) -> None:
+    """Do nothing."""

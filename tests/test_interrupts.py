@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -46,6 +48,21 @@ def test_a_worker_that_ends_by_ctrl_c_does_not_raise_while_it_is_dealt_with() ->
             closed = True
             raise
     assert closed
+
+
+def test_a_worker_that_ends_together_with_ctrl_c_prints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    both = {signal.SIGINT, signal.SIGCHLD}
+    with pytest.raises(KeyboardInterrupt), interrupts_first():
+        signal.pthread_sigmask(signal.SIG_BLOCK, both)
+        for number in both:
+            signal.pthread_kill(threading.get_ident(), number)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
+        time.sleep(0.1)
+    time.sleep(0.1)
+    assert not printed
 
 
 def test_an_error_without_ctrl_c_stays_what_it_is() -> None:

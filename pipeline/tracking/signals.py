@@ -8,6 +8,8 @@ import threading
 from types import FrameType
 from typing import Any
 
+from pipeline.interrupts import leave_children
+
 __all__ = ["Terminated", "end_of_process", "unwatch", "watch"]
 
 
@@ -77,6 +79,5 @@ def _terminated(number: int, frame: FrameType | None) -> None:
     # error of its own (`pipeline.interrupts`).
     signal.signal(signal.SIGTERM, _before)
     _installed = False
-    if hasattr(signal, "SIGCHLD"):
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    leave_children()
     raise _seen

@@ -400,8 +400,7 @@ def test_ctrl_c_ends_a_training_with_130_a_killed_run_and_no_process_left(
             os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130, error
     assert "Stopped by Ctrl-C." in error
-    # An interrupt that comes just as PyTorch's backward pass tidies up is printed there: seen once in seven.
-    assert "Traceback" not in error or "_remove_obj_from_tls" in error
+    assert "Traceback" not in error
     client = MlflowClient(store)
     (run,) = client.search_runs([client.get_experiment_by_name("cxr_lung_segmentation").experiment_id])
     assert run.info.status == "KILLED"
