@@ -165,9 +165,18 @@ def test_other_labels_change_every_config_and_the_metadata_alike(tmp_path: Path)
     }
     named = "0 background, 1 right lung, 2 left lung: upper, 3 no, 4 Größe"
     assert metadata["label_classes"] == f"single channel, {named}"
+    # What it was called spoke of other classes.
+    assert metadata["name"] == "Segmentation of right lung, left lung: upper, no, Größe"
     assert metadata["pred_classes"] == f"5 channels, {named}"
     assert json.loads((copy.root / "configs" / "tracking.json").read_text())["configs"]["labels"] == "@labels"
     assert made.labels("train") == LUNG
+
+
+def test_the_name_stays_where_classes_differ_by_a_capital_alone(tmp_path: Path) -> None:
+    copy = copy_bundle(make(tmp_path / "source"), tmp_path / "copy", {0: "background", 1: "Lung"})
+    metadata = json.loads(copy.metadata.read_text(encoding="utf-8"))
+    assert metadata["name"] == "x"
+    assert metadata["network_data_format"]["outputs"]["pred"]["channel_def"]["1"] == "Lung"
 
 
 def test_the_copy_of_a_copy_takes_other_labels_too(tmp_path: Path) -> None:

@@ -117,6 +117,13 @@ def _left_out(root: Path, folder: str, names: list[str]) -> set[str]:
     return {name for name in names if name.startswith(".") or name == "__pycache__" or name in products}
 
 
+def _same_names(one: Any, other: Mapping[str, str]) -> bool:
+    """Whether two lists of classes by number are the same but for small and large letters."""
+    return isinstance(one, Mapping) and [str(name).casefold() for name in one.values()] == [
+        name.casefold() for name in other.values()
+    ]
+
+
 def _describe(root: Path, labels: Mapping[int, str], trained_on: str | None) -> None:
     """Let `metadata.json` and `docs` speak of the copy."""
     metadata = root / "configs" / "metadata.json"
@@ -130,7 +137,11 @@ def _describe(root: Path, labels: Mapping[int, str], trained_on: str | None) -> 
                 "as in MONAI's bundle specification. Add it to the bundle."
             ) from error
         channels = {str(index): name for index, name in labels.items()}
-        if output.get("channel_def") != channels:
+        former = output.get("channel_def")
+        if former != channels:
+            if not _same_names(former, channels):
+                # What it was called speaks of other classes.
+                content["name"] = content["task"] = f"Segmentation of {', '.join(list(labels.values())[1:])}"
             output |= {"channel_def": channels, "num_channels": len(labels)}
             named = ", ".join(f"{index} {name}" for index, name in labels.items())
             content["label_classes"] = f"single channel, {named}"

@@ -16,6 +16,7 @@ __all__ = ["TaskSpec", "read_task_spec", "shipped_tasks"]
 
 KEYS = {
     "name",
+    "title",
     "description",
     "modality",
     "neighbours",
@@ -34,6 +35,7 @@ KEYS = {
 ORIENTATIONS = ("upright", "any")
 MOST_NEIGHBOURS = 5
 PRECISIONS = ("auto", "float32")
+LONGEST_TITLE = 50
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class TaskSpec:
         labels: Class names, background first.
         coding: How masks of this task are usually stored.
         modality: DICOM modality, or "unknown".
+        title: What the bundle is called where people read it, at most 50 characters so that a series of DICOM shows it
+            whole: the head of the model card, the metadata's name. By default the name in words.
         description: One line.
         orientation: "upright" if pictures have a top, "any" if they may lie in any direction, None to let the
             modality say it.
@@ -68,6 +72,7 @@ class TaskSpec:
     labels: tuple[str, ...]
     coding: LabelCoding
     modality: str = "unknown"
+    title: str = ""
     description: str = ""
     orientation: str | None = None
     sides: bool | None = None
@@ -180,6 +185,7 @@ def read_task_spec(name_or_path: str | Path) -> TaskSpec:
         labels=labels,
         coding=coding,
         modality=str(document.get("modality", "unknown")),
+        title=_title_in(file, document),
         description=str(document.get("description", "")),
         orientation=orientation,
         sides=sides,
@@ -192,6 +198,15 @@ def read_task_spec(name_or_path: str | Path) -> TaskSpec:
         precision=precision,
         regions={str(name): Regions(**known) for name, known in regions.items()},
     )
+
+
+def _title_in(file: Path, document: Mapping[str, Any]) -> str:
+    title = " ".join(str(document.get("title") or "").split())
+    if len(title) > LONGEST_TITLE:
+        raise InvalidOption(
+            f"{file}: title has {len(title)} characters; expected at most {LONGEST_TITLE}. Say the rest in description."
+        )
+    return title
 
 
 def _are_shares(value: Any, labels: tuple[str, ...]) -> bool:

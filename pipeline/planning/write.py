@@ -229,7 +229,7 @@ def _metadata(plan: Plan) -> dict[str, Any]:
             "planar": __version__,
             **{name: TESTED[name] for name in ("pytorch-ignite", "pydicom", "nibabel", "SimpleITK")},
         },
-        "name": plan.spec.name.replace("_", " "),
+        "name": plan.spec.title or plan.spec.name.replace("_", " "),
         "task": plan.spec.description,
         "description": f"A 2D U-Net for: {plan.spec.description}. Planned on {fingerprint.name}.",
         "authors": "The Planar authors",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import MissingFile
+from pipeline.errors import InvalidOption, MissingFile
 from pipeline.planning import read_task_spec
 from pipeline.planning.spec import shipped_tasks
 
@@ -31,4 +31,13 @@ def test_what_is_not_there_is_answered_with_the_names_that_are(given: str, tmp_p
 
 def test_each_shipped_task_can_be_read() -> None:
     for name, file in shipped_tasks().items():
-        assert read_task_spec(file).name == name
+        spec = read_task_spec(file)
+        assert spec.name == name
+        assert spec.title
+
+
+def test_a_title_that_a_series_of_dicom_would_cut_is_refused(tmp_path: Path) -> None:
+    task = tmp_path / "task.yaml"
+    task.write_text(f"title: {'x' * 51}\nlabels: [background, lung]\nmasks: index\n")
+    with pytest.raises(InvalidOption, match="title has 51 characters; expected at most 50"):
+        read_task_spec(task)
