@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from monai.bundle import ConfigParser
 from PIL import Image
 
-from pipeline.bundle import find_bundle, find_recipe
+from pipeline.bundle import copy_bundle, find_bundle, find_recipe
 from pipeline.errors import InvalidOption, user_error_within
 from pipeline.history import read_history
 from pipeline.tasks.evaluate import evaluate
@@ -129,6 +130,18 @@ def test_monais_own_command_takes_it_as_a_second_config_file(tmp_path: Path) -> 
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "models" / "model.pt").is_file()
+
+
+def test_whole_pictures_are_seen_once_where_the_bundle_takes_patches(tmp_path: Path) -> None:
+    datalist = rings(tmp_path / "set", ("pore",), colour=False)
+    source = find_bundle("tomo_pore_segmentation")
+    copy = copy_bundle(source, tmp_path / "copy", source.labels(), recipe=find_recipe("tomography"))
+    parser = ConfigParser()
+    parser.read_config(str(copy.config("train")))
+    parser.update({"datalist": str(datalist), "bundle_root": str(copy.root), "num_workers": 0})
+    batch = next(iter(parser.get_parsed_content("train#dataloader")))
+    assert "RandCropByPosNegLabeld" in source.config("train").read_text(encoding="utf-8")
+    assert batch["image"].shape == batch["label"].shape == (4, 1, 256, 256)
 
 
 @pytest.mark.slow
