@@ -3,42 +3,20 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.bundle import (
-    Bundle,
-    Recipe,
-    apply_settings,
-    copy_bundle,
-    find_bundle,
-    find_recipe,
-    parse_overrides,
-    single_network,
-    without_mirroring,
-)
+from pipeline.bundle import Bundle, apply_settings, find_bundle, parse_overrides
 from pipeline.datalist import load_cases, read_datalist
-from pipeline.digests import file_sha256
 from pipeline.errors import InvalidOption
 from pipeline.step_times import PhaseTime, StepTimes
-from pipeline.tasks.evaluate import compare_classes
-from pipeline.tasks.resuming import (
-    WhenStarted,
-    note_data,
-    require_checkpoint,
-    require_epochs_left,
-    require_free,
-    require_idle,
-    require_same_data,
-    training_in,
-)
-from pipeline.tasks.start_weights import StartWeights, find_start
-from pipeline.tasks.workflow import default_folder, fitting_weights, open_workflow, quiet_libraries, run_recorded
+from pipeline.tasks.prepared import Wishes, copied, going_on
+from pipeline.tasks.resuming import WhenStarted, training_in
+from pipeline.tasks.start_weights import StartWeights
+from pipeline.tasks.workflow import fitting_weights, open_workflow, quiet_libraries, run_recorded
 
 if TYPE_CHECKING:
     from monai.bundle import ConfigWorkflow
@@ -124,50 +102,20 @@ def train(
     began = time.perf_counter()
     _require_registrable(register_as, champion, tracking)
     source = find_bundle(name_or_path)
-    by = _recipe(recipe, resume)
-    start = _start(start_from, resume)
+    wishes = Wishes.of(recipe, start_from, resume=resume)
     settings: dict[str, Any] = parse_overrides(
-        tuple(overrides), source.config("train"), SET_ELSEWHERE, also=by.keys if by is not None else ()
+        tuple(overrides), source.config("train"), SET_ELSEWHERE, also=wishes.keys
     )
     for split in ("training", "validation"):
         load_cases(datalist, split)
     content = read_datalist(datalist)
-    labels = dict(enumerate(content.labels))
-    notes: list[str] = []
-    made: list[Path] = []
-    if resume:
-        if out is not None and out.resolve() != source.root:
-            raise InvalidOption("--resume continues in the training's own folder; leave out -o.")
-        require_checkpoint(source)
-        require_idle(source)
-        on_loading()
-        bundle = source
-        notes += compare_classes(bundle, bundle.labels("train"), datalist)
-        require_epochs_left(bundle, settings)
-        require_same_data(bundle, content, datalist)
+    if not resume:
+        ready = copied(source, out, content, settings, wishes, on_loading)
+    elif out is not None and out.resolve() != source.root:
+        raise InvalidOption("--resume continues in the training's own folder; leave out -o.")
     else:
-        if labels != source.labels("train"):
-            notes.append(f"The classes are the datalist's: {', '.join(labels.values())}.")
-        trained_on = f"{content.name} ({len(content.training)} training cases)"
-        folder = out or default_folder(source, "train")
-        require_free(folder)
-        on_loading()
-        made = [] if folder.exists() else [folder.resolve()]
-        mirroring = without_mirroring(source, labels, by)
-        if mirroring:
-            notes.append(
-                "A class is a left or a right one: pictures are mirrored neither in training nor in inference."
-            )
-        if by is not None:
-            notes.append(f"Trained by the recipe {by.name}, not by the bundle's own settings.")
-            tags = {"planar.recipe": by.name, "planar.recipe_sha256": file_sha256(by.path), **(tags or {})}
-        network = single_network(source) if by is None or "network_def" not in by.keys else {}
-        bundle = copy_bundle(source, folder, labels, network | mirroring | settings, trained_on, by)
-        note_data(bundle, content)
-        if start is not None:
-            start.put_into(bundle)
-            tags = {**start.tags, **(tags or {})}
-        made = [*bundle.root.iterdir(), bundle.root / "eval", *made]
+        ready = going_on(source, content, datalist, settings, on_loading)
+    bundle, notes = ready.bundle, ready.notes
     run_settings = settings | {"datalist": str(datalist.resolve())} | ({"resume": True} if resume else {})
     if register_as is not None:
         run_settings |= {"register_as": register_as, "champion": champion}
@@ -180,14 +128,13 @@ def train(
             )
             times = _timed(workflow, bundle) if profile else None
             with fitting_weights(bundle.root / "models" / "last.pt", bundle.config("train")):
-                run_id = run_recorded(workflow, "training_recorder", notes, tags)
+                run_id = run_recorded(workflow, "training_recorder", notes, {**wishes.tags, **(tags or {})})
             trainer = workflow.parser.get_parsed_content("train#trainer")
-            if start is not None:
-                notes.append(_said(start, workflow))
+            if wishes.start is not None:
+                notes.append(_said(wishes.start, workflow))
             checkpoints = workflow.parser.get_parsed_content("checkpoints")
     except BaseException:
-        if not resume:
-            _remove_unless_begun(bundle, made)
+        ready.withdraw()
         raise
     return TrainingResult(
         bundle=bundle,
@@ -217,24 +164,6 @@ def _timed(workflow: ConfigWorkflow, bundle: Bundle) -> StepTimes:
     return times
 
 
-def _recipe(name_or_path: str | None, resume: bool) -> Recipe | None:
-    """The recipe that was asked for."""
-    if name_or_path is None:
-        return None
-    if resume:
-        raise InvalidOption("--resume goes on by the training's own configs, which have its recipe: drop --recipe.")
-    return find_recipe(name_or_path)
-
-
-def _start(name_or_path: str | None, resume: bool) -> StartWeights | None:
-    """The weights to begin with that were asked for."""
-    if name_or_path is None:
-        return None
-    if resume:
-        raise InvalidOption("--resume goes on with the training's own weights: drop --start-from.")
-    return find_start(name_or_path)
-
-
 def _said(start: StartWeights, workflow: ConfigWorkflow) -> str:
     """What the training began with."""
     new = next((one for one in workflow.parser.get_parsed_content("initialize") if isinstance(one, list)), [])
@@ -250,22 +179,3 @@ def _require_registrable(name: str | None, champion: bool, tracking: bool) -> No
         raise InvalidOption("--register needs the MLflow run: leave out --no-tracking.")
     if name is not None and re.fullmatch(r"[^/:.%\"']{1,250}", name) is None:
         raise InvalidOption(f"MLflow takes no model of the name {name!r}: leave out / : . % and quotation marks.")
-
-
-def _remove_unless_begun(bundle: Bundle, made: list[Path]) -> None:
-    """Remove the copy of a training that ended before its first checkpoint, so that the command can be given again.
-
-    Args:
-        bundle: The copy.
-        made: What this call brought there, and no more: the folder may be the working folder, with the runs in it.
-    """
-    if any((bundle.root / "models").glob("*.pt")):
-        return
-    for path in made:
-        if path == bundle.root:
-            with suppress(OSError):  # something else is in it
-                path.rmdir()
-        elif path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)

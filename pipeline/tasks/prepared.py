@@ -1,0 +1,162 @@
+"""The folder that a training runs in: a copy of a bundle that is made for it, or the training that goes on."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.bundle import Bundle, Recipe, copy_bundle, find_recipe, single_network, without_mirroring
+from pipeline.digests import file_sha256
+from pipeline.errors import InvalidOption
+from pipeline.tasks.evaluate import compare_classes
+from pipeline.tasks.resuming import (
+    note_data,
+    require_checkpoint,
+    require_epochs_left,
+    require_free,
+    require_idle,
+    require_same_data,
+)
+from pipeline.tasks.start_weights import StartWeights, find_start
+from pipeline.tasks.workflow import default_folder
+
+if TYPE_CHECKING:
+    from pipeline.datalist import Datalist
+
+__all__ = ["Prepared", "Wishes", "copied", "going_on"]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is asked of a copy, besides its settings.
+
+    Attributes:
+        recipe: The settings that it is trained by.
+        start: The weights that it begins with.
+    """
+
+    recipe: Recipe | None = None
+    start: StartWeights | None = None
+
+    @classmethod
+    def of(cls, recipe: str | None, start_from: str | None, *, resume: bool) -> Wishes:
+        """Found by their names or paths.
+
+        Raises: InvalidOption: if a training that goes on is given one.
+        """
+        if resume and recipe is not None:
+            raise InvalidOption("--resume goes on by the training's own configs, which have its recipe: drop --recipe.")
+        if resume and start_from is not None:
+            raise InvalidOption("--resume goes on with the training's own weights: drop --start-from.")
+        return cls(
+            None if recipe is None else find_recipe(recipe), None if start_from is None else find_start(start_from)
+        )
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Config keys that the recipe sets."""
+        return self.recipe.keys if self.recipe is not None else frozenset()
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """For the MLflow run."""
+        by, start = self.recipe, self.start
+        return {
+            **({"planar.recipe": by.name, "planar.recipe_sha256": file_sha256(by.path)} if by is not None else {}),
+            **(start.tags if start is not None else {}),
+        }
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A bundle that is ready to be trained.
+
+    Attributes:
+        bundle: Where.
+        notes: What the user should know.
+        made: What was made for it, and can be removed as long as nothing is trained.
+    """
+
+    bundle: Bundle
+    notes: list[str] = field(default_factory=list)
+    made: tuple[Path, ...] = ()
+
+    def withdraw(self) -> None:
+        """Remove what was made, unless there is a checkpoint, so that the command can be given again."""
+        if any((self.bundle.root / "models").glob("*.pt")):
+            return
+        for path in self.made:
+            if path == self.bundle.root:
+                with suppress(OSError):  # something else is in it
+                    path.rmdir()
+            elif path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def going_on(
+    bundle: Bundle, content: Datalist, datalist: Path, settings: Mapping[str, Any], on_loading: Callable[[], None]
+) -> Prepared:
+    """A training that goes on where it stands.
+
+    Args:
+        bundle: Its folder.
+        content: What `datalist` says.
+        settings: For the train config.
+        on_loading: Called when all that can be checked fast is right.
+    Raises: InvalidBundle, InvalidDatalist, InvalidOption: if it cannot, or with other data.
+    """
+    require_checkpoint(bundle)
+    require_idle(bundle)
+    on_loading()
+    notes = compare_classes(bundle, bundle.labels("train"), datalist)
+    require_epochs_left(bundle, settings)
+    require_same_data(bundle, content, datalist)
+    return Prepared(bundle, list(notes))
+
+
+def copied(
+    source: Bundle,
+    out: Path | None,
+    content: Datalist,
+    settings: Mapping[str, Any],
+    wishes: Wishes,
+    on_loading: Callable[[], None],
+) -> Prepared:
+    """A copy of a bundle for a training on a datalist, whose classes it gets.
+
+    Args:
+        source: The bundle.
+        out: Folder of the copy; default `runs/<bundle>/train-<time>`.
+        content: The datalist.
+        settings: For the configs; they win over the recipe.
+        wishes: Recipe and start weights.
+        on_loading: Called when all that can be checked fast is right.
+    Raises: InvalidBundle, InvalidOption, OutputExists: before anything is written.
+    """
+    notes = []
+    labels = dict(enumerate(content.labels))
+    if labels != source.labels("train"):
+        notes.append(f"The classes are the datalist's: {', '.join(labels.values())}.")
+    folder = out or default_folder(source, "train")
+    require_free(folder)
+    on_loading()
+    made = [] if folder.exists() else [folder.resolve()]
+    recipe = wishes.recipe
+    mirroring = without_mirroring(source, labels, recipe)
+    if mirroring:
+        notes.append("A class is a left or a right one: pictures are mirrored neither in training nor in inference.")
+    if recipe is not None:
+        notes.append(f"Trained by the recipe {recipe.name}, not by the bundle's own settings.")
+    network = {} if "network_def" in wishes.keys else single_network(source)
+    trained_on = f"{content.name} ({len(content.training)} training cases)"
+    bundle = copy_bundle(source, folder, labels, network | mirroring | dict(settings), trained_on, recipe)
+    note_data(bundle, content)
+    if wishes.start is not None:
+        wishes.start.put_into(bundle)
+    return Prepared(bundle, notes, (*bundle.root.iterdir(), bundle.root / "eval", *made))
