@@ -158,9 +158,9 @@ def _task(name: str, about: Mapping[str, Any], record: Mapping[str, Any] | None)
         f"{half['largest_of_a_case']:.6f} in the case that differs most)."
     )
     yield f"Trained on {record['machine']}."
-    if recipe and recipe["overrides"]:
-        given = ", ".join(recipe["overrides"])
-        yield f"The recipe was run with {given}, so that an epoch has as many steps as on more pictures."
+    if recipe:
+        given = f" with `{', '.join(recipe['overrides'])}`: {recipe['why']}" if recipe["overrides"] else ""
+        yield f"The recipe was run on {recipe['machine']}{given}."
     verdict = _verdict(about["classes"], record)
     if verdict:
         yield verdict

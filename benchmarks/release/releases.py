@@ -45,7 +45,8 @@ class Release:
         scored: Datalists whose test part is scored.
         united: Datalists whose test part is scored with classes joined: "disc=disc_rim,cup".
         recipe: The published project's settings that are run beside it.
-        recipe_overrides: `KEY=VALUE` for that: these sets are smaller than the projects', whose epochs had more steps.
+        recipe_overrides: `KEY=VALUE` for that: the sets here have other sizes than the projects'.
+        recipe_why: What these are for.
         budget_min: Of the training, minutes.
         series: Whether it is tried on the CT series.
         phantoms: Whether the training begins with one on CT slices of digital phantoms.
@@ -62,6 +63,7 @@ class Release:
     united: Mapping[str, str] = field(default_factory=dict)
     recipe: str | None = None
     recipe_overrides: tuple[str, ...] = ()
+    recipe_why: str = ""
     budget_min: float = 30.0
     series: bool = False
     phantoms: bool = False
@@ -100,6 +102,10 @@ RELEASES = {
             planned_from="cxr_shenzhen",
             scored=("cxr_shenzhen", "cxr_multisite_field"),
             recipe="montgomery",
+            recipe_overrides=(
+                "train#dataset#data=$monai.data.load_decathlon_datalist(@datalist, data_list_key='training')[:110]",
+            ),
+            recipe_why="as many films as the project trained on, 80 % of the Montgomery set's 138",
         ),
         Release(
             name="fundus_disc_cup_segmentation",
@@ -118,7 +124,8 @@ RELEASES = {
             scored=("fundus_disc_cup",),
             united={"fundus_disc_cup": "disc=disc_rim,cup", "fundus_disc": "disc=disc_rim,cup"},
             recipe="drishti",
-            recipe_overrides=("repeats=4",),  # 7 steps an epoch, as with its 50 pictures
+            recipe_overrides=("repeats=4",),
+            recipe_why="7 steps an epoch, as with its 50 pictures",
         ),
         Release(
             name="ct_lung_segmentation",
@@ -137,7 +144,8 @@ RELEASES = {
             planned_from="ct_lungs_all",
             scored=("ct_lungs_all",),
             recipe="kaggle_ct",
-            recipe_overrides=("repeats=9",),  # 13 steps an epoch, as with 80 % of its 267 slices
+            recipe_overrides=("repeats=9",),
+            recipe_why="13 steps an epoch, as with 80 % of its 267 slices",
             series=True,
             phantoms=True,
         ),
@@ -150,7 +158,8 @@ RELEASES = {
             planned_from="ct_chest",
             scored=("ct_chest",),
             recipe="colour_masks",
-            recipe_overrides=("repeats=16",),  # 26 steps an epoch: how many pictures the projects had is not known
+            recipe_overrides=("repeats=16",),
+            recipe_why="26 steps an epoch; how many pictures the projects had is not known",
             series=True,
             phantoms=True,
         ),
@@ -165,7 +174,8 @@ RELEASES = {
             planned_from="tomo_pores",
             scored=("tomo_pores",),
             recipe="tomography",
-            recipe_overrides=("repeats=11",),  # 25 steps an epoch: how many slices the project had is not known
+            recipe_overrides=("repeats=11",),
+            recipe_why="25 steps an epoch; how many slices the project had is not known",
         ),
         Release(
             name="cells_wbc_segmentation",

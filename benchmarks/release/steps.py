@@ -248,7 +248,9 @@ class _Making(WithPhantoms):
             "name": name,
             "seconds": self.stages.records["recipe_train"]["seconds"],
             "parameters": count_parameters(folder / "models" / "model.pt"),
+            "machine": _machine(),
             "overrides": list(self.release.recipe_overrides),
+            "why": self.release.recipe_why if self.release.recipe_overrides else "",
             "data": first,
             "scores": figures,
         }

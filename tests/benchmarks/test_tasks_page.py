@@ -78,12 +78,14 @@ def test_it_says_whether_the_bundle_wins_over_the_recipe(bundles: Path, theirs: 
         "name": "montgomery",
         "seconds": 99.0,
         "parameters": 31_000_000,
+        "machine": "a machine, 2 cores",
         "overrides": ["repeats=4"],
+        "why": "7 steps an epoch",
         "data": "cxr_shenzhen",
         "scores": {"lung": figures(theirs)},
     }
     page = write(bundles, record(recipe=recipe))
     assert f"lung {words}" in page
-    assert "run with repeats=4," in page
+    assert "The recipe was run on a machine, 2 cores with `repeats=4`: 7 steps an epoch." in page
     assert "99; 1,234" in page
     assert "31,000,000; 1,234,567" in page
