@@ -254,7 +254,7 @@ def _phantoms(folder: Path, modality: str) -> list[str]:
 
     kind, images = ("ct", "ct_images") if modality == "CT" else ("radiograph", "images")
     made = folder / "phantom"
-    make_phantoms(made, number=1, size=max(PHANTOMS), kind=kind, format="both" if kind == "ct" else "png", workers=1)
+    make_phantoms(made, number=1, size=max(PHANTOMS), kind=kind, format="png", workers=1)
     drawn = sorted((made / images).glob("*.png"))
     film = drawn[len(drawn) // 2]
     names = []

@@ -78,7 +78,7 @@ class Prepared:
     Attributes:
         bundle: Where.
         notes: What the user should know.
-        made: What was made for it, and can be removed as long as nothing is trained.
+        made: What was made for it, and no more: the folder may be the working folder, with the runs in it.
     """
 
     bundle: Bundle
