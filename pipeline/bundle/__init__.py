@@ -5,6 +5,7 @@ from pipeline.bundle.copying import apply_settings, copy_bundle
 from pipeline.bundle.digests import config_digests
 from pipeline.bundle.find import Bundle, find_bundle, shipped_bundles, shipped_folder
 from pipeline.bundle.mirroring import without_mirroring
+from pipeline.bundle.other_classes import note_on_classes
 from pipeline.bundle.overrides import parse_overrides
 from pipeline.bundle.recipe import Recipe, find_recipe, shipped_recipes
 from pipeline.bundle.single import single_network
@@ -19,6 +20,7 @@ __all__ = [
     "copy_bundle",
     "find_bundle",
     "find_recipe",
+    "note_on_classes",
     "parse_overrides",
     "shipped_bundles",
     "shipped_folder",

@@ -13,6 +13,7 @@ from ruamel.yaml.comments import CommentedMap
 from pipeline.bundle.beginning import forget_start_file
 from pipeline.bundle.editing import edit_config, rewrite_config
 from pipeline.bundle.find import SUFFIXES, Bundle
+from pipeline.bundle.other_classes import renumber_classes
 from pipeline.bundle.recipe import Recipe, apply_recipe, describe_input
 from pipeline.errors import InvalidBundle, OutputExists
 
@@ -33,8 +34,9 @@ def copy_bundle(
     """A copy of a bundle without weights, data and results, for a training of its own.
 
     The copy describes what it will be: its configs carry the class names and the settings, each config those whose key
-    it has, so that training, evaluation and inference agree on them; its metadata and documents no longer speak of the
-    data and scores of the original. It appears under its name when it is whole.
+    it has, so that training, evaluation and inference agree on them; what they say of a class by its number is of the
+    new number; its metadata and documents no longer speak of the data and scores of the original. It appears under its
+    name when it is whole.
 
     Args:
         bundle: The original, which stays as it is.
@@ -65,6 +67,7 @@ def copy_bundle(
         changes: dict[str, Any] = dict(settings or {})
         if dict(labels) != bundle.labels("train"):
             changes["labels"] = dict(labels)
+            renumber_classes(aside, bundle.labels("train"), labels)
             _rename_rules(aside / "configs" / "quality.yaml", list(labels.values()))
         apply_settings(copied, changes)
         if recipe is not None:

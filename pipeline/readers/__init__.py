@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pipeline.readers.monai_writer import SourceGridWriter, SourceLayout
     from pipeline.readers.segmentation import places_of_planes
     from pipeline.readers.segmentation_header import Segmentation, segmentation_of
-    from pipeline.readers.series import DicomSeries, group_series, read_series
+    from pipeline.readers.series import DicomSeries, group_series, read_series, volume_of
     from pipeline.readers.writers import write_mask, write_probabilities
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "slices_in",
     "split_fragment",
     "stem_of",
+    "volume_of",
     "write_mask",
     "write_probabilities",
 ]
@@ -70,6 +71,7 @@ __getattr__ = lazily(
         "places_of_planes": "segmentation",
         "read_series": "series",
         "segmentation_of": "segmentation_header",
+        "volume_of": "series",
         "write_mask": "writers",
         "write_probabilities": "writers",
     },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from pipeline.errors import GeometryMismatch
 from pipeline.fragments import FRAGMENT, split_fragment
 from pipeline.readers.picture import Picture
 from pipeline.readers.read import read_grid, read_picture
+from pipeline.readers.series import volume_of
 
 __all__ = ["neighbours_of", "read_with_neighbours"]
 
@@ -25,15 +27,21 @@ def neighbours_of(path: str | os.PathLike[str], reach: int) -> list[str]:
     """The slice of a path between its neighbours, in the volume's order; the ends are repeated.
 
     Args:
-        path: `volume#slice=K`; a picture that is no slice has no neighbours, and stands in their place.
+        path: `volume#slice=K`, or a file of a DICOM series, whose other files lie beside it. A picture that is no slice
+            has no neighbours, and stands in their place.
         reach: Slices to either side.
     Returns: 2 × reach + 1 paths, the given slice in their middle.
     """
     file, number = split_fragment(path)
-    if number is None:
-        return [os.fspath(path)] * (2 * reach + 1)
-    depth = _depth(file, time_of_change(file))
-    return [f"{file}{FRAGMENT}{min(max(k, 0), depth - 1)}" for k in range(number - reach, number + reach + 1)]
+    if number is not None:
+        depth = _depth(file, time_of_change(file))
+        return [f"{file}{FRAGMENT}{k}" for k in _within(depth, number, reach)]
+    volume = volume_of(file)
+    if volume is None:
+        return [file] * (2 * reach + 1)
+    number = [Path(one).name for one in volume.files].index(Path(file).name)
+    beside = [volume.files[k] for k in _within(len(volume.files), number, reach)]
+    return [*beside[:reach], file, *beside[reach + 1 :]]  # by the name that was given, or it might be decoded twice
 
 
 def read_with_neighbours(
@@ -59,6 +67,10 @@ def read_with_neighbours(
             sizes = ("×".join(map(str, one.grid.display_shape)) for one in (picture, middle))
             raise GeometryMismatch("{}: {} does not match {} of {}.".format(picture.path, *sizes, middle.path))
     return np.stack([_grey(read[name]) for name in names], axis=-1), middle
+
+
+def _within(depth: int, number: int, reach: int) -> list[int]:
+    return [min(max(k, 0), depth - 1) for k in range(number - reach, number + reach + 1)]
 
 
 @lru_cache(maxsize=256)

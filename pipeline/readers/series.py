@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.archives import members_below, split_archive, time_of_change
+from pipeline.archives import exists, members_below, split_archive, time_of_change
 from pipeline.errors import UnsupportedImage
 from pipeline.geometry import SourceGrid
 from pipeline.readers.cache import last_picture
@@ -21,7 +21,7 @@ from pipeline.readers.picture import Picture, exact_dtype
 from pipeline.readers.slice_header import SliceHeader, read_slice_header
 from pipeline.readers.slice_places import passes_of, remarks_on_places
 
-__all__ = ["DicomSeries", "group_series", "read_series", "series_in"]
+__all__ = ["DicomSeries", "group_series", "read_series", "series_in", "volume_of"]
 
 # Slices of one volume agree in orientation within COSINES, in pixel size within SPACING of it.
 COSINES, SPACING = 1e-3, 1e-3
@@ -129,6 +129,14 @@ def series_in(folder: str) -> DicomSeries:
     return _series_in(folder, time_of_change(folder))
 
 
+def volume_of(file: str) -> DicomSeries | None:
+    """The volume that a DICOM file is a slice of, as far as it lies in one folder with it; None for all other files."""
+    if not exists(file) or not is_dicom(file):
+        return None
+    folder = str(Path(file).parent)
+    return _volumes_of(folder, time_of_change(folder)).get(Path(file).name)
+
+
 def read_series(series: DicomSeries, *, voi: bool = False, labels: bool = False) -> Picture:
     """Decode a series as one volume (W, H, D) in display orientation; within `decoded_once` no kept slice again.
 
@@ -163,6 +171,13 @@ def _series_in(folder: str, _changed: tuple[int, int]) -> DicomSeries:
         raise UnsupportedImage(f"{folder}: the folder holds no DICOM series of several slices. Name a file.")
     sizes = ", ".join(f"{len(series.files)} slices from {Path(series.files[0]).name}" for series in found)
     raise UnsupportedImage(f"{folder}: the folder holds {len(found)} DICOM volumes ({sizes}). Put one in a folder.")
+
+
+@lru_cache(maxsize=16)
+def _volumes_of(folder: str, _changed: tuple[int, int]) -> dict[str, DicomSeries]:
+    """The volumes of a folder by the names of their files."""
+    volumes = [entry for entry in group_series(sorted(_files_in(folder))) if isinstance(entry, DicomSeries)]
+    return {Path(file).name: volume for volume in volumes for file in volume.files}
 
 
 def _files_in(folder: str) -> list[str]:

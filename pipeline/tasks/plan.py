@@ -14,6 +14,7 @@ from pipeline.fingerprint import FORMAT, Fingerprint
 from pipeline.fragments import FRAGMENT
 from pipeline.gate import default_rules
 from pipeline.planning import Plan, PlanOptions, make_plan, read_task_spec, write_bundle
+from pipeline.readers import volume_of
 
 __all__ = ["PlanResult", "plan_bundle"]
 
@@ -86,16 +87,21 @@ def _text_of(data: Path) -> str:
 
 
 def _of_volumes(data: Path, neighbours: int) -> list[str]:
-    """The offer of neighbouring slices as channels, if that is possible."""
+    """The offer of neighbouring slices as channels, if that is possible; that they are asked for in vain, if not."""
     content = json.loads(data.read_text(encoding="utf-8"))
     images = [str(item.get("image", "")) for item in content.get("training", [])] if isinstance(content, dict) else []
     slices = sum(FRAGMENT in image for image in images)
-    if neighbours or not slices:
-        return []
-    return [
-        f"{slices} of {len(images)} training cases are slices of volumes: with 'neighbours: 1' in the task spec the "
-        "network sees the slices before and behind as channels (2.5D)."
-    ]
+    if not neighbours and slices:
+        return [
+            f"{slices} of {len(images)} training cases are slices of volumes: with 'neighbours: 1' in the task spec "
+            "the network sees the slices before and behind as channels (2.5D)."
+        ]
+    if neighbours and images and not slices and not any(volume_of(str(data.parent / image)) for image in images):
+        return [
+            f"None of the {len(images)} training cases is a slice of a volume: each stands in its neighbours' place, "
+            f"and {2 * neighbours} of the network's channels teach it nothing. Take 'neighbours' out of the task spec."
+        ]
+    return []
 
 
 def _fingerprint(

@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.bundle import Bundle, Recipe, copy_bundle, find_recipe, single_network, without_mirroring
+from pipeline.bundle import (
+    Bundle,
+    Recipe,
+    copy_bundle,
+    find_recipe,
+    note_on_classes,
+    single_network,
+    without_mirroring,
+)
 from pipeline.digests import file_sha256
 from pipeline.errors import InvalidOption
 from pipeline.tasks.evaluate import compare_classes
@@ -139,10 +147,8 @@ def copied(
         on_loading: Called when all that can be checked fast is right.
     Raises: InvalidBundle, InvalidOption, OutputExists: before anything is written.
     """
-    notes = []
     labels = dict(enumerate(content.labels))
-    if labels != source.labels("train"):
-        notes.append(f"The classes are the datalist's: {', '.join(labels.values())}.")
+    notes = note_on_classes(source.labels("train"), labels)
     folder = out or default_folder(source, "train")
     require_free(folder)
     on_loading()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import nibabel
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged
 from PIL import Image
+from reader_phantoms import CT_IMAGE, dicom_of, save_dicom, write_dicom
 
 from pipeline.readers import PlanarReader
 from pipeline.readers.neighbours import neighbours_of, read_with_neighbours
@@ -74,3 +76,58 @@ def test_a_volume_that_was_replaced_is_seen(volume: Path) -> None:
     longer = np.zeros((6, 4, 9), np.int16)
     nibabel.save(nibabel.Nifti1Image(longer, np.eye(4)), volume)
     assert numbers(neighbours_of(f"{volume}#slice=4", 1)) == [3, 4, 5]
+
+
+@pytest.fixture
+def series(tmp_path: Path) -> Path:
+    """Five DICOM slices of 0, 100, ... HU from foot to head, whose names say nothing of it, and a film beside."""
+    folder = tmp_path / "series"
+    folder.mkdir()
+    for k, name in enumerate("dbeac"):
+        ds = dicom_of(
+            np.full((5, 7), 100 * k, np.int16),
+            sop_class=CT_IMAGE,
+            SeriesInstanceUID="1.2.3",
+            Modality="CT",
+            ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+            ImagePositionPatient=[0, 0, 2 * k],
+            PixelSpacing=[1, 1],
+        )
+        save_dicom(ds, folder / name)
+    write_dicom(folder / "film", np.full((5, 7), 7, np.uint16))
+    return folder
+
+
+def of_each_file(folder: Path) -> dict[str, list[float]]:
+    """The values of a file's neighbours and its own."""
+    return {name: read_with_neighbours(folder / name, 1)[0][0, 0].tolist() for name in "dbeac"}
+
+
+IN_ORDER = {"d": [0, 0, 100], "b": [0, 100, 200], "e": [100, 200, 300], "a": [200, 300, 400], "c": [300, 400, 400]}
+
+
+def test_the_files_of_a_series_have_their_neighbours_by_place(series: Path) -> None:
+    assert of_each_file(series) == IN_ORDER
+    (series / "c").unlink()
+    assert read_with_neighbours(series / "a", 1)[0][0, 0].tolist() == [200, 300, 300]
+    assert read_with_neighbours(series / "film", 1)[0][0, 0].tolist() == [7, 7, 7]
+
+
+def test_two_volumes_in_one_folder_are_not_mixed(series: Path) -> None:
+    for k in range(2):
+        ds = dicom_of(
+            np.full((5, 7), -k, np.int16),
+            sop_class=CT_IMAGE,
+            SeriesInstanceUID="1.2.4",
+            Modality="CT",
+            ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+            ImagePositionPatient=[0, 0, 3 * k],
+            PixelSpacing=[1, 1],
+        )
+        save_dicom(ds, series / f"other{k}")
+    assert of_each_file(series) == IN_ORDER
+
+
+def test_a_series_in_an_archive_has_neighbours(series: Path) -> None:
+    shutil.make_archive(str(series), "zip", series)
+    assert of_each_file(Path(f"{series}.zip")) == IN_ORDER

@@ -67,6 +67,17 @@ def test_all_configs_of_the_copy_agree_and_refer_to_what_is_there(name: str, tmp
     assert "pipeline.transforms.DecodeMaskd" in copy.config("train").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_neither_the_choice_of_the_weights_nor_post_processing_is_the_bundles(name: str, tmp_path: Path) -> None:
+    source = find_bundle("ct_chest_segmentation")
+    copy = copy_bundle(source, tmp_path / "copy", source.labels("train"), recipe=find_recipe(name))
+    assert read(source.config("train"))["checkpoints"]["keep"] == "last"
+    assert read(copy.config("train"))["checkpoints"]["keep"] == "best"
+    for kind in ("evaluate", "inference"):
+        assert read(source.config(kind))["refinement"]
+        assert read(copy.config(kind))["refinement"] == []
+
+
 def test_the_input_is_described_as_the_recipe_has_it(tmp_path: Path) -> None:
     recipe = find_recipe("colour_masks")
     copy = copy_bundle(find_bundle("cxr_lung_segmentation"), tmp_path / "copy", LUNG, recipe=recipe)

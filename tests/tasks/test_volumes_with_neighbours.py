@@ -7,8 +7,12 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from PIL import Image
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from pipeline.planning import PlanOptions
+from pipeline.readers import read_picture
 from pipeline.split import Fractions
 from pipeline.tasks.evaluate import evaluate
 from pipeline.tasks.index import IndexOptions, LabelOptions, SplitOptions, index_set
@@ -34,6 +38,32 @@ def balls(folder: Path, number: int = 9) -> None:
         nibabel.save(nibabel.Nifti1Image(mask.astype(np.uint8), AFFINE), folder / "masks" / f"v{seed}.nii.gz")
 
 
+FOUND = (("masks_found", "v0_mask.nii.gz"), ("series_found", "series_mask.nii.gz"))
+
+
+def as_series(volume: Path, folder: Path) -> None:
+    """The slices of a volume as DICOM files, whose names say nothing of their order."""
+    folder.mkdir()
+    picture = read_picture(volume)
+    series, study, frame = generate_uid(), generate_uid(), generate_uid()
+    for k in range(picture.grid.depth):
+        meta = FileMetaDataset()
+        meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, CTImageStorage
+        meta.MediaStorageSOPInstanceUID = generate_uid()
+        ds = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+        ds.SOPClassUID, ds.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
+        ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = study, series, frame
+        ds.PatientID, ds.Modality, ds.InstanceNumber = "ball", "CT", k + 1
+        ds.ImageOrientationPatient, ds.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [0, 0, 3 * k]
+        ds.PixelSpacing, ds.SliceThickness = [1, 1], 3
+        ds.Columns, ds.Rows, _ = picture.array.shape
+        ds.SamplesPerPixel, ds.PhotometricInterpretation, ds.PixelRepresentation = 1, "MONOCHROME2", 0
+        ds.BitsAllocated = ds.BitsStored = 8
+        ds.HighBit = 7
+        ds.PixelData = picture.array[..., k].T.astype(np.uint8).tobytes()
+        ds.save_as(folder / f"{5 * k % 7}.dcm", enforce_file_format=True)
+
+
 @pytest.mark.slow
 def test_it_is_offered_planned_trained_scored_and_gives_volumes_back(tmp_path: Path) -> None:
     balls(tmp_path)
@@ -47,7 +77,7 @@ def test_it_is_offered_planned_trained_scored_and_gives_volumes_back(tmp_path: P
     assert any("neighbours: 1" in note for note in offered.notes)
     task.write_text(f"{SPEC}neighbours: 1\n")
     planned = plan_bundle(datalist, task, tmp_path / "balls_segmentation", PlanOptions(budget_s=60), workers=1)
-    assert not any("neighbours: 1" in note for note in planned.notes)
+    assert not any("neighbour" in note for note in planned.notes)
 
     overrides = ("max_epochs=1", "val_interval=1", "image_size=[32, 32]", "num_workers=0", "batch_size=4", "repeats=1")
     trained = train(str(planned.bundle.root), datalist, tmp_path / "trained", overrides, tracking=False)
@@ -57,3 +87,28 @@ def test_it_is_offered_planned_trained_scored_and_gives_volumes_back(tmp_path: P
     found = nibabel.load(tmp_path / "masks_found" / "v0_mask.nii.gz")
     assert found.shape == (40, 36, 7)
     assert np.allclose(found.affine, AFFINE)
+
+    as_series(tmp_path / "images" / "v0.nii.gz", tmp_path / "series")
+    infer(str(trained.bundle.root), [str(tmp_path / "series")], tmp_path / "series_found", tracking=False)
+    masks = [read_picture(tmp_path / folder / name).array for folder, name in FOUND]
+    assert masks[0].any()
+    np.testing.assert_array_equal(*masks)
+
+
+def test_neighbours_are_asked_for_in_vain_where_nothing_is_a_slice(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+    for number in range(6):
+        mask = np.zeros((40, 36), np.uint8)
+        mask[10:20, 10 + number : 22] = 1
+        image = (120 * mask + rng.normal(80, 12, mask.shape)).clip(0, 255).astype(np.uint8)
+        for kind, array in (("images", image), ("masks", mask)):
+            Image.fromarray(array).save(tmp_path / kind / f"p{number}.png")
+    options = IndexOptions(labels=LabelOptions(class_names=("ball",)), split=SplitOptions(Fractions(0.7, 0.3, 0)))
+    datalist = tmp_path / "datalist.json"
+    index_set(tmp_path / "images", [tmp_path / "masks"], datalist, options)
+    task = tmp_path / "task.yaml"
+    task.write_text(f"{SPEC}neighbours: 1\n")
+    planned = plan_bundle(datalist, task, tmp_path / "balls_segmentation", PlanOptions(budget_s=60), workers=1)
+    assert any("is a slice of a volume" in note for note in planned.notes)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.bundle import Bundle, copy_bundle, single_network, without_mirroring
+from pipeline.bundle import Bundle, copy_bundle, note_on_classes, single_network, without_mirroring
 from pipeline.datalist import write_datalist
 from pipeline.errors import InvalidOption, OutputExists
 from pipeline.tasks.folds.dividing import Divided, divide
@@ -53,8 +53,7 @@ def lay_out(
         notes.append(
             f"Subjects were divided into {folds} folds (seed {divided.seed}): the datalist has others or none."
         )
-    if labels != source.labels("train"):
-        notes.append(f"The classes are the datalist's: {', '.join(labels.values())}.")
+    notes += note_on_classes(source.labels("train"), labels)
     mirroring = without_mirroring(source, labels)
     if mirroring:
         notes.append("A class is a left or a right one: pictures are mirrored neither in training nor in inference.")
