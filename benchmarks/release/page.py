@@ -125,6 +125,8 @@ def _task(name: str, about: Mapping[str, Any], record: Mapping[str, Any] | None)
         yield f"- Published: {project['name']}; {where}. Figure: {project['figure'] or 'not found'} ({project['why']})."
     strongest = about["strongest"]
     yield f"- Strongest published that was found: {strongest['figure']}; {strongest['of']}. {strongest['source']}."
+    if about["project"] is not None and not (record or {}).get("recipe"):
+        yield "- The recipe was not run yet; what follows of it is what the comparison will be."
     yield f"- What the comparison shows: {about['shows'].strip()}"
     yield f"- What it does not show: {about['shows_not'].strip()}"
     yield ""
@@ -161,28 +163,41 @@ def _task(name: str, about: Mapping[str, Any], record: Mapping[str, Any] | None)
     if recipe:
         given = f" with `{', '.join(recipe['overrides'])}`: {recipe['why']}" if recipe["overrides"] else ""
         yield f"The recipe was run on {recipe['machine']}{given}."
-    verdict = _verdict(about["classes"], record)
-    if verdict:
-        yield verdict
+        verdict = _verdict(about["classes"], recipe)
+        if verdict:
+            yield verdict
     yield ""
 
 
-def _verdict(classes: Sequence[str], record: Mapping[str, Any]) -> str:
+def _verdict(classes: Sequence[str], recipe: Mapping[str, Any]) -> str:
     """Whether the bundle wins over the recipe, class by class, as the figures have it."""
-    recipe = record.get("recipe")
-    if not recipe:
-        return ""
     told = []
     for label in classes:
-        ours = _first_with(label, record["scores"])
-        if label not in ours or label not in recipe["scores"]:
+        found = recipe["against"].get(label, {"mean": None})
+        if found["mean"] is None:
             continue
-        here, there = (scores[label]["dice"]["mean"] for scores in (ours, recipe["scores"]))
-        if here is None or there is None:
-            continue
-        word = "above" if here > there else "below"
-        told.append(f"{label.replace('_', ' ')} {abs(here - there):.3f} {word} the recipe")
-    return f"The bundle's mean Dice is: {', '.join(told)}." if told else ""
+        between = f" ({_signed(found['ci_low'])} to {_signed(found['ci_high'])})" if found["ci_low"] is not None else ""
+        subjects = f"{found['n']} subject{'s' * (found['n'] > 1)}"
+        told.append(f"{label.replace('_', ' ')} {_signed(found['mean'])}{between} over {subjects}")
+    if not told:
+        return ""
+    return f"Dice of the bundle less that of the recipe, subject by subject: {'; '.join(told)}.{_invented(recipe)}"
+
+
+def _invented(recipe: Mapping[str, Any]) -> str:
+    """Where one of the two finds what is not there; the other's Dice, which its own mean leaves out, counts as 1."""
+    told = [
+        f"In {number} picture{'s' * (number > 1)} without {label.replace('_', ' ')} the {who} alone finds some: there "
+        "its Dice is 0, and the other's, which its own mean leaves out, counts as 1."
+        for label, found in recipe["against"].items()
+        for who, number in found["invented"].items()
+        if number
+    ]
+    return "".join(f" {line}" for line in told)
+
+
+def _signed(number: float) -> str:
+    return f"{number:+.3f}".replace("-", "−")
 
 
 def _first_with(label: str, scores: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from benchmarks.machine import describe_machine
+from benchmarks.release.against import dice_against, require_same_cases
 from benchmarks.release.commands import Setting
 from benchmarks.release.half import count_parameters
 from benchmarks.release.parts import write_parts
@@ -57,7 +58,8 @@ class _Making(WithPhantoms):
             return record
         self.stages.do("plan", {"bundle": str(self.bundle)}, dict)  # the step that recipes build on; here it is done
         first = release.scored[0]
-        self.evaluate(first, self.trained, first, [f"index_{name}" for name in release.sources])
+        scores = self.evaluate(first, self.trained, first, [f"index_{name}" for name in release.sources])
+        require_same_cases(release.name, record["scores"][first], scores)
         if first in release.united:
             self.unite(first, release.united[first], self.trained, first, [f"evaluate_{first}"])
         record["recipe"] = self.recipe(release.recipe)
@@ -208,7 +210,7 @@ class _Making(WithPhantoms):
         masks = self.setting.out / "masks" / f"{bundle.name}_{name}"
         images = [item["image"] for item in load_cases(self.list_of(name), "test")]
         self.step(f"infer_{label}", ["infer", bundle, *images, "-o", masks, "--overwrite"], None, after)
-        folder = self.setting.out / "evaluations" / f"{bundle.name}_{name}_{union.partition('=')[0]}"
+        folder = self.setting.out / "evaluations" / f"{bundle.name}_{name}_{_name_of(union)}"
         labels = list(read_task_spec(self.task).labels)
         score_united(self.list_of(name), labels, masks, union, folder, bundle.name)
         return self.figures(folder)
@@ -240,10 +242,13 @@ class _Making(WithPhantoms):
         evaluations = [self.setting.out / "evaluations" / f"{one.name}_{first}" for one in (folder, self.trained)]
         if first in self.release.united:
             union = self.release.united[first]
+            evaluations = [*evaluations, *(one.with_name(f"{one.name}_{_name_of(union)}") for one in evaluations)]
             joined = self.unite(first, union, folder, f"recipe_{first}", ["recipe_train"])
             figures = {**figures, **{label: found for label, found in joined.items() if label != "mean_of_classes"}}
         page = self.setting.out / f"{self.release.name}_{name}.html"
-        self.step("compare", ["compare", *evaluations, "-o", page, "--overwrite"], None, [f"evaluate_recipe_{first}"])
+        self.step(
+            "compare", ["compare", *evaluations[:2], "-o", page, "--overwrite"], None, [f"evaluate_recipe_{first}"]
+        )
         return {
             "name": name,
             "seconds": self.stages.records["recipe_train"]["seconds"],
@@ -253,7 +258,13 @@ class _Making(WithPhantoms):
             "why": self.release.recipe_why if self.release.recipe_overrides else "",
             "data": first,
             "scores": figures,
+            "against": dice_against(evaluations[::2], evaluations[1::2]),
         }
+
+
+def _name_of(union: str) -> str:
+    """Of "disc=disc_rim,cup" the disc."""
+    return union.partition("=")[0]
 
 
 def seconds_before(start_from: str | None) -> float:

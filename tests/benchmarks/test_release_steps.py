@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,10 @@ def test_nothing_counts_where_no_record_says(bundle: Path) -> None:
 NAME = "ct_lung_segmentation"
 
 
+def scores(dice: float, subjects: int) -> dict[str, Any]:
+    return {"lung": {"dice": {"mean": dice, "n": subjects}}}
+
+
 @pytest.fixture
 def released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setting:
     """A folder with one bundle; commands are not given, and a recipe scores what it is asked beside."""
@@ -43,7 +48,7 @@ def released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setting:
     (tmp_path / "bundles" / NAME / "configs" / "metadata.json").write_text("{}", encoding="utf-8")
     (tmp_path / "bundles" / NAME / "docs").mkdir()
     monkeypatch.setattr(steps._Making, "step", lambda self, name, words, new, after=(): None)
-    monkeypatch.setattr(steps._Making, "evaluate", lambda self, name, bundle, label, after: {})
+    monkeypatch.setattr(steps._Making, "evaluate", lambda self, name, bundle, label, after: scores(0.97, 9))
     monkeypatch.setattr(steps._Making, "recipe", lambda self, name: {"name": name, "beside": str(self.trained)})
     monkeypatch.setattr(steps._Making, "make_lists", lambda self: None)
     bundles = (tmp_path / "bundles").resolve()
@@ -53,10 +58,20 @@ def released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setting:
 def test_a_recipe_is_added_to_the_record_of_the_bundle_that_is_there(released: Setting) -> None:
     assert released.bundles is not None
     path = released.bundles / NAME / "docs" / "release.json"
-    path.write_text(json.dumps({"seconds": 5.0, "recipe": {"name": "a former one"}}), encoding="utf-8")
+    before = {"seconds": 5.0, "scores": {"ct_lungs_all": scores(0.9704, 9)}}
+    path.write_text(json.dumps({**before, "recipe": {"name": "a former one"}}), encoding="utf-8")
     beside(RELEASES[NAME], released, lambda line: None)
     recipe = {"name": "kaggle_ct", "beside": str(released.bundles / NAME)}
-    assert json.loads(path.read_text(encoding="utf-8")) == {"seconds": 5.0, "recipe": recipe}
+    assert json.loads(path.read_text(encoding="utf-8")) == {**before, "recipe": recipe}
+
+
+@pytest.mark.parametrize("recorded", [scores(0.97, 8), scores(0.96, 9)])
+def test_lists_of_other_cases_are_refused(recorded: dict[str, Any], released: Setting) -> None:
+    assert released.bundles is not None
+    path = released.bundles / NAME / "docs" / "release.json"
+    path.write_text(json.dumps({"seconds": 5.0, "scores": {"ct_lungs_all": recorded}}), encoding="utf-8")
+    with pytest.raises(InvalidBundle, match="of other cases than those that it was released with"):
+        beside(RELEASES[NAME], released, lambda line: None)
 
 
 def test_a_bundle_that_is_not_released_has_no_record_to_add_to(released: Setting) -> None:

@@ -72,8 +72,20 @@ def test_the_figures_are_the_records(bundles: Path) -> None:
     assert "not run yet" in page
 
 
-@pytest.mark.parametrize(("theirs", "words"), [(0.95, "0.011 above the recipe"), (0.97, "0.009 below the recipe")])
-def test_it_says_whether_the_bundle_wins_over_the_recipe(bundles: Path, theirs: float, words: str) -> None:
+@pytest.mark.parametrize(
+    ("against", "words"),
+    [
+        (
+            {"mean": 0.0114, "ci_low": -0.002, "ci_high": 0.02, "n": 9, "invented": {"recipe": 0, "bundle": 0}},
+            "lung +0.011 (−0.002 to +0.020) over 9 subjects.",
+        ),
+        (
+            {"mean": -0.2, "ci_low": None, "ci_high": None, "n": 1, "invented": {"recipe": 0, "bundle": 2}},
+            "lung −0.200 over 1 subject. In 2 pictures without lung the bundle alone finds some: there its Dice is 0,",
+        ),
+    ],
+)
+def test_it_says_how_far_the_bundle_is_above_the_recipe(bundles: Path, against: dict[str, Any], words: str) -> None:
     recipe = {
         "name": "montgomery",
         "seconds": 99.0,
@@ -82,10 +94,12 @@ def test_it_says_whether_the_bundle_wins_over_the_recipe(bundles: Path, theirs: 
         "overrides": ["repeats=4"],
         "why": "7 steps an epoch",
         "data": "cxr_shenzhen",
-        "scores": {"lung": figures(theirs)},
+        "scores": {"lung": figures(0.95)},
+        "against": {"lung": against},
     }
     page = write(bundles, record(recipe=recipe))
-    assert f"lung {words}" in page
+    assert words in page
     assert "The recipe was run on a machine, 2 cores with `repeats=4`: 7 steps an epoch." in page
     assert "99; 1,234" in page
     assert "31,000,000; 1,234,567" in page
+    assert page.count("The recipe was not run yet") == len([one for one in RELEASES.values() if one.recipe]) - 1
