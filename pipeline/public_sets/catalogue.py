@@ -50,6 +50,7 @@ class PublicSet:
         by_hand: Steps to what cannot be fetched, for a login or an agreement is in the way; none where all can be.
         counts: Files that must be there, by glob; `{files}` stands for what was fetched, `{by_hand}` for what was
             given.
+        without_mask: Images that have no mask, as published; they are left out.
         index: How the set is indexed; see `pipeline.tasks.public_data`.
         outlines: Masks that are drawn from text files of outlines first, if any.
         sources: Where these facts are from, and what could not be verified.
@@ -65,6 +66,7 @@ class PublicSet:
     files: tuple[RemoteFile, ...] = ()
     by_hand: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
+    without_mask: int = 0
     index: Mapping[str, Any] = field(default_factory=dict)
     outlines: Mapping[str, str] = field(default_factory=dict)
 

@@ -25,6 +25,8 @@ TIMEOUT_S = 30
 # Times in a row that a connection may bring nothing new before we give up.
 ATTEMPTS = 4
 PAUSE_S = 2.0
+# RFC 9110, 14.4
+RANGE = re.compile(r"bytes (?P<first>\d+)-\d+(?:/(?P<size>\d+))?")
 
 OnProgress = Callable[[int, "int | None"], None]
 
@@ -145,9 +147,7 @@ class ResumingDownloader:
                 raise requests.ConnectionError("range not satisfiable")
             response.raise_for_status()
             self._require_file(url, response)
-            start = have if _starts_at(response) == have else 0
-            length = response.headers.get("Content-Length", "")
-            total = start + int(length) if length.isdecimal() else None
+            start, total = self._place(url, response, have)
             self._require_size(url, total)
             self._require_room(url, total if total is not None else self.size)
             self._note(response)
@@ -161,6 +161,26 @@ class ResumingDownloader:
         if total is not None and self._have() < total:
             raise requests.ConnectionError("body shorter than announced")
         self._require_size(url, self._have())
+
+    def _place(self, url: str, response: requests.Response, have: int) -> tuple[int, int | None]:
+        """The byte of the file that the body begins with, and the file's size if the server tells it."""
+        import requests
+
+        if response.status_code == 206:
+            found = RANGE.match(response.headers.get("Content-Range", ""))
+            if found is None or int(found["first"]) != have:
+                self._drop()  # asked for all of it, the server has no reason to send another part
+                raise requests.ConnectionError("another part than was asked for")
+            if found["size"]:  # of the whole file: a part may be shorter than the rest
+                return have, int(found["size"])
+        elif response.status_code == 200:
+            have = 0
+        else:
+            raise DownloadFailed(
+                f"{url}: the server answers {response.status_code} and sends no file. See planar data list."
+            )
+        length = response.headers.get("Content-Length", "")
+        return have, (have + int(length) if length.isdecimal() else None)
 
     def _refuse(self, url: str, status: int, error: requests.HTTPError) -> None:
         """Raise DownloadFailed for an answer that will not be another one in a few seconds."""
@@ -204,12 +224,6 @@ class ResumingDownloader:
     def _drop(self) -> None:
         self.part.unlink(missing_ok=True)
         self.mark.unlink(missing_ok=True)
-
-
-def _starts_at(response: requests.Response) -> int:
-    """The byte that the body begins with."""
-    found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-    return int(found[1]) if response.status_code == 206 and found else 0
 
 
 def _why(error: BaseException, url: str) -> str:

@@ -16,7 +16,7 @@ __all__ = ["unpack"]
 ENCRYPTED = 0x1
 # Pictures hardly shrink: an archive that grows by more than this is made to fill the disk.
 LARGEST_GROWTH = 100
-SMALL = 1 << 20  # below it growth does not matter
+SMALL = 1 << 24  # below it growth does not matter: masks of 32 bits shrink by more
 # What desktops leave in archives.
 LITTER = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 
@@ -47,7 +47,7 @@ def unpack(archive: Path, folder: Path) -> int:
             for member in members:
                 packed.extract(member, aside)
     except zipfile.BadZipFile as error:
-        raise DownloadFailed(f"{archive}: {_told(archive, error)} Throw it away and get it again.") from error
+        raise DownloadFailed(f"{archive}: {_told(archive, error)}") from error
     except (zlib.error, EOFError, NotImplementedError) as error:
         raise DownloadFailed(f"{archive}: is damaged ({error}). Throw it away and get it again.") from error
     else:
@@ -59,11 +59,12 @@ def unpack(archive: Path, folder: Path) -> int:
 
 def _told(archive: Path, error: zipfile.BadZipFile) -> str:
     if zipfile.is_zipfile(archive):
-        return f"is damaged ({error})."
+        return f"is damaged ({error}). Throw it away and get it again."
     with archive.open("rb") as file:
         begins = file.read(24)
-    kind = "it begins as a RAR archive; unpack it with unar and give its folder" if begins.startswith(b"Rar!") else ""
-    return f"is no zip archive ({kind or f'it begins with {begins!r}'})."
+    if begins.startswith(b"Rar!"):
+        return "is a RAR archive. Unpack it (unar does) and give the folder with --from."
+    return f"is no zip archive (it begins with {begins!r}). Throw it away and get it again."
 
 
 def _is_litter(name: str) -> bool:

@@ -21,6 +21,8 @@ class Served:
         says: Length that is announced in place of the true one.
         length: Whether a length is announced at all.
         ranges: Whether the rest alone can be had.
+        longest: Bytes that an answer with a part has at most; None for the whole rest.
+        before: Bytes by which a part begins before what was asked for.
         status: Answered in place of 200.
         kind: Content-Type.
         mark: ETag; None for that of the content, "" for none.
@@ -31,6 +33,8 @@ class Served:
     says: int | None = None
     length: bool = True
     ranges: bool = True
+    longest: int | None = None
+    before: int = 0
     status: int = 200
     kind: str = "application/zip"
     mark: str | None = None
@@ -81,13 +85,15 @@ def serving() -> Iterator[Server]:
             if start and start >= len(file.content):
                 self.send_error(416)
                 return
-            body = file.content[start:]
+            end = min(start + file.longest, len(file.content)) if start and file.longest else len(file.content)
             self.send_response(206 if start else 200)
+            start = max(start - file.before, 0)
+            body = file.content[start:end]
             self.send_header("Content-Type", file.kind)
             if file.length:
                 self.send_header("Content-Length", str(len(body) if file.says is None else file.says))
             if start:
-                self.send_header("Content-Range", f"bytes {start}-{len(file.content) - 1}/{len(file.content)}")
+                self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(file.content)}")
             if file.etag:
                 self.send_header("ETag", file.etag)
             self.send_header("Connection", "close")

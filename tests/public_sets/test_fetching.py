@@ -183,3 +183,29 @@ def test_a_disk_without_room_is_told_before_it_is_full(
     monkeypatch.setattr("pipeline.public_sets.fetching.shutil.disk_usage", lambda path: usage)
     with pytest.raises(DownloadFailed, match="has room for 1000"):
         get(remote(server), tmp_path)
+
+
+@pytest.mark.parametrize("size", [None, len(CONTENT)])
+def test_parts_that_are_shorter_than_the_rest_are_put_together(
+    size: int | None, server: Server, tmp_path: Path
+) -> None:
+    server.files["set.zip"] = Served(CONTENT, longest=len(CONTENT) // 5)
+    (tmp_path / "set.zip.part").write_bytes(CONTENT[: len(CONTENT) // 3])
+    assert get(remote(server, size=size, sha256=None), tmp_path).read_bytes() == CONTENT
+    assert len(server.asked) == 4
+    assert all(server.ranges)
+
+
+@pytest.mark.parametrize("size", [None, len(CONTENT)])
+def test_a_part_from_elsewhere_is_not_taken(size: int | None, server: Server, tmp_path: Path) -> None:
+    server.files["set.zip"] = Served(CONTENT, before=10)
+    (tmp_path / "set.zip.part").write_bytes(CONTENT[: len(CONTENT) // 3])
+    assert get(remote(server, size=size, sha256=None), tmp_path).read_bytes() == CONTENT
+    assert server.ranges[-1] == ""
+
+
+def test_an_answer_without_a_file_is_none(server: Server, tmp_path: Path) -> None:
+    server.files["set.zip"] = Served(CONTENT, status=204)
+    with pytest.raises(DownloadFailed, match="answers 204 and sends no file"):
+        get(remote(server, size=None, sha256=None), tmp_path)
+    assert nothing_left(tmp_path)

@@ -86,6 +86,10 @@ def test_what_is_no_archive_is_told_by_how_it_begins(content: bytes, said: str, 
         unpack(tmp_path / "set.zip", tmp_path / "files")
 
 
+def test_a_mask_of_32_bits_is_no_bomb(tmp_path: Path) -> None:
+    assert unpack(archive(tmp_path, mask=bytes(4 * 1024 * 1024)), tmp_path / "files") == 1
+
+
 def test_a_damaged_archive_leaves_nothing(tmp_path: Path) -> None:
     path = archive(tmp_path, a=b"a" * 1000, b=bytes(range(256)) * 40)
     content = bytearray(path.read_bytes())

@@ -239,6 +239,29 @@ def test_where_nobody_can_answer_the_option_is_named(tmp_path: Path) -> None:
         run("montgomery", "-o", str(tmp_path / "set"))
 
 
+@pytest.mark.parametrize(("published", "status"), [(3, 0), (2, 1)])
+def test_images_that_have_no_mask_as_published_are_nothing_to_warn_of(
+    published: int, status: int, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films, masks = io.BytesIO(), tmp_path / "masks.zip"
+    with zipfile.ZipFile(films, "w") as packed:
+        for number in range(13):
+            packed.writestr(f"ChinaSet_AllFiles/CXR_png/CHNCXR_{number:04d}_{number % 2}.png", png(number, None))
+    with zipfile.ZipFile(masks, "w") as packed:
+        for number in range(10):
+            packed.writestr(f"mask/CHNCXR_{number:04d}_{number % 2}_mask.png", png(255, (5, 5, 20 + number, 25)))
+    server.files["set.zip"] = Served(films.getvalue())
+    shenzhen = find_set("shenzhen")
+    counts = dict(zip(shenzhen.counts, (13, 10), strict=True))
+    file = RemoteFile(server.url("set.zip"), "set.zip", None, None)
+    entry = replace(shenzhen, files=(file,), counts=counts, without_mask=published)
+    monkeypatch.setattr("pipeline.public_sets.find_set", lambda name: entry)
+    found, text = run("shenzhen", "-o", str(tmp_path / "set"), "--accept-terms", "--from", str(masks))
+    assert found == status
+    assert ("3 images have no mask, as published" in text) is (status == 0)
+    assert ("3 files were refused" in text) is (status == 1)
+
+
 def test_steps_by_hand_are_shown_one_a_line(tmp_path: Path) -> None:
     status, text = run("drishti_gs", "-o", str(tmp_path / "set"))
     assert status == 1

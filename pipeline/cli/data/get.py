@@ -121,7 +121,11 @@ def _say(entry: PublicSet, result: GetResult) -> int:
     for note in result.notes:
         click.echo(f"Warning: {note}", err=True)
     content = result.index.datalist
+    without_mask = sum(finding.code == "missing_mask" for finding in content.refused)
     refused = len(content.refused)
+    if without_mask and without_mask == entry.without_mask:
+        click.echo(f"{without_mask} images have no mask, as published, and were left out.")
+        refused -= without_mask
     if refused:
         click.echo(f"Warning: {refused} files were refused; {result.datalist} says why.", err=True)
     sides = ", ".join(f"{part} {len(content.part(part))}" for part in ("training", "validation", "test"))
