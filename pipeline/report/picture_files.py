@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
 
-from pipeline.atomic import written_aside
+from pipeline.atomic import replace_folder
 from pipeline.errors import InvalidOption, OutputExists, PlanarError
+from pipeline.fragments import split_fragment
+from pipeline.readers import stem_of
 from pipeline.report.choice import spread
 from pipeline.report.confusion_picture import draw_confusion
 from pipeline.report.curve_picture import draw_curves
@@ -21,6 +25,9 @@ from pipeline.report.sheets import collage, overlay, triptych
 from pipeline.report.strips import COLLAGE, caption_of, cases_shown, ranked_images
 
 __all__ = ["require_drawable", "require_free_folder", "write_pictures"]
+
+FOLDERS = TRIPTYCHS, OVERLAYS = "triptychs", "overlays"
+FILES = NINE, CONFUSION, CURVES = "collage.png", "confusion.png", "curves.png"
 
 
 def require_drawable(evaluation: EvaluationView, has_datalist: bool) -> None:
@@ -43,7 +50,8 @@ def write_pictures(material: Material, folder: Path, advance: Callable[[], None]
     """Write what can be drawn of an evaluation as PNG files.
 
     `triptychs/` and `overlays/` have the cases that the page shows, the worst first; `collage.png` has nine from the
-    worst to the best, `confusion.png` the matrix, `curves.png` loss and Dice of the training.
+    worst to the best, `confusion.png` the matrix, `curves.png` loss and Dice of the training. They take the place of
+    those that an earlier report has left there; other files stay.
 
     Args:
         material: What is known; a datalist is needed for the cases, a bundle for the curves.
@@ -52,8 +60,25 @@ def write_pictures(material: Material, folder: Path, advance: Callable[[], None]
     Returns: What could not be drawn, one line each.
     Raises: InvalidOption: without a datalist or masks there are no cases.
     """
+    require_drawable(material.evaluation, material.source is not None)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".part-", dir=folder) as aside:
+        notes = _draw(material, Path(aside), advance)
+        for name in FOLDERS:
+            if (Path(aside) / name).is_dir():
+                replace_folder(Path(aside) / name, folder / name)
+            else:
+                shutil.rmtree(folder / name, ignore_errors=True)
+        for name in FILES:
+            if (Path(aside) / name).is_file():
+                (Path(aside) / name).replace(folder / name)
+            else:
+                (folder / name).unlink(missing_ok=True)
+    return notes
+
+
+def _draw(material: Material, folder: Path, advance: Callable[[], None]) -> list[str]:
     evaluation = material.evaluation
-    require_drawable(evaluation, material.source is not None)
     items = material.source.items if material.source is not None else {}
     masks = dict(zip(evaluation.images["image"], evaluation.images["mask"], strict=True))
     notes: list[str] = []
@@ -70,18 +95,18 @@ def write_pictures(material: Material, folder: Path, advance: Callable[[], None]
         drawn[name] = case
         caption = caption_of(evaluation, name)
         file = f"{number:02d}_{_plain(short)}.png"
-        _save(triptych(case, evaluation.classes, f"{short}: {caption}"), folder / "triptychs" / file)
-        _save(overlay(case, evaluation.classes, "predicted"), folder / "overlays" / file)
+        _save(triptych(case, evaluation.classes, f"{short}: {caption}"), folder / TRIPTYCHS / file)
+        _save(overlay(case, evaluation.classes, "predicted"), folder / OVERLAYS / file)
     nine = [name for name in spread(ranked_images(evaluation), COLLAGE) if name in drawn]
     if nine:
         cases = [(f"{evaluation.short[name]}: {_dice(evaluation, name)}", drawn[name]) for name in nine]
-        _save(collage(cases, "From the worst to the best"), folder / "collage.png")
-    _save(draw_confusion(evaluation.files.confusion), folder / "confusion.png")
+        _save(collage(cases, "From the worst to the best"), folder / NINE)
+    _save(draw_confusion(evaluation.files.confusion), folder / CONFUSION)
     curves = draw_curves(material.history) if material.history else None
     if curves is not None:
-        _save(curves, folder / "curves.png")
+        _save(curves, folder / CURVES)
     else:
-        notes.append("No curves.png: the bundle has no history of a training.")
+        notes.append(f"No {CURVES}: the bundle has no history of a training.")
     return notes
 
 
@@ -96,11 +121,12 @@ def _dice(evaluation: EvaluationView, name: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name that is a file's on every system."""
-    return re.sub(r"[^\w.-]+", "_", Path(name).stem).strip("_") or "case"
+    """A name that is a file's on every system, with the number of a slice."""
+    file, number = split_fragment(name)
+    stem = stem_of(file) + (f"_slice_{number:04d}" if number is not None else "")
+    return re.sub(r"[^\w.-]+", "_", stem).strip("_") or "case"
 
 
 def _save(picture: Image.Image, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(path) as aside:
-        picture.save(aside, format="PNG", optimize=True)
+    picture.save(path, format="PNG", optimize=True)

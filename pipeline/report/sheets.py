@@ -24,6 +24,8 @@ SIDE = 320
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Colours = Mapping[int, tuple[int, int, int]]
+# Name and colour.
+Key = tuple[str, tuple[int, int, int]]
 
 
 def triptych(case: CasePicture, classes: Sequence[str], title: str) -> Image.Image:
@@ -65,7 +67,7 @@ def collage(cases: Sequence[tuple[str, CasePicture]], title: str) -> Image.Image
     sheet = Image.new("RGB", (columns * (SIDE + GAP) + GAP, head + rows * (SIDE + line + GAP)), PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.text((GAP, GAP), title, fill=INK, font=font)
-    end = float(draw.textlength(title, font=font)) + 3 * GAP
+    end = font.getlength(title) + 3 * GAP
     for name, colour in (("prediction", PREDICTION), ("reference", REFERENCE)):
         end = _key(draw, (end, GAP), name, colour, font)
     for number, (caption, case) in enumerate(cases):
@@ -74,28 +76,60 @@ def collage(cases: Sequence[tuple[str, CasePicture]], title: str) -> Image.Image
         panel = _picture(draw_agreement(case.detail, case.predictions[0], case.reference))
         panel.thumbnail((SIDE, SIDE))
         sheet.paste(panel, (left + (SIDE - panel.width) // 2, top + (SIDE - panel.height) // 2))
-        draw.text((left, top + SIDE + 2), _fitting(draw, caption, font), fill=INK, font=font)
+        draw.text((left, top + SIDE + 2), _fitting(caption, SIDE, font), fill=INK, font=font)
     return sheet
 
 
-def _in_a_row(
-    panels: Sequence[tuple[str, NDArray[np.uint8]]], title: str, keys: Sequence[tuple[str, tuple[int, int, int]]]
-) -> Image.Image:
+def _in_a_row(panels: Sequence[tuple[str, NDArray[np.uint8]]], title: str, keys: Sequence[Key]) -> Image.Image:
     font = picture_font(TEXT)
-    head = 2 * (TEXT + GAP) + GAP
     width = GAP + sum(array.shape[0] + GAP for _, array in panels)
+    lines, rows = _lines(title, width - 2 * GAP, font), _rows(keys, width - 2 * GAP, font)
+    line = TEXT + GAP
+    head = (len(lines) + len(rows) + 1) * line + GAP
     sheet = Image.new("RGB", (width, head + max(array.shape[1] for _, array in panels) + GAP), PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((GAP, GAP // 2), title, fill=INK, font=font)
-    end = float(draw.textlength(title, font=font)) + 3 * GAP
-    for name, colour in keys:
-        end = _key(draw, (end, GAP // 2), name, colour, font)
+    top = GAP // 2
+    for text in lines:
+        draw.text((GAP, top), text, fill=INK, font=font)
+        top += line
+    for row in rows:
+        end = float(GAP)
+        for name, colour in row:
+            end = _key(draw, (end, top), name, colour, font)
+        top += line
     left = GAP
     for name, array in panels:
-        draw.text((left, TEXT + GAP + GAP // 2), name, fill=INK, font=font)
+        draw.text((left, top), name, fill=INK, font=font)
         sheet.paste(_picture(array), (left, head))
         left += array.shape[0] + GAP
     return sheet
+
+
+def _lines(text: str, width: int, font: Font) -> list[str]:
+    """The text in lines of at most that width, px."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else ""
+        if longer and font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(_fitting(word, width, font))
+    return lines
+
+
+def _rows(keys: Sequence[Key], width: int, font: Font) -> list[list[Key]]:
+    """The keys in rows of at most that width, px; a name that does not fit alone is shortened."""
+    rows: list[list[Key]] = []
+    end = 0.0
+    for name, colour in keys:
+        shown = _fitting(name, width - TEXT - 4, font)
+        wide = _width_of_key(shown, font)
+        if not rows or end + wide - 2 * GAP > width:
+            rows.append([])
+            end = 0.0
+        rows[-1].append((shown, colour))
+        end += wide
+    return rows
 
 
 def _key(
@@ -109,13 +143,17 @@ def _key(
     left, top = at
     draw.rectangle((left, top + 2, left + TEXT - 2, top + TEXT), fill=colour, outline=INK)
     draw.text((left + TEXT + 4, top), name, fill=INK, font=font)
-    return left + TEXT + 4 + float(draw.textlength(name, font=font)) + 2 * GAP
+    return left + _width_of_key(name, font)
 
 
-def _fitting(draw: ImageDraw.ImageDraw, text: str, font: Font) -> str:
+def _width_of_key(name: str, font: Font) -> float:
+    return TEXT + 4 + font.getlength(name) + 2 * GAP
+
+
+def _fitting(text: str, width: int, font: Font) -> str:
     """The text, or its two ends: a long file name is in front of the figure that the picture is there for."""
     shown, kept = text, len(text)
-    while kept and draw.textlength(shown, font=font) > SIDE:
+    while kept and font.getlength(shown) > width:
         kept -= 1
         front = kept // 2
         shown = f"{text[:front]}…{text[len(text) - (kept - front) :]}"

@@ -49,15 +49,22 @@ class TrainingPictures:
         checkpoints: Which know the best epoch.
         history: `history.csv` of the training.
         cases: How many, spread evenly over the validation cases; 0 for the curves alone.
+        channel: Which is shown, such as the slice between its neighbours; None for grey values or for red, green, blue.
     """
 
     def __init__(
-        self, recorder: RunRecorder, checkpoints: Checkpoints, history: str | None = None, cases: int = 4
+        self,
+        recorder: RunRecorder,
+        checkpoints: Checkpoints,
+        history: str | None = None,
+        cases: int = 4,
+        channel: int | None = None,
     ) -> None:
         self.recorder = recorder
         self.checkpoints = checkpoints
         self.history = Path(history) if history else None
         self.cases = cases
+        self.channel = channel
         self._began = self._spent = 0.0
         self._seen = 0
         self._wanted: dict[int, Case | None] = {}
@@ -93,7 +100,8 @@ class TrainingPictures:
         )
         for position, item in enumerate(items, self._seen):
             if position in self._wanted:
-                self._wanted[position] = (_plain(item["image"]), _indices(item["pred"]), _indices(item["label"]))
+                image = _plain(item["image"], self.channel)
+                self._wanted[position] = (image, _indices(item["pred"]), _indices(item["label"]))
         self._seen += len(items)
 
     def _look(self, validator: Engine) -> None:
@@ -162,10 +170,10 @@ def _range(output: Mapping[str, Any]) -> range:
     return range(len(output["image"]))
 
 
-def _plain(image: Any) -> NDArray[Any]:
-    """(W, H) or (W, H, 3) of a channel-first tensor."""
+def _plain(image: Any, channel: int | None) -> NDArray[Any]:
+    """(W, H), or (W, H, 3) of colours, of a channel-first tensor."""
     array = np.asarray(image.detach().float().cpu())
-    return np.moveaxis(array, 0, -1) if len(array) == 3 else array[0]
+    return np.moveaxis(array, 0, -1) if channel is None and len(array) == 3 else array[channel or 0]
 
 
 def _indices(one_hot: Any) -> NDArray[np.uint8]:

@@ -31,7 +31,7 @@ def configs(document: dict[str, Any], task: TaskSpec) -> dict[str, Any]:
     return {
         name.removeprefix("configs/"): yaml.safe_load(text)
         for name, text in files.items()
-        if name.endswith((".yaml", "metadata.json"))
+        if name.endswith((".yaml", "metadata.json", "tracking.json"))
     }
 
 
@@ -77,6 +77,7 @@ def test_neighbouring_slices_are_channels_in_all_configs(fingerprint: Made, tmp_
     picture = made["metadata.json"]["network_data_format"]["inputs"]["image"]
     assert (picture["num_channels"], picture["format"]) == (3, "magnitude")
     assert picture["channel_def"] == {"0": "slice -1", "1": "slice", "2": "slice +1"}
+    assert made["tracking.json"]["configs"]["validation_pictures"]["channel"] == 1
 
 
 def test_without_neighbours_the_loader_is_as_it_was(fingerprint: Made, tmp_path: Path) -> None:

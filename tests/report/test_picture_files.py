@@ -12,11 +12,12 @@ from PIL import Image
 
 from pipeline.errors import InvalidOption, OutputExists
 from pipeline.overlays import PREDICTION, REFERENCE
+from pipeline.report import picture_files
 from pipeline.report.confusion_picture import CELL, DARK, LIGHT, draw_confusion
 from pipeline.report.evaluation import view_evaluation
 from pipeline.report.material import Material
 from pipeline.report.picture_files import write_pictures
-from pipeline.report.pictures import CasePicture, CaseSource
+from pipeline.report.pictures import CasePicture, CaseSource, class_colours
 from pipeline.report.sheets import collage, overlay, triptych
 from pipeline.tasks.report import write_report
 
@@ -136,3 +137,41 @@ def test_pictures_that_are_there_stay_unless_they_may_go(tmp_path: Path, datalis
     write_report(folder, tmp_path / "page.html", datalist=datalist, pictures=tmp_path / "pictures", overwrite=True)
     assert (tmp_path / "pictures" / "mine.txt").read_text() == "mine"
     assert (tmp_path / "pictures" / "collage.png").is_file()
+
+
+def test_pictures_of_an_earlier_report_do_not_stay_beside_the_new_ones(tmp_path: Path, datalist: Path) -> None:
+    view = view_evaluation(evaluated(tmp_path / "evaluation", datalist))
+    pictures = tmp_path / "pictures"
+    (pictures / "triptychs").mkdir(parents=True)
+    (pictures / "triptychs" / "01_former_worst.png").write_bytes(b"former")
+    (pictures / "curves.png").write_bytes(b"former")
+    write_pictures(Material(view, CaseSource.of(view, datalist)), pictures)  # without a history
+    assert not (pictures / "triptychs" / "01_former_worst.png").exists()
+    assert sorted(path.name for path in pictures.iterdir()) == ["collage.png", "confusion.png", "overlays", "triptychs"]
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("images/film.01.png", "film.01"),
+        ("ct.nii.gz#slice=3", "ct_slice_0003"),
+        ("series 1#slice=14", "series_1_slice_0014"),
+    ],
+)
+def test_files_are_called_by_the_case_and_its_slice(name: str, file: str) -> None:
+    assert picture_files._plain(name) == file
+
+
+@pytest.mark.parametrize("size", [(512, 512), (120, 200)])
+def test_title_and_key_of_a_triptych_have_room_whatever_its_width(size: tuple[int, int]) -> None:
+    classes = ["right_lung", "left_lung", "cardiomediastinum", "airways"]
+    black = np.zeros(size, np.uint8)
+    one = CasePicture(black, black, (black,), black, None)
+    title = "film_0012.png: " + "; ".join(f"{name} Dice 0.985, 95 % Hausdorff 1.4 px" for name in classes)
+    sheet = np.asarray(triptych(one, classes, title)).swapaxes(0, 1)
+    height = sheet.shape[1] - size[1] - 8  # of the head
+    colours = class_colours(classes, (255, 255, 255))
+    for number in range(1, len(classes) + 1):
+        assert (np.abs(sheet[:, :height].astype(int) - colours[number]).sum(-1) == 0).sum() > 60, classes[number - 1]
+    # Nothing is written into the last columns, where it would be cut off.
+    assert (sheet[-4:, :height] == 255).all()

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from mlflow import MlflowClient
 from PIL import Image
 from tiny_engines import Training
@@ -98,3 +99,11 @@ def test_curves_bridge_epochs_without_validation_and_say_nothing_without_rows() 
     assert both is not None
     assert loss is not None
     assert both.width == 2 * loss.width
+
+
+def test_of_neighbouring_slices_the_one_between_them_is_shown() -> None:
+    slices = torch.arange(5.0)[:, None, None].expand(5, 4, 3)
+    assert (training_pictures._plain(slices, 2) == 2).all()
+    assert (training_pictures._plain(slices[:3], 1) == 1).all()
+    assert training_pictures._plain(slices[:3], None).shape == (4, 3, 3)  # colours
+    assert training_pictures._plain(slices[:1], None).shape == (4, 3)
