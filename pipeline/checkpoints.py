@@ -31,8 +31,9 @@ STATISTICS = ("running_mean", "running_var")
 
 def save_aside(content: Any, path: Path) -> None:
     """`torch.save`, whole or not at all."""
-    with written_aside(path) as aside:
-        torch.save(content, aside)
+    # Through a file of Python's: given a path, torch tells of a full disk by the numbers of its own bytes.
+    with written_aside(path) as aside, aside.open("wb") as file:
+        torch.save(content, file)
 
 
 class Checkpoints:

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from importlib.util import find_spec
@@ -27,6 +27,7 @@ TASKS_A_WORKER = 2
 # Results that wait for an earlier one, for each worker.
 AHEAD = 8
 PATIENCE_S = 5.0  # for the other side to take a connection
+STARTING_S = 300.0  # for the first worker to begin, in a cluster that others use too
 # Workers that may be lost over one task before it is given up. After the first it has a worker to itself.
 MOST_LOST = 3
 
@@ -49,7 +50,7 @@ class Cluster:
 
     Raises:
         MissingExtra: without Ray.
-        ClusterUnreachable: if nothing answers at RAY_ADDRESS.
+        ClusterUnreachable: if nothing answers at RAY_ADDRESS, or no machine there has as many cores as a worker needs.
     """
 
     def __init__(self, workers: int | None = None) -> None:
@@ -58,14 +59,24 @@ class Cluster:
 
         self._own = not ray.is_initialized()
         alone = _start_or_join() if self._own else False
-        # What others of a shared cluster use is not waited for: a task that is given to a worker must begin.
-        there = ray.cluster_resources() if alone else ray.available_resources()
-        gpus = int(there.get("GPU", 0))
         threads = asked_threads() or 1
+        machines = [machine["Resources"] for machine in ray.nodes() if machine["Alive"]]
+        gpus = any(machine.get("GPU", 0) >= 1 for machine in machines)
         self._options: dict[str, Any] = {"num_cpus": threads, "max_restarts": 0, "max_task_retries": 0}
         if gpus:
             self._options["num_gpus"] = 1
-        self.workers = max(1, min(gpus or int(there.get("CPU", 1)) // threads, workers or 10**6))
+        room = sum(_workers_on(machine, threads, gpus) for machine in machines)
+        if not room:
+            if self._own:
+                ray.shutdown()
+            most = max((int(machine.get("CPU", 0)) for machine in machines), default=0)
+            raise ClusterUnreachable(
+                f"No machine of the Ray cluster has {threads} core{'s' * (threads > 1)}{' and a GPU' * gpus} for a "
+                f"worker (the largest has {most} cores). Set OMP_NUM_THREADS to {max(most, 1)} or fewer."
+            )
+        # What others of a shared cluster use is not waited for, but for a first worker.
+        free = room if alone else _workers_on(ray.available_resources(), threads, gpus)
+        self.workers = max(1, min(room, free, workers or room))
 
     def __enter__(self) -> Cluster:
         return self
@@ -86,18 +97,26 @@ class Cluster:
     ) -> Generator[Result, None, None]:
         """Yield what workers make of each task, in the order of the tasks; a few are under way at once.
 
-        A worker that dies, or whose machine does, is replaced, and its tasks are done again.
+        A worker that dies, or whose machine does, is replaced as soon as there is room for another; its tasks are done
+        again by whoever is free first.
 
         Args:
             make: Makes a worker's function, once a worker; both are pickled.
             tasks: What to call it with.
             when_lost: The result for a task over which several workers were lost.
+        Raises: ClusterUnreachable: if no worker can begin.
         """
         turns = _Turns(self.workers, self._options, make)
         try:
             yield from turns.run(iter(tasks), when_lost)
         finally:
             turns.end()
+
+
+def _workers_on(resources: Mapping[str, float], threads: int, gpus: bool) -> int:
+    """Workers that there is room for."""
+    by_cores = int(resources.get("CPU", 0)) // threads
+    return min(by_cores, int(resources.get("GPU", 0))) if gpus else by_cores
 
 
 def _start_or_join() -> bool:
@@ -137,6 +156,9 @@ class _Worker:
         os.chdir(folder)  # what a user named is looked for from where the command was given
         self._make = make
 
+    def is_there(self) -> None:
+        """Answered once it has begun."""
+
     def do(self, task: Any) -> Any:
         # Made with the first task: what fails there is then an error of that, and not a worker that is lost.
         return self._function(task)
@@ -156,8 +178,12 @@ class _Turns:
         settings["OMP_NUM_THREADS"] = str(options["num_cpus"])
         arguments = (str(Path.cwd()), settings, make)
         remote = ray.remote(_Worker).options(**options)
-        self._start = lambda: remote.remote(*arguments)
-        self._actors = [self._start() for _ in range(workers)]
+        self._begin = lambda: remote.remote(*arguments)
+        self._actors: list[Any] = [None] * workers
+        # Workers that Ray has not begun yet, by the reference that says so: without room it may never do.
+        self._awaited: dict[Any, int] = {}
+        self._there: set[int] = set()
+        self._stillborn = 0  # workers in a row that were lost before they began
         self._load: list[set[int]] = [set() for _ in range(workers)]
         self._alone: set[int] = set()  # workers that have one task and get no other
         self._under_way: dict[Any, tuple[int, int]] = {}  # reference → task, worker
@@ -165,6 +191,8 @@ class _Turns:
         self._lost: dict[int, int] = {}
         self._again: deque[int] = deque()
         self._done: dict[int, Any] = {}
+        for worker in range(workers):
+            self._start(worker)
 
     def run(self, tasks: Any, when_lost: Callable[[Any], Any]) -> Generator[Any, None, None]:
         number, wanted, more = 0, 0, True
@@ -184,8 +212,7 @@ class _Turns:
                 wanted += 1
             if not more and wanted == number:
                 return
-            if self._under_way:
-                self._wait(when_lost)
+            self._wait(when_lost)
 
     def end(self) -> None:
         """Let the workers go."""
@@ -197,19 +224,19 @@ class _Turns:
 
     def _again_first(self) -> list[int]:
         """Tasks to be done again for which a worker is idle."""
-        idle = sum(not load for load in self._load)
+        idle = sum(not self._load[worker] for worker in self._there)
         return [self._again.popleft() for _ in range(min(idle, len(self._again)))]
 
     def _free(self) -> int | None:
         """The least busy worker that may get one more task."""
         if self._again:
             return None  # workers run dry, so that one of them is idle
-        open_ = [k for k, load in enumerate(self._load) if len(load) < TASKS_A_WORKER and k not in self._alone]
+        open_ = [k for k in sorted(self._there - self._alone) if len(self._load[k]) < TASKS_A_WORKER]
         return min(open_, key=lambda k: len(self._load[k]), default=None)
 
     def _send(self, task: int, worker: int | None = None, *, alone: bool = False) -> None:
         if worker is None:
-            worker = next(k for k, load in enumerate(self._load) if not load)
+            worker = next(k for k in sorted(self._there) if not self._load[k])
         if alone:
             self._alone.add(worker)
         self._load[worker].add(task)
@@ -218,9 +245,18 @@ class _Turns:
 
     def _wait(self, when_lost: Callable[[Any], Any]) -> None:
         import ray
-        from ray.exceptions import RayActorError, RayError, RayTaskError
+        from ray.exceptions import RayError, RayTaskError
 
-        (reference,), _ = ray.wait(list(self._under_way), num_returns=1)
+        waited_for = [*self._under_way, *self._awaited]
+        found, _ = ray.wait(waited_for, num_returns=1, timeout=None if self._there else STARTING_S)
+        if not found:
+            raise ClusterUnreachable(
+                f"The Ray cluster had no room for a worker within {STARTING_S:.0f} s. Try again when others are done."
+            )
+        (reference,) = found
+        if reference in self._awaited:
+            self._welcome(reference)
+            return
         task, worker = self._under_way.pop(reference)
         self._load[worker].discard(task)
         self._alone.discard(worker)
@@ -228,10 +264,7 @@ class _Turns:
             self._done[task] = ray.get(reference)
         except RayTaskError as error:
             raise error.cause if isinstance(getattr(error, "cause", None), Exception) else error  # noqa: B904
-        except RayError as error:
-            # One that cannot even begin is not lost over its task: the next would end alike.
-            if isinstance(error, RayActorError) and error.actor_init_failed:
-                raise ClusterUnreachable(f"A worker of the Ray cluster cannot begin: {_last_line(error)}") from error
+        except RayError:
             # With a machine its results are lost as well, those of tasks that were done.
             self._replace(worker)
             self._lost[task] = self._lost.get(task, 0) + 1
@@ -240,6 +273,29 @@ class _Turns:
                 return
             self._done[task] = when_lost(self._tasks[task])
         self._tasks.pop(task, None)
+
+    def _start(self, worker: int) -> None:
+        self._there.discard(worker)
+        self._actors[worker] = self._begin()
+        self._awaited[self._actors[worker].is_there.remote()] = worker
+
+    def _welcome(self, reference: Any) -> None:
+        """Give work from now on to a worker that has begun, or begin another."""
+        import ray
+        from ray.exceptions import RayActorError, RayError
+
+        worker = self._awaited.pop(reference)
+        try:
+            ray.get(reference)
+        except RayError as error:
+            self._stillborn += 1
+            failed = isinstance(error, RayActorError) and error.actor_init_failed
+            if failed or self._stillborn >= MOST_LOST:
+                raise ClusterUnreachable(f"A worker of the Ray cluster cannot begin: {_last_line(error)}") from error
+            self._start(worker)
+            return
+        self._stillborn = 0
+        self._there.add(worker)
 
     def _replace(self, worker: int) -> None:
         """A new worker for one that is lost; what else the old one had comes back as lost too."""
@@ -252,7 +308,7 @@ class _Turns:
             del self._under_way[reference]
             self._again.append(task)
         self._load[worker] = set()
-        self._actors[worker] = self._start()
+        self._start(worker)
 
 
 def _last_line(error: BaseException) -> str:

@@ -385,6 +385,16 @@ def test_a_copy_with_sided_classes_mirrors_nothing(tmp_path: Path) -> None:
         assert yaml.safe_load(copy.config(kind).read_text())["test_time_flips"] == [[]]
 
 
+def test_flips_from_top_to_bottom_mirror_too(tmp_path: Path) -> None:
+    source = find_bundle("cells_wbc_segmentation")
+    sided = {0: "background", 1: "left_pore", 2: "right_pore"}
+    steps = yaml.safe_load(source.config("train").read_text())["train"]["random_transforms"]
+    flips = [number for number, step in enumerate(steps) if isinstance(step, dict) and "Flip" in step["_target_"]]
+    assert {steps[number]["spatial_axis"] for number in flips} == {0, 1}
+    off = {f"train#random_transforms#{number}#prob": 0.0 for number in flips}
+    assert without_mirroring(source, sided) == {"test_time_flips": [[]], **off}
+
+
 def test_classes_without_a_side_are_mirrored_as_the_bundle_says() -> None:
     assert without_mirroring(find_bundle("cxr_lung_segmentation"), {0: "background", 1: "bright spot"}) == {}
 

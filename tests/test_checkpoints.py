@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import errno
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import torch
@@ -183,8 +186,8 @@ def test_a_disk_that_fills_up_leaves_the_former_checkpoint_whole(
     path = tmp_path / "model.pt"
     save_aside({"weight": torch.ones(3)}, path)
 
-    def half(content: object, file: Path) -> None:
-        Path(file).write_bytes(b"PK half")
+    def half(content: object, file: BinaryIO) -> None:
+        file.write(b"PK half")
         raise stop
 
     monkeypatch.setattr(torch, "save", half)
@@ -192,6 +195,18 @@ def test_a_disk_that_fills_up_leaves_the_former_checkpoint_whole(
         save_aside({"weight": torch.zeros(3)}, path)
     assert load(path)["weight"].tolist() == [1, 1, 1]
     assert [file.name for file in tmp_path.iterdir()] == ["model.pt"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here, a disk that is always full")
+def test_a_full_disk_is_told_by_the_system_and_not_by_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def on_full_disk(path: Path) -> Iterator[Path]:
+        yield Path("/dev/full")
+
+    monkeypatch.setattr(checkpoints_module, "written_aside", on_full_disk)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        save_aside({"weight": torch.zeros(3_000_000)}, Path("model.pt"))
+    assert caught.value.errno == errno.ENOSPC
 
 
 def rates_of(folder: Path, epochs: int, *, resume: bool = False, rate: float = 0.1) -> list[float]:

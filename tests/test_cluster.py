@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import cluster as cluster_module
 from pipeline.cluster import Cluster
 from pipeline.errors import ClusterUnreachable
 
@@ -62,6 +63,47 @@ def test_workers_have_as_many_cores_as_they_compute_with(cluster: Cluster, monke
     assert threads == ["2"]
 
 
+def test_workers_that_no_machine_has_room_for_are_told(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    with pytest.raises(ClusterUnreachable, match=r"has 3 cores .*largest has 2 cores.*OMP_NUM_THREADS to 2 or fewer"):
+        Cluster()
+
+
+def test_where_no_other_takes_a_lost_workers_place_the_rest_do_its_tasks(cluster: Cluster, tmp_path: Path) -> None:
+    """As where a machine is lost: what waits in line for a core gets the one that becomes free."""
+    import ray
+
+    others: list[object] = []
+
+    def tasks() -> Iterator[int]:
+        for number in range(20):
+            if number == 4:  # both workers have begun: this one gets a core when one of them is lost
+                others.append(ray.remote(_Sits).options(num_cpus=1).remote())
+            yield number
+
+    try:
+        found = list(cluster.map_in_order(partial(_Dies, tmp_path, on=7, times=1), tasks(), when_lost=lambda task: -1))
+    finally:
+        for actor in others:
+            ray.kill(actor)
+    assert found == [number + 100 for number in range(20)]
+    assert len(list(tmp_path.iterdir())) == 1, "a worker was lost"
+
+
+def test_a_cluster_without_room_is_told_after_a_while(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    sits = [ray.remote(_Sits).options(num_cpus=1).remote() for _ in range(2)]
+    try:
+        ray.get([actor.__ray_ready__.remote() for actor in sits])
+        monkeypatch.setattr(cluster_module, "STARTING_S", 2.0)
+        with pytest.raises(ClusterUnreachable, match="no room for a worker within 2 s"):
+            list(cluster.map_in_order(_Divides, [1], when_lost=float))
+    finally:
+        for actor in sits:
+            ray.kill(actor)
+
+
 def test_an_error_of_the_function_is_raised_here(cluster: Cluster) -> None:
     with pytest.raises(ZeroDivisionError):
         list(cluster.map_in_order(_Divides, [1, 0, 2], when_lost=float))
@@ -88,6 +130,10 @@ def test_a_cluster_that_does_not_answer_is_told_in_one_line() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=settings)
     assert done.stdout.startswith("No Ray cluster answers at RAY_ADDRESS=127.0.0.1:1: start one there")
     assert done.stdout.count("\n") == 1
+
+
+class _Sits:
+    """Has a core, and does nothing."""
 
 
 class _Divides:

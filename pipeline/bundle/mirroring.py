@@ -14,6 +14,8 @@ from pipeline.labels import has_sides
 
 __all__ = ["without_mirroring"]
 
+FLIPS = ("RandFlipd", "RandAxisFlipd")
+
 
 def without_mirroring(bundle: Bundle, labels: Mapping[int, str], recipe: Recipe | None = None) -> dict[str, Any]:
     """The settings that keep a bundle from mirroring pictures, if a class is a left or a right one.
@@ -25,8 +27,8 @@ def without_mirroring(bundle: Bundle, labels: Mapping[int, str], recipe: Recipe 
         bundle: Whose train config. What its task spec said of sides counts for its own classes.
         labels: Class index → name, such as {1: "left_lung", 2: "right_lung"}.
         recipe: What the bundle is trained by, which may have random transforms of its own.
-    Returns: Settings for `copy_bundle`: the probability 0 for each flip of axis 0, and no flips at test time. Empty if
-        no class has a side.
+    Returns: Settings for `copy_bundle`: the probability 0 for each flip of whatever axis, for one from top to bottom is
+        one from left to right that was turned, and no flips at test time. Empty if no class has a side.
     """
     said = _said(bundle) if dict(labels) == bundle.labels("train") else None
     if not (has_sides(labels.values()) if said is None else said):
@@ -37,13 +39,7 @@ def without_mirroring(bundle: Bundle, labels: Mapping[int, str], recipe: Recipe 
         transforms = recipe.overrides.get("train#random_transforms", transforms)
     settings: dict[str, Any] = {"test_time_flips": [[]]}
     for number, step in enumerate(transforms):
-        # Without `spatial_axis` MONAI flips all axes.
-        axis = step.get("spatial_axis") if isinstance(step, dict) else ()
-        flips = isinstance(step, dict) and str(step.get("_target_")).rpartition(".")[2] in (
-            "RandFlipd",
-            "RandAxisFlipd",
-        )
-        if flips and (axis is None or axis == 0 or (isinstance(axis, list) and 0 in axis)):
+        if isinstance(step, dict) and str(step.get("_target_")).rpartition(".")[2] in FLIPS:
             settings[f"train#random_transforms#{number}#prob"] = 0.0
     return settings
 

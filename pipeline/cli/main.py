@@ -113,7 +113,10 @@ def unexpected(error: BaseException) -> str:
     deepest = error
     while deepest.__cause__ is not None:
         deepest = deepest.__cause__
-    with tempfile.NamedTemporaryFile("w", prefix="planar-", suffix=".log", delete=False, encoding="utf-8") as file:
-        file.write("".join(traceback.format_exception(error)))
-    what = " ".join(str(deepest).split())[:300]
-    return f"{type(deepest).__name__}: {what} (unexpected; please report it with {file.name})"
+    what = f"{type(deepest).__name__}: {' '.join(str(deepest).split())[:300]}"
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="planar-", suffix=".log", delete=False, encoding="utf-8") as file:
+            file.write("".join(traceback.format_exception(error)))
+    except OSError as full:
+        return f"{what} (unexpected; its traceback could not be written to {tempfile.gettempdir()}: {full.strerror})"
+    return f"{what} (unexpected; please report it with {file.name})"

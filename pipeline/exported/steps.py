@@ -146,12 +146,15 @@ class Preparation:
     def _between(self, low: str, high: str, b_min: float, b_max: float, clip: bool) -> str:
         graph = self.graph
         spread = graph("Sub", high, low)
-        # All pixels alike: MONAI then leaves out the quotient.
-        spread = graph("Where", graph("Equal", spread, graph.real(0.0)), graph.real(1.0), spread)
-        shown = graph("Div", graph("Sub", self.prepared, low), spread)
+        empty = graph("Equal", spread, graph.real(0.0))
+        above = graph("Sub", self.prepared, low)
+        shown = graph("Div", above, graph("Where", empty, graph.real(1.0), spread))
         if (b_min, b_max) != (0.0, 1.0):
             shown = graph("Add", graph("Mul", shown, graph.real(b_max - b_min)), graph.real(b_min))
-        return graph("Clip", shown, graph.real(b_min), graph.real(b_max)) if clip else shown
+        if clip:
+            shown = graph("Clip", shown, graph.real(b_min), graph.real(b_max))
+        # Nearly all pixels alike: MONAI then neither divides nor clips.
+        return graph("Where", empty, graph("Add", above, graph.real(b_min)), shown)
 
     def _percentile(self, percent: float) -> str:
         """A percentile of all values, linear between ranks, from no more sorted values than it needs; a scalar."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -145,6 +146,20 @@ def test_an_unexpected_error_is_one_line_with_the_place_of_its_traceback(
     expected = f"Error: KeyError: 'label' (unexpected; please report it with {log})\n"
     assert capsys.readouterr().err == expected
     assert "RuntimeError: wrapped" in log.read_text()
+
+
+def test_an_unexpected_error_is_one_line_where_no_traceback_can_be_written(
+    behaves, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", full)
+    behaves(raising(KeyError("label")))
+    assert status_of("train") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("Error: KeyError: 'label' (unexpected; its traceback could not be written to ")
+    assert said.endswith("No space left on device)\n")
 
 
 def test_what_is_reported_is_the_bug_and_not_what_was_handled_before_it(

@@ -162,3 +162,16 @@ def test_the_percentiles_are_those_of_more_than_a_million_values() -> None:
 def test_what_is_not_known_is_named(step: Any, named: str) -> None:
     with pytest.raises(InvalidBundle, match=named):
         Preparation(Graph("planar/"), [*LOADED, AsChannelsd("image"), step])
+
+
+@pytest.mark.filterwarnings("ignore:Divide by zero")
+@pytest.mark.parametrize("side", [64, 192])
+@pytest.mark.parametrize("b_min", [0.0, -1.0])
+def test_a_picture_with_hardly_anything_on_it_is_not_clipped(side: int, b_min: float) -> None:
+    """Where 99 % of the pixels are alike, so are the percentiles: such as a slice of air with a wire in it."""
+    percentiles = ScaleIntensityRangePercentilesd("image", 0.5, 99.5, b_min, 1.0, clip=True)
+    array = np.zeros((1, side, side))
+    array[0, side // 2 : side // 2 + side // 32, side // 2] = 200.0
+    ours, theirs, *_ = both([AsChannelsd("image"), LONGEST, percentiles, PADDED, NormalizeIntensityd("image")], array)
+    assert theirs.max() > 10
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)

@@ -336,6 +336,26 @@ class TestRecord:
         assert write_told() == (1, [])
         assert told.left_over() == []
 
+    def test_one_that_was_stopped_ends_as_killed_with_what_was_done(
+        self, bundle: Bundle, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("pipeline.tasks.infer.told.start_writing", lambda: None)
+
+        def interrupt(done: int, total: int, name: str) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            infer(str(bundle.root), [str(films)], tmp_path / "out", tracking=True, on_progress=interrupt)
+        masks = len(list((tmp_path / "out").glob("*_mask.png")))
+        assert write_told() == (1, [])
+        client = MlflowClient(f"sqlite:///{tmp_path / 'mlruns.db'}")
+        experiment = client.get_experiment_by_name("cxr_lung_segmentation")
+        assert experiment is not None
+        (run,) = client.search_runs([experiment.experiment_id])
+        assert run.info.status == "KILLED"
+        text = Path(client.download_artifacts(run.info.run_id, "tables/cases.csv")).read_text()
+        assert len(text.splitlines()) == 1 + masks
+
     def test_it_is_written_at_once_where_no_folder_can_keep_it(
         self, bundle: Bundle, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

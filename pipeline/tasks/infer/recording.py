@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["InferenceRecord", "open_recorder", "record_row", "recorded", "tell_recorder"]
 
-Tell = Callable[[Sequence[Mapping[str, Any]], Sequence[Refusal], float, "Returned | None"], None]
+Tell = Callable[
+    [Sequence[Mapping[str, Any]], Sequence[Refusal], float, "Returned | None", "BaseException | None"], None
+]
 
 COLUMNS = (
     "case",
@@ -46,8 +49,8 @@ class InferenceRecord:
     """Keeps a row for each source, and tells a run of them at the end.
 
     Args:
-        tell: What is told at the end: the rows, the refusals, the seconds, and what went back to an archive; None for
-            no run.
+        tell: What is told at the end: the rows, the refusals, the seconds, what went back to an archive, and what ended
+            it early; None for no run.
         recorder: Of the run, where that is open already.
     """
 
@@ -56,6 +59,7 @@ class InferenceRecord:
         self.rows: list[dict[str, Any]] = []
         self.told_later = False
         self._tell = tell
+        self._began = time.perf_counter()
 
     @property
     def wanted(self) -> bool:
@@ -70,7 +74,12 @@ class InferenceRecord:
     def finish(self, refused: Sequence[Refusal], seconds: float, returned: Returned | None = None) -> None:
         """Tell the run, and end it."""
         if self._tell is not None:
-            self._tell(self.rows, refused, seconds, returned)
+            self._tell(self.rows, refused, seconds, returned, None)
+
+    def stop(self, error: BaseException) -> None:
+        """Tell the run as far as it came, and end it as failed or killed."""
+        if self._tell is not None:
+            self._tell(self.rows, (), time.perf_counter() - self._began, None, error)
 
 
 def record_row(
@@ -96,6 +105,9 @@ def tell_recorder(
     refused: Sequence[Refusal],
     seconds: float,
     returned: Returned | None = None,
+    error: BaseException | None = None,
+    *,
+    status: str = "FINISHED",
 ) -> None:
     """Log the table of an inference, the digests over all of it, and the figures; end the run.
 
@@ -105,8 +117,10 @@ def tell_recorder(
         refused: The other sources.
         seconds: How long it took.
         returned: What came of an archive's images.
+        error: What ended it early.
+        status: How the run ends where no error says so.
     """
-    from pipeline.tracking import DatasetFacts, case_leaf, merkle_root
+    from pipeline.tracking import DatasetFacts, case_leaf, merkle_root, status_after
 
     record, names = recorder.record, recorder.names
     rows = [*done, *({"case": names.case(one.file), "refused": one.reason} for one in refused)]
@@ -134,7 +148,12 @@ def tell_recorder(
         **({"predicted_dice": sum(dice) / len(dice)} if dice else {}),
     }
     recorder.log_metrics(figures, step=0)
-    recorder.finish()
+    if error is not None:
+        recorder.close(status_after(error), error)
+    elif status != "FINISHED":
+        recorder.close(status)
+    else:
+        recorder.finish()
 
 
 @contextmanager
@@ -169,14 +188,22 @@ def recorded(
 
         uri = require_sqlite(tracking_settings(bundle).get("tracking_uri"))
         if uri is not None:
-            yield _told_later(bundle, weights, named, out, params, uri)
+            record = _told_later(bundle, weights, named, out, params, uri)
+            try:
+                yield record
+            except BaseException as error:
+                record.stop(error)
+                raise
             return
     recorder = open_recorder(bundle, weights, named, out, params)
+    record = InferenceRecord(partial(tell_recorder, recorder), recorder)
     try:
-        yield InferenceRecord(partial(tell_recorder, recorder), recorder)
+        yield record
     except BaseException as error:
         from pipeline.tracking import status_after
 
+        with suppress(Exception):  # what ended the inference is what is to be said
+            record.stop(error)
         recorder.close(status_after(error), error)
         raise
     recorder.close("FAILED")  # unless it was finished
@@ -221,10 +248,19 @@ def _told_later(
     """A record that is put down as a file, from which another process writes the run."""
 
     def tell(
-        rows: Sequence[Mapping[str, Any]], refused: Sequence[Refusal], seconds: float, returned: Returned | None
+        rows: Sequence[Mapping[str, Any]],
+        refused: Sequence[Refusal],
+        seconds: float,
+        returned: Returned | None,
+        error: BaseException | None,
     ) -> None:
         from pipeline.tasks.infer.told import keep, start_writing
 
+        status = "FINISHED"
+        if error is not None:
+            from pipeline.tracking.open_run import status_after
+
+            status = status_after(error)
         content = {
             "uri": uri,
             "bundle": str(bundle.root),
@@ -236,11 +272,13 @@ def _told_later(
             "rows": list(rows),
             "refused": [asdict(one) for one in refused],
             "seconds": seconds,
+            "status": status,
         }
         try:
             keep(content)
         except OSError:  # without a folder for it the run is written here, which takes its time
-            tell_recorder(open_recorder(bundle, weights, named, out, params, uri=uri), rows, refused, seconds, returned)
+            recorder = open_recorder(bundle, weights, named, out, params, uri=uri)
+            tell_recorder(recorder, rows, refused, seconds, returned, error)
             return
         start_writing()
         record.told_later = True

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -38,12 +38,14 @@ def folder_aside(out: Path) -> Iterator[Path]:
     if existed and not out.is_dir():
         raise OutputExists(f"{out} is a file. Give a folder for the results with -o.")
     out.mkdir(parents=True, exist_ok=True)
-    aside = out / f".part-{os.getpid()}"
+    aside: Path | None = None
     try:
-        aside.mkdir(exist_ok=True)
+        # A name of its own: in containers all processes have one number, and one that was killed leaves its folder.
+        aside = Path(tempfile.mkdtemp(prefix=".part-", dir=out))
         yield aside
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        if aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)
         if not existed:
             with suppress(OSError):  # not empty: there are results
                 out.rmdir()

@@ -44,6 +44,9 @@ SET_ELSEWHERE = {
     "ckpt_path": "--checkpoint",
 }
 
+# Slices that an exported program is done with in less time than it takes to open MLflow's store, or little more.
+SOON_OVER = 500
+
 
 def infer(
     name_or_path: str,
@@ -146,7 +149,7 @@ def infer(
         waited_s = time.perf_counter() - clock
         # Where nothing is left to do, nothing is recorded, and gate and network are not loaded: that takes seconds.
         recording = tracking and bool(first or refused)
-        soon_over = program is not None
+        soon_over = program is not None and supply.slices <= SOON_OVER
         told = stack.enter_context(
             recorded(bundle, weights, supply.named, out, asked, tracking=recording, soon_over=soon_over)
         )

@@ -55,6 +55,6 @@ def _write(told: dict[str, Any]) -> None:
     )
     try:
         refused = [Refusal(**one) for one in told["refused"]]
-        tell_recorder(recorder, told["rows"], refused, told["seconds"])
+        tell_recorder(recorder, told["rows"], refused, told["seconds"], status=told.get("status", "FINISHED"))
     finally:
         recorder.close("FAILED")  # unless it was finished

@@ -1,5 +1,6 @@
 """`planar infer` on films of known content, with a network whose weights are random but fixed."""
 
+import os
 from pathlib import Path
 
 import nibabel as nib
@@ -49,6 +50,16 @@ def test_a_png_gets_a_mask_of_its_size_with_class_numbers(random_bundle: Bundle,
     assert mask.shape == (90, 70)
     assert set(np.unique(mask)) == {0, 1}
     assert result.labels == {0: "background", 1: "lung"}
+
+
+def test_what_a_killed_inference_has_left_is_in_nobodys_way(random_bundle: Bundle, tmp_path: Path) -> None:
+    left = tmp_path / "out" / f".part-{os.getpid()}"  # in a container the next process has the same number
+    for number in range(3):
+        save_png(tmp_path / "in" / f"film{number}.png", film(seed=number))
+        (left / str(number)).mkdir(parents=True)
+    result = infer(str(random_bundle.root), [str(tmp_path / "in")], tmp_path / "out")
+    assert (len(result.masks), result.refused) == (3, ())
+    assert left.is_dir()  # another may write there just now
 
 
 @pytest.mark.parametrize("suffix", [".bmp", ".tif", ".nii.gz", ".mha", ".nrrd"])

@@ -111,6 +111,23 @@ def test_ctrl_c_ends_its_run_as_killed(random_bundle: Bundle, store: str, tmp_pa
     assert "one.png" not in text_of(store, run, "traceback.txt")
 
 
+def test_what_was_done_before_ctrl_c_is_recorded(random_bundle: Bundle, store: str, tmp_path: Path) -> None:
+    paths = films(tmp_path / "in", ["one.png", "two.png", "three.png"])
+
+    def interrupt(done: int, total: int, name: str) -> None:
+        if done > 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        infer(str(random_bundle.root), [*map(str, paths)], tmp_path / "out", tracking=True, on_progress=interrupt)
+    masks = len(list((tmp_path / "out").glob("*_mask.png")))
+    run = last_run(store)
+    rows = list(csv.DictReader(io.StringIO(text_of(store, run, "tables/cases.csv"))))
+    assert 0 < masks < 3
+    assert [row["image_sha256"] for row in rows] == [pixel_digest(read_picture(path).array) for path in paths[:masks]]
+    assert run.info.status == "KILLED"
+
+
 def test_a_store_that_is_not_there_is_told_before_anything_is_computed(
     random_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
