@@ -21,11 +21,13 @@ REPEATS = 5
 def machine_rates() -> dict[str, float]:
     """Matrix products and memory of the device that torch would take.
 
-    Returns: "fp32" and "bf16": floating-point operations a second; "bytes": read and written a second.
+    Returns: "fp32" and "bf16": floating-point operations a second; "bytes": read and written a second. On a GPU "fp32"
+        is TF32's rate: convolutions take it unless they are told not to.
     """
     import torch
 
     gpu = torch.cuda.is_available()
+    torch.backends.cuda.matmul.allow_tf32 = True
     device = torch.device("cuda" if gpu else "cpu")
     side = 8192 if gpu else 2048
     rates = {}

@@ -21,7 +21,7 @@ def main():
     workflow.initialize()
     trainer = workflow.parser.get_parsed_content("train#trainer")
     turns = StepTurns(channel, given["warm"], given["settle"], lambda: {"threads": torch.get_num_threads()})
-    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda _: turns.step(given["batch"]))
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: turns.step(len(engine.state.batch["image"])))
     workflow.run()
 
 

@@ -22,7 +22,7 @@ def main():
 
     for _ in turns.passes():
         seen[0] = 0
-        infer(
+        result = infer(
             given["bundle"],
             [given["images"]],
             Path(given["out"]),
@@ -32,6 +32,7 @@ def main():
             overrides=given["overrides"],
             on_progress=count,
         )
+        turns.took(result.seconds)
 
 
 if __name__ == "__main__":

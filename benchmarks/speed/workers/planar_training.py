@@ -9,14 +9,16 @@ from benchmarks.speed.workers.turns import Channel, StepTurns, settings
 class Counted:
     """Ignite handler of the trainer: a step is done."""
 
-    def __init__(self, turns, batch):
-        self.turns, self.batch = turns, batch
+    def __init__(self, turns):
+        self.turns = turns
 
     def attach(self, engine):
         """Attach to a trainer."""
         from ignite.engine import Events
 
-        engine.add_event_handler(Events.ITERATION_COMPLETED, lambda _: self.turns.step(self.batch))
+        engine.add_event_handler(
+            Events.ITERATION_COMPLETED, lambda engine: self.turns.step(len(engine.state.batch["image"]))
+        )
 
 
 def main():
@@ -37,7 +39,7 @@ def main():
         Path(given["out"]),
         given["overrides"],
         tracking=False,
-        handlers=[Counted(turns, given["batch"])],
+        handlers=[Counted(turns)],
     )
 
 

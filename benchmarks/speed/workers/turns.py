@@ -10,8 +10,6 @@ import os
 import sys
 import time
 
-SETTLE_FILES = 8  # the first files of a pass do not count: what runs beside the network is only just beginning
-
 
 class Channel:
     """Standard input and output, kept for the turns."""
@@ -92,14 +90,16 @@ class StepTurns:
 class FileTurns:
     """Turns of an inference: one pass over all files a turn, call `file` as each mask is written.
 
+    A pass counts as a whole, from its first file to its last mask: who reads ahead has work done before its first mask,
+    and none under way at its last, so that the time between masks would flatter it.
+
     Args:
         channel: To the benchmark.
-        settle: The first files of a pass, which do not count where there are more than twice as many.
     """
 
-    def __init__(self, channel, settle=SETTLE_FILES):
-        self.channel, self.settle = channel, settle
-        self.marks = []
+    def __init__(self, channel):
+        self.channel = channel
+        self.images, self.seconds = 0, None
 
     def passes(self, facts=dict):
         """Yield for each pass; the first one warms up and does not count."""
@@ -107,24 +107,21 @@ class FileTurns:
         self.channel.send(ready=facts())
         while True:
             self.channel.wait()
-            self.marks = []
+            self.images, self.seconds = 0, None
             began = _now()
             yield
             synchronise()
             wall, processor = (now - then for now, then in zip(_now(), began, strict=True))
-            told = {"images": len(self.marks), "seconds": wall}
-            self.marks.sort()
-            # Those that are told all at once say nothing of the time between them.
-            if len(self.marks) > 2 * self.settle and self.marks[-1] > self.marks[self.settle - 1]:
-                told = {
-                    "images": len(self.marks) - self.settle,
-                    "seconds": self.marks[-1] - self.marks[self.settle - 1],
-                }
-            self.channel.send(**told, pass_seconds=wall, processor_seconds=processor)
+            seconds = wall if self.seconds is None else self.seconds
+            self.channel.send(images=self.images, seconds=seconds, pass_seconds=wall, processor_seconds=processor)
 
-    def file(self, count=1, at=None):
-        """Count files that were written now, or at a time of `time.perf_counter`."""
-        self.marks += [time.perf_counter() if at is None else at] * count
+    def file(self, count=1):
+        """Count files that were written."""
+        self.images += count
+
+    def took(self, seconds):
+        """What the files took, where a pass begins with loading what others keep from pass to pass."""
+        self.seconds = seconds
 
 
 def settings():
