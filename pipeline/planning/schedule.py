@@ -126,15 +126,18 @@ def choose_schedule(
         val_interval=Choice(interval, f"about {VALIDATIONS} validations in all"),
         patience=_patience(epochs, interval, keep.value),
         keep=keep,
-        cache_rate=Choice(
-            cached, f"decoded pictures and masks stay in memory: {decoded_gb:.2g} GB in all, {room:.2g} GB may be used"
-        ),
+        cache_rate=Choice(cached, _why_cached(cached, decoded_gb, room)),
         decoded_gb=decoded_gb,
         learning_rate=Choice(0.002, "for AdamW, residual U-Nets with instance norm and warm-up, at these batches"),
         seconds=seconds,
         seen=epochs * max(cases, 1) * repeats,
         step_gb=held(batch * patches * scale.megapixels),
     )
+
+
+def _why_cached(share: float, decoded_gb: float, room: float) -> str:
+    told = f"decoded pictures and masks stay in memory: {decoded_gb:.2g} GB in all, {room:.2g} GB may be used"
+    return told if share == 1 else f"{told}. The others stay on disk ($PLANAR_CACHE, else ~/.cache/planar), decoded"
 
 
 def _keep(validation: int) -> Choice:

@@ -7,11 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from pipeline.errors import InvalidDatalist, InvalidOption
 from pipeline.fingerprint import Fingerprint
 from pipeline.labels import LabelCoding
-from pipeline.planning import Machine, Plan, PlanOptions, TaskSpec, make_plan, parse_duration, read_task_spec
+from pipeline.planning import (
+    Machine,
+    Plan,
+    PlanOptions,
+    TaskSpec,
+    bundle_files,
+    make_plan,
+    parse_duration,
+    read_task_spec,
+)
 from pipeline.planning.machine import step_gb
 from pipeline.transforms.spacing import size_at_spacing
 
@@ -290,6 +300,10 @@ def test_pictures_that_do_not_fit_into_memory_are_cached_in_part(fingerprint: Ma
     assert plan(fingerprint(cases=(400, 20, 40)), "lung").schedule.cache_rate.value == 1
     tight = plan(fingerprint(cases=(400, 20, 40)), "lung", machine=Machine("cpu", 2, 0.2))
     assert 0 < tight.schedule.cache_rate.value < 1
+    assert "stay on disk ($PLANAR_CACHE" in tight.schedule.cache_rate.why
+    train = yaml.safe_load(bundle_files(tight, "x_segmentation", {"classes": {}})["configs/train.yaml"])
+    kept = [train[part]["preprocessing"]["_target_"] for part in ("train", "validate")]
+    assert kept == ["pipeline.transforms.ComposeOnDisk"] * 2
 
 
 def test_other_classes_than_the_tasks_are_refused(fingerprint: Maker) -> None:
