@@ -64,7 +64,7 @@ class Checkpoints:
         state: Mapping[str, Any],
         best: str = "network",
         half: bool = False,
-        share: float = 0.05,
+        share: float = 0.01,
         keep: str = "best",
     ) -> None:
         if keep not in ("best", "last"):
