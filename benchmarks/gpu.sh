@@ -49,7 +49,7 @@ run() {
     "$site/bin/python" -m benchmarks.speed --out "$work" "$@" || status=$?
     mkdir -p "$out"
     cp "$work"/speed.* "$out" 2>/dev/null || true
-    tar -C "$work" -czf "$out/logs.tar.gz" logs
+    [ ! -d "$work/logs" ] || tar -C "$work" -czf "$out/logs.tar.gz" logs
     return $status
 }
 
