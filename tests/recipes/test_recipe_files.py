@@ -121,7 +121,8 @@ def test_the_bundle_that_is_given_stays_as_it_is(tmp_path: Path) -> None:
 def test_a_recipes_own_flips_are_switched_off_where_classes_have_sides() -> None:
     sides = {0: "background", 1: "right_lung", 2: "left_lung"}
     settings = without_mirroring(find_bundle("cxr_lung_segmentation"), sides, find_recipe("kaggle_ct"))
-    assert settings == {"test_time_flips": [[]], "train#random_transforms#0#prob": 0.0}
+    off = {f"train#random_transforms#{number}#prob": 0.0 for number in (0, 1)}
+    assert settings == {"test_time_flips": [[]], **off}
 
 
 def test_a_recipe_that_is_not_there_is_told_with_those_that_are() -> None:
