@@ -1,4 +1,4 @@
-# The habits of this project. On a fresh machine with Python 3.10 or newer and make, `make demo` or `make test` is all.
+# The habits of this project. On a fresh machine with Python 3.11 or newer and make, `make demo` or `make test` is all.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,7 +27,7 @@ demo: $(STAMP)  ## The main job on a digital phantom: index, train, evaluate, in
 	cd demo && ../$(BIN)/planar phantom phantom -n 60 --overwrite
 	cd demo && ../$(BIN)/planar index phantom/images phantom/masks --subjects phantom/index.csv:subject --class-names lung -o datalist.json --overwrite
 	cd demo && ../$(BIN)/planar train cxr_lung_segmentation --data datalist.json -o bundle max_epochs=20
-	cd demo && ../$(BIN)/planar evaluate bundle --data datalist.json -o evaluation
+	cd demo && ../$(BIN)/planar evaluate bundle --data datalist.json -o evaluation --overwrite
 	cd demo && ../$(BIN)/planar infer bundle phantom/dicom -o masks --overlay --overwrite
 	@echo
 	@echo "Pictures: demo/masks/*_overlay.png    Scores: demo/evaluation/cases.csv"

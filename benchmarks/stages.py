@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ class Stages:
             path.unlink(missing_ok=True)
             self.tell(f"{name} …")
             load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-            began, clock = datetime.now(timezone.utc), time.perf_counter()
+            began, clock = datetime.now(UTC), time.perf_counter()
             result = dict(work())
             record = {
                 "key": self.keys[name],

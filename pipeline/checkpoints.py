@@ -17,23 +17,16 @@ from monai.engines import Trainer
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from pipeline.atomic import written_aside
 from pipeline.errors import InvalidOption
+from pipeline.tensor_files import save_aside
 
-__all__ = ["Checkpoints", "Patience", "in_half", "save_aside"]
+__all__ = ["Checkpoints", "Patience", "in_half"]
 
 # What a schedule plans by. The config says it, also to a training that is resumed with more epochs or another learning
 # rate: taken from the checkpoint, a cosine would end with the former epochs and then rise again.
 PLAN = ("base_lrs", "t_total", "T_max", "total_iters")
 # Batch statistics: a variance is divided by, and they are few.
 STATISTICS = ("running_mean", "running_var")
-
-
-def save_aside(content: Any, path: Path) -> None:
-    """`torch.save`, whole or not at all."""
-    # Through a file of Python's: given a path, torch tells of a full disk by the numbers of its own bytes.
-    with written_aside(path) as aside, aside.open("wb") as file:
-        torch.save(content, file)
 
 
 class Checkpoints:

@@ -35,7 +35,7 @@ MOST_LOST = 3
 def require_ray() -> None:
     """Raise MissingExtra unless Ray is installed."""
     if find_spec("ray") is None:
-        raise MissingExtra('--engine ray needs Ray: pip install "planar[ray]"')
+        raise MissingExtra("--engine ray needs Ray. In Planar's checkout: pip install -c constraints.txt '.[ray]'")
 
 
 class Cluster:
@@ -69,10 +69,11 @@ class Cluster:
         if not room:
             if self._own:
                 ray.shutdown()
-            most = max((int(machine.get("CPU", 0)) for machine in machines), default=0)
+            fit = [machine for machine in machines if not gpus or machine.get("GPU", 0) >= 1]
+            most = max((int(machine.get("CPU", 0)) for machine in fit), default=0)
             raise ClusterUnreachable(
                 f"No machine of the Ray cluster has {threads} core{'s' * (threads > 1)}{' and a GPU' * gpus} for a "
-                f"worker (the largest has {most} cores). Set OMP_NUM_THREADS to {max(most, 1)} or fewer."
+                f"worker (the largest of them has {most} cores). Set OMP_NUM_THREADS to {max(most, 1)} or fewer."
             )
         # What others of a shared cluster use is not waited for, but for a first worker.
         free = room if alone else _workers_on(ray.available_resources(), threads, gpus)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import math
 import time
 from collections.abc import Iterator
@@ -19,8 +20,9 @@ from tiny_engines import CLASSES, Training, cases
 from torch import nn
 
 from pipeline import checkpoints as checkpoints_module
-from pipeline.checkpoints import Checkpoints, Patience, in_half, save_aside
+from pipeline.checkpoints import Checkpoints, Patience, in_half
 from pipeline.errors import InvalidOption
+from pipeline.tensor_files import save_aside
 
 
 def training(
@@ -203,10 +205,27 @@ def test_a_full_disk_is_told_by_the_system_and_not_by_torch(monkeypatch: pytest.
     def on_full_disk(path: Path) -> Iterator[Path]:
         yield Path("/dev/full")
 
-    monkeypatch.setattr(checkpoints_module, "written_aside", on_full_disk)
+    monkeypatch.setattr("pipeline.tensor_files.written_aside", on_full_disk)
     with pytest.raises(OSError, match="No space left on device") as caught:
         save_aside({"weight": torch.zeros(3_000_000)}, Path("model.pt"))
     assert caught.value.errno == errno.ENOSPC
+
+
+def test_a_disk_that_fills_up_halfway_is_told_by_the_system_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fits is written, and closing does not fail a second time: torch's own error is all that is raised then."""
+
+    class Filling(io.FileIO):
+        def write(self, data: Any) -> int:
+            if self.tell() > 10_000:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    monkeypatch.setattr(Path, "open", lambda self, mode: Filling(self, mode))
+    with pytest.raises(OSError, match="No space left on device"):
+        save_aside({"weight": torch.zeros(3_000_000)}, tmp_path / "model.pt")
+    assert list(tmp_path.iterdir()) == []
 
 
 def rates_of(folder: Path, epochs: int, *, resume: bool = False, rate: float = 0.1) -> list[float]:

@@ -10,6 +10,7 @@ import yaml
 from monai.bundle import ConfigParser
 
 from pipeline.bundle import Bundle, copy_bundle, find_bundle, note_on_classes
+from pipeline.gate.rules import read_rules
 
 CHEST = {0: "background", 1: "lung", 2: "heart", 3: "trachea"}
 FUNDUS = {0: "background", 1: "disc_rim", 2: "cup"}
@@ -75,6 +76,21 @@ def test_unions_follow_their_classes(tmp_path: Path) -> None:
     copy = copied("fundus_disc_cup_segmentation", tmp_path / "other", "cup", "vessel")
     assert read(copy, "train")["unions"] == {}
     assert refined(copy) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [("ct_chest_segmentation", ("lung", "tumour")), ("fundus_disc_cup_segmentation", ("cup", "vessel"))],
+)
+def test_rules_of_plausibility_speak_of_no_class_that_is_gone(
+    name: str, labels: tuple[str, ...], tmp_path: Path
+) -> None:
+    copy = copied(name, tmp_path / "copy", *labels)
+    path = copy.root / "configs" / "quality.yaml"
+    read_rules(path, copy.labels("train"))
+    rules = yaml.safe_load(path.read_text(encoding="utf-8"))["classes"]
+    assert list(rules) == [labels[0]]
+    assert "inside" not in rules[labels[0]]
 
 
 def test_disabled_steps_are_left_out_where_monai_reads_them(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.checkpoints import STATISTICS, in_half, save_aside
+from pipeline.checkpoints import STATISTICS, in_half
 from pipeline.errors import InvalidEvaluation
+from pipeline.tensor_files import save_aside
 
 __all__ = ["count_parameters", "difference", "write_both"]
 

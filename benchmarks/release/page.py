@@ -159,7 +159,7 @@ def _task(name: str, about: Mapping[str, Any], record: Mapping[str, Any] | None)
         f"Half precision costs {-half['difference']:.6f} Dice in the mean ({half['weights']}; "
         f"{half['largest_of_a_case']:.6f} in the case that differs most)."
     )
-    yield f"Trained on {record['machine']}."
+    yield " ".join((f"Trained on {record['machine']}.", *([record["note"]] if "note" in record else [])))
     if recipe:
         given = f" with `{', '.join(recipe['overrides'])}`: {recipe['why']}" if recipe["overrides"] else ""
         yield f"The recipe was run on {recipe['machine']}{given}."

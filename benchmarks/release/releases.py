@@ -145,7 +145,7 @@ RELEASES = {
             scored=("ct_lungs_all",),
             recipe="kaggle_ct",
             recipe_overrides=("repeats=9",),
-            recipe_why="13 steps an epoch, as with 80 % of its 267 slices",
+            recipe_why="13 steps an epoch; with 80 % of its 267 slices the project had 14",
             series=True,
             phantoms=True,
         ),

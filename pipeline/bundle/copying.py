@@ -95,17 +95,23 @@ def apply_settings(bundle: Bundle, settings: Mapping[str, Any]) -> None:
 
 
 def _rename_rules(quality: Path, names: Sequence[str]) -> None:
-    """Let the rules of plausibility speak of the classes as the data write them (Lung, lung)."""
+    """Let the rules of plausibility speak of the classes as the data write them (Lung, lung), and of no other."""
     written = {name.casefold(): name for name in names}
 
     def change(content: Any) -> bool:
         classes = content.get("classes") if isinstance(content, dict) else None
         if not isinstance(classes, CommentedMap):
             return False
-        for place, (name, rules) in enumerate(list(classes.items())):
+        for name, rules in list(classes.items()):
+            if str(name).casefold() not in written:
+                classes.pop(name)
+                continue
             if isinstance(rules, dict) and "inside" in rules:
-                rules["inside"] = written.get(str(rules["inside"]).casefold(), rules["inside"])
+                rules["inside"] = written.get(str(rules["inside"]).casefold())
+                if rules["inside"] is None:
+                    del rules["inside"]
             if (other := written.get(str(name).casefold(), name)) != name:
+                place = list(classes).index(name)
                 classes.pop(name)
                 classes.insert(place, other, rules)
         return True

@@ -57,7 +57,7 @@ def renumber_classes(root: Path, former: Mapping[int, str], labels: Mapping[int,
         if not isinstance(content, dict):
             return False
         if isinstance(content.get("unions"), dict):
-            content["unions"] = flow(_unions(content["unions"], new, len(former), len(labels)))
+            content["unions"] = flow(_unions(content["unions"], new, len(labels)))
         _weigh_again(content.get("loss"), new, len(former), len(labels))
         _renumber(content, new)
         return True
@@ -68,13 +68,10 @@ def renumber_classes(root: Path, former: Mapping[int, str], labels: Mapping[int,
                 rewrite_config(path, change)
 
 
-def _unions(unions: Mapping[Any, Any], new: Mapping[int, int], before: int, after: int) -> dict[int, list[int]]:
-    """Unions of classes that are all there, whose numbers follow the classes'."""
-    return {
-        int(number) - before + after: [new[part] for part in parts]
-        for number, parts in unions.items()
-        if all(part in new for part in parts)
-    }
+def _unions(unions: Mapping[Any, Any], new: Mapping[int, int], after: int) -> dict[int, list[int]]:
+    """Unions of classes that are all there, numbered on from the classes."""
+    kept = [parts for _, parts in sorted(unions.items()) if all(part in new for part in parts)]
+    return {after + number: [new[part] for part in parts] for number, parts in enumerate(kept)}
 
 
 def _weigh_again(loss: Any, new: Mapping[int, int], before: int, after: int) -> None:

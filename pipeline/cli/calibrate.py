@@ -66,7 +66,7 @@ def command(
     seed: int,
     overwrite: bool,
 ) -> int:
-    r"""Fit the gate of BUNDLE, by which `planar infer` sends masks to review; or check it on labelled pictures.
+    """Fit the gate of BUNDLE, by which `planar infer` sends masks to review; or check it on labelled pictures.
 
     The gate predicts the Dice of a mask from how sure the network is and how well it agrees with itself on changed
     copies of the picture. It learns that from the validation part: pictures as they are, and made worse on purpose. It
@@ -79,7 +79,7 @@ def command(
 
     Rules of what a right mask looks like (two lungs, the cup inside the disc, sizes) are in the bundle's
     configs/quality.yaml, to be edited by hand; they need no fitting.
-    """
+    """  # noqa: D301  (click reads the backspace as: keep the lines)
     from pipeline.cli.progress import progress_bar
     from pipeline.errors import InvalidOption
     from pipeline.tasks.calibrate import calibrate, check_gate

@@ -24,9 +24,14 @@ def command(run: str | None, bundle: str, store: str | None, check: bool, overwr
     those of its runs, and 3 if that cannot be told.
     """
     if check:
+        from pipeline.errors import TrackingUnreachable
         from pipeline.tasks.card import check_card
 
-        verdict = check_card(bundle, store=store)
+        try:
+            verdict = check_card(bundle, store=store)
+        except TrackingUnreachable as error:
+            click.echo(f"Error: {error}", err=True)
+            return 3
         for one in verdict.checks:
             for line in check_lines(one):
                 click.echo(line)

@@ -121,7 +121,7 @@ def program_of(bundle: Bundle) -> tuple[ProgramFile | None, str]:
     except (OSError, ValueError, KeyError, TypeError):
         return None, f"{described.name} cannot be read; {again}"
     if find_spec("openvino") is None:
-        return None, f'{path.name} needs OpenVINO: pip install "planar[export]"'
+        return None, f"{path.name} needs OpenVINO (in Planar's checkout: pip install -c constraints.txt '.[export]')"
     return found, ""
 
 

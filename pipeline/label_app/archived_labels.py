@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -148,4 +148,4 @@ def _when(made: str) -> str:
         local = datetime.strptime(digits, "%Y%m%d%H%M%S").replace(microsecond=int((fraction + "000000")[:6] or 0))
     except ValueError:
         local = datetime(1970, 1, 1)
-    return local.astimezone(timezone.utc).isoformat(timespec="microseconds")
+    return local.astimezone(UTC).isoformat(timespec="microseconds")

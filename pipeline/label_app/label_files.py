@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -227,7 +227,7 @@ class LabelFiles:
                 tag, image = file.parent.name, file.name[: -len(suffix)]
                 if (image, tag) not in known:
                     digest = pixel_digest(read_picture(file, labels=True).array)
-                    when = datetime.fromtimestamp(file.stat().st_mtime, timezone.utc).isoformat()
+                    when = datetime.fromtimestamp(file.stat().st_mtime, UTC).isoformat()
                     self._add("saved", SavedLabel(image, tag, f"{tag}/{file.name}", digest, when))
 
 
@@ -239,4 +239,4 @@ def require_name(tag: str) -> None:
 
 def _now() -> str:
     # Microseconds: of two savings within one second the later one is the newest.
-    return datetime.fromtimestamp(time.time(), timezone.utc).isoformat(timespec="microseconds")
+    return datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="microseconds")

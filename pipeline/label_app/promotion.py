@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.atomic import write_text_aside, written_aside
@@ -67,7 +67,7 @@ def promote(
             shutil.copyfile(candidate, aside)
         before = "none" if dice_before is None else f"{dice_before:.4f}"
         _describe(bundle, version, f"Trained on annotations: Dice {dice:.4f} on {cases} images, before {before}")
-    when = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    when = datetime.now(UTC).isoformat(timespec="seconds")
     sha256 = file_sha256(bundle.weights)
     decision = Decision(taken, dice, dice_before, cases, version, sha256, run_id, when)
     with (bundle.root / "models" / "decisions.jsonl").open("a", encoding="utf-8") as file:

@@ -75,7 +75,7 @@ def require_monailabel() -> None:
     if find_spec("monailabel") is None:
         raise MissingExtra(
             "MONAI Label is not installed here. It needs an environment of its own, with pydicom 2.4 and NumPy 1.26: "
-            "make label, or pip install -c constraints-label.txt 'planar[label]'."
+            "make label, or pip install -c constraints-label.txt '.[label]', in Planar's checkout."
         )
 
 

@@ -35,6 +35,8 @@ def neighbours_of(path: str | os.PathLike[str], reach: int) -> list[str]:
     file, number = split_fragment(path)
     if number is not None:
         depth = _depth(file, time_of_change(file))
+        if number >= depth:
+            return [os.fspath(path)] * (2 * reach + 1)  # there is no such slice, which is the reader's to say
         return [f"{file}{FRAGMENT}{k}" for k in _within(depth, number, reach)]
     volume = volume_of(file)
     if volume is None:

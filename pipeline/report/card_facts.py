@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -183,7 +183,7 @@ class CardFacts:
     @property
     def date(self) -> str:
         """The day on which the training began, UTC."""
-        return f"{datetime.fromtimestamp(self.main.started_ms / 1000, tz=timezone.utc):%Y-%m-%d}"
+        return f"{datetime.fromtimestamp(self.main.started_ms / 1000, tz=UTC):%Y-%m-%d}"
 
     @property
     def duration(self) -> str:
@@ -200,8 +200,10 @@ class CardFacts:
         found: dict[str, Limit] = {}
         for scored in self.evaluations:
             for limit in limits_of(Material(evaluation=scored.view)):
-                # The tables alone cannot tell subjects that are known from files that count as one each.
-                if limit.code != "subjects_unknown" or not self._subjects_known:
+                # The tables alone cannot tell subjects that are known from files that count as one each, nor what the
+                # other evaluations are of.
+                known = {"subjects_unknown": self._subjects_known, "same_set": self.tested_elsewhere}
+                if not known.get(limit.code, False):
                     found.setdefault(limit.text, limit)
         return sorted(found.values(), key=lambda limit: not limit.grave)
 

@@ -63,13 +63,13 @@ def collage(cases: Sequence[tuple[str, CasePicture]], title: str) -> Image.Image
     columns = min(COLUMNS, len(cases))
     rows = math.ceil(len(cases) / columns)
     font = picture_font(TEXT)
-    head, line = 2 * TEXT + GAP, TEXT + GAP
-    sheet = Image.new("RGB", (columns * (SIDE + GAP) + GAP, head + rows * (SIDE + line + GAP)), PAPER)
+    line, width = TEXT + GAP, columns * (SIDE + GAP) + GAP
+    lines = _lines(title, width - 2 * GAP, font)
+    key_rows = _rows([("prediction", PREDICTION), ("reference", REFERENCE)], width - 2 * GAP, font)
+    head = (len(lines) + len(key_rows)) * line + GAP
+    sheet = Image.new("RGB", (width, head + rows * (SIDE + line + GAP)), PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((GAP, GAP), title, fill=INK, font=font)
-    end = font.getlength(title) + 3 * GAP
-    for name, colour in (("prediction", PREDICTION), ("reference", REFERENCE)):
-        end = _key(draw, (end, GAP), name, colour, font)
+    _write_head(draw, lines, key_rows, font)
     for number, (caption, case) in enumerate(cases):
         left = GAP + number % columns * (SIDE + GAP)
         top = head + number // columns * (SIDE + line + GAP)
@@ -88,21 +88,27 @@ def _in_a_row(panels: Sequence[tuple[str, NDArray[np.uint8]]], title: str, keys:
     head = (len(lines) + len(rows) + 1) * line + GAP
     sheet = Image.new("RGB", (width, head + max(array.shape[1] for _, array in panels) + GAP), PAPER)
     draw = ImageDraw.Draw(sheet)
-    top = GAP // 2
-    for text in lines:
-        draw.text((GAP, top), text, fill=INK, font=font)
-        top += line
-    for row in rows:
-        end = float(GAP)
-        for name, colour in row:
-            end = _key(draw, (end, top), name, colour, font)
-        top += line
+    top = _write_head(draw, lines, rows, font)
     left = GAP
     for name, array in panels:
         draw.text((left, top), name, fill=INK, font=font)
         sheet.paste(_picture(array), (left, head))
         left += array.shape[0] + GAP
     return sheet
+
+
+def _write_head(draw: ImageDraw.ImageDraw, lines: Sequence[str], rows: Sequence[Sequence[Key]], font: Font) -> int:
+    """Lines of a title and rows of keys at the top of a sheet; where the next line may begin, px."""
+    top = GAP // 2
+    for text in lines:
+        draw.text((GAP, top), text, fill=INK, font=font)
+        top += TEXT + GAP
+    for row in rows:
+        end = float(GAP)
+        for name, colour in row:
+            end = _key(draw, (end, top), name, colour, font)
+        top += TEXT + GAP
+    return top
 
 
 def _lines(text: str, width: int, font: Font) -> list[str]:

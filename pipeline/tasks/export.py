@@ -155,7 +155,9 @@ def _require_packages() -> None:
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
     if missing:
-        raise MissingExtra(f'A program needs {", ".join(missing)}: pip install "planar[export]"')
+        raise MissingExtra(
+            f"A program needs {', '.join(missing)}. In Planar's checkout: pip install -c constraints.txt '.[export]'"
+        )
 
 
 def _written(bundle: Bundle, runs: Any, gate: Gate | None, path: Path) -> ProgramFile:

@@ -20,8 +20,8 @@ from monai.transforms.traits import RandomizableTrait
 
 from pipeline import __version__
 from pipeline.archives import time_of_change
-from pipeline.atomic import written_aside
 from pipeline.fragments import split_fragment
+from pipeline.tensor_files import save_aside
 
 __all__ = ["ComposeOnDisk", "kept_pictures"]
 
@@ -77,8 +77,7 @@ class ComposeOnDisk(Compose):
             return
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # they are pictures of patients
-            with written_aside(path) as aside, aside.open("wb") as file:
-                torch.save(result, file)
+            save_aside(result, path)
         except OSError as error:
             self._writes = False
             warnings.warn(f"Decoded pictures are not kept in {path.parent}: {error.strerror}.", stacklevel=2)

@@ -23,7 +23,7 @@ def test_without_monai_label_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(start, "find_spec", lambda name: None)
     done = CliRunner().invoke(command, ["--studies", str(tmp_path), "--bundle", BUNDLE])
     assert isinstance(done.exception, MissingExtra)
-    assert "planar[label]" in str(done.exception) and "make label" in str(done.exception)
+    assert "'.[label]'" in str(done.exception) and "make label" in str(done.exception)
 
 
 def test_the_addresses_are_those_that_clients_need(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged
 from PIL import Image
 from reader_phantoms import CT_IMAGE, dicom_of, save_dicom, write_dicom
 
+from pipeline.errors import UnsupportedImage
 from pipeline.readers import PlanarReader
 from pipeline.readers.neighbours import neighbours_of, read_with_neighbours
 
@@ -131,3 +132,8 @@ def test_two_volumes_in_one_folder_are_not_mixed(series: Path) -> None:
 def test_a_series_in_an_archive_has_neighbours(series: Path) -> None:
     shutil.make_archive(str(series), "zip", series)
     assert of_each_file(Path(f"{series}.zip")) == IN_ORDER
+
+
+def test_a_slice_that_is_not_there_is_no_other_one(volume: Path) -> None:
+    with pytest.raises(UnsupportedImage, match="slice"):
+        read_with_neighbours(f"{volume}#slice=99", 1)

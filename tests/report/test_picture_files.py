@@ -61,8 +61,9 @@ def test_a_collage_has_three_in_a_row(number: int, columns: int, rows: int) -> N
     sheet = collage([(f"case {k}", case()) for k in range(number)], "From the worst to the best")
     one = collage([("case", case())], "")
     assert (sheet.width - 8) == columns * (one.width - 8)
-    head = 2 * one.height - collage([("case", case())] * 4, "").height
-    assert sheet.height - head == rows * (one.height - head)
+    three, six = (collage([("case", case())] * count, "From the worst to the best").height for count in (3, 6))
+    assert sheet.height >= three + (rows - 1) * (six - three)
+    assert columns < 3 or sheet.height == three + (rows - 1) * (six - three)
     assert {PREDICTION, REFERENCE} <= colours(sheet)
 
 
@@ -175,3 +176,11 @@ def test_title_and_key_of_a_triptych_have_room_whatever_its_width(size: tuple[in
         assert (np.abs(sheet[:, :height].astype(int) - colours[number]).sum(-1) == 0).sum() > 60, classes[number - 1]
     # Nothing is written into the last columns, where it would be cut off.
     assert (sheet[-4:, :height] == 255).all()
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_key_of_a_collage_has_room_whatever_its_width(number: int) -> None:
+    sheet = np.asarray(collage([(f"case {k}", case()) for k in range(number)], "From the worst to the best"))
+    assert (sheet[:50, -4:] == 255).all()
+    for colour in (PREDICTION, REFERENCE):
+        assert (np.abs(sheet[:60].astype(int) - colour).sum(-1) == 0).sum() > 60

@@ -48,7 +48,7 @@ def command(
     planar label start --studies http://127.0.0.1:8042/dicom-web --bundle my_lungs --bundle my_heart
 
     It needs an environment of its own, with MONAI Label: make label, or
-    pip install -c constraints-label.txt 'planar[label]'.
+    pip install -c constraints-label.txt '.[label]' in its checkout.
     """  # noqa: D301  (click reads the backspace as: keep the lines)
     from pipeline.label_app.start import prepare, require_monailabel, serve
 

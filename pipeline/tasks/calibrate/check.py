@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.atomic import write_text_aside
 from pipeline.bundle import find_bundle
 from pipeline.datalist import load_cases, read_datalist
-from pipeline.errors import OutputExists
+from pipeline.errors import InvalidOption, OutputExists
 from pipeline.tasks.evaluate import compare_classes, require_weights
 from pipeline.tasks.infer.sources import Refusal, reason
 from pipeline.tasks.workflow import quiet_libraries
@@ -94,13 +94,15 @@ def check_gate(
         on_progress: Called with the stage, and what of it is done, and all.
 
     Raises:
-        InvalidBundle, InvalidDatalist, MissingFile, OutputExists: before anything is computed.
+        InvalidBundle, InvalidDatalist, InvalidOption, MissingFile, OutputExists: before anything is computed.
     """
     from pipeline.gate import read_gate
 
     began = time.perf_counter()
     bundle = find_bundle(name_or_path)
     figures = out.with_suffix(".json")
+    if figures == out:
+        raise InvalidOption(f"{out}: expected a name such as gate.csv with -o; the figures go to the .json beside it.")
     for path in (out, figures):
         if path.exists() and not overwrite:
             raise OutputExists(f"{path} exists. Give --overwrite to replace it, or another name with -o.")

@@ -14,12 +14,12 @@ from pipeline import __version__
 from pipeline.atomic import write_text_aside
 from pipeline.bundle import Bundle, copy_bundle
 from pipeline.bundle.editing import flow, rewrite_config
-from pipeline.checkpoints import save_aside
 from pipeline.datalist import read_datalist
 from pipeline.networks import FoldEnsemble
 from pipeline.tasks.find_best.deciding import Decision, Refinement
 from pipeline.tasks.folds import FoldsRecord
 from pipeline.tasks.resuming import cases_digest, data_digest
+from pipeline.tensor_files import save_aside
 
 if TYPE_CHECKING:
     from pipeline.tasks.find_best.run import Best

@@ -43,7 +43,7 @@ def keep(
     Args:
         checked: What was found of the pair.
         kept: Gets the cases.
-        seen: The first case of each digest of pixels; gets those that are new.
+        seen: The case that is kept of each digest of pixels; gets those that are new.
         pairing: Gets what is refused and what is odd.
         subject_of: From `subject_rule`.
         part_column: The column that says the part of each case, if there is one.
@@ -53,8 +53,8 @@ def keep(
     for case in checked.cases:
         subject, why = subject_of(checked.pair, case)
         part = part_column.of(checked.pair) if part_column is not None else ""
-        first = seen.setdefault(case.image_sha256, case)
-        if first is not case:
+        first = seen.get(case.image_sha256)
+        if first is not None:
             same = "the same mask" if first.label_sha256 == case.label_sha256 else "another mask"
             reason = f"the same pixels as case '{first.name}', with {same}: the first is kept"
             pairing.refused.append(Finding(case.image, "duplicate_image", reason))
@@ -63,6 +63,7 @@ def keep(
         elif part is None:
             pairing.refused.append(Finding(case.image, "no_split", f"{part_column.described} has no part for it"))  # type: ignore[union-attr]
         else:
+            seen[case.image_sha256] = case
             kept.cases.append(case)
             kept.subjects.append(subject)
             kept.parts.append(part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -130,12 +131,19 @@ def _loaded(definition: torch.nn.Module, path: Path, device: torch.device, *, au
         # A last.pt, from which training resumes, holds the weights among other things.
         network.load_state_dict(content.get("averaged") or content.get("network") or content)
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
         raise InvalidBundle(
-            f"{path}: does not load into the network of the bundle's inference.yaml: {reason} Expected a state dict of "
-            "that network. Give the checkpoint that was trained with this bundle."
+            f"{path}: does not load into the network of the bundle's inference.yaml ({_why(error)}). Expected a state "
+            "dict of that network. Give the checkpoint that was trained with this bundle."
         ) from error
     return with_autocast(network.to(device).eval(), device, autocast)
+
+
+def _why(error: Exception) -> str:
+    # Torch's own words on a file that is none of its own are advice to run whatever code is in it.
+    if isinstance(error, pickle.UnpicklingError):
+        return "it is no file of PyTorch weights"
+    told = " ".join(str(error).split())
+    return f"{told[:200]}…" if len(told) > 200 else told.rstrip(".")
 
 
 def _makes_classes(step: Transform) -> bool:

@@ -172,6 +172,17 @@ def test_same_pixels_twice_keep_the_first_and_name_it(small_set):
     assert "case 'c01', with the same mask" in result.datalist.refused[0].reason
 
 
+def test_a_copy_that_is_refused_costs_no_case(small_set):
+    small_set.cases(5)
+    Image.open(small_set.images / "c01.png").save(small_set.images / "a.tif")  # comes first, and no table names it
+    small_set.mask("a.png")
+    lines = "\n".join(f"c0{number}.png,{number}" for number in range(5))
+    (small_set.root / "index.csv").write_text(f"file,patient\n{lines}\n")
+    result = index(small_set, subjects=SubjectOptions(column=f"{small_set.root / 'index.csv'}:patient"))
+    assert refused(result) == {"a.tif": "no_subject"}
+    assert sum(len(result.datalist.part(part)) for part in PARTS) == 5
+
+
 def test_nearly_same_pixels_become_one_subject(small_set):
     small_set.cases(8)
     picture = np.asarray(Image.open(small_set.images / "c01.png")).astype(int)
