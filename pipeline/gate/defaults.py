@@ -66,11 +66,14 @@ def _of_class(measured: Mapping[str, Any], total: int) -> dict[str, Any]:
     )
     low, high = objects["p05"], objects["p95"]
     exact = objects["usual_share"] >= NEARLY_ALL and n >= ENOUGH_CASES
-    rules["objects"] = (
-        [round(objects["median"])] * 2 if exact else [max(1, math.floor(low / room)), math.ceil(high * room)]
-    )
+    # Of many small objects each counts as a speck: nothing is said of their number then.
+    countable = low >= 1
+    if countable:
+        rules["objects"] = (
+            [round(objects["median"])] * 2 if exact else [max(1, math.floor(low / room)), math.ceil(high * room)]
+        )
     rules["area_share"] = [_two_digits(area["min"] / room), _two_digits(min(1.0, area["max"] * room))]
-    if high < 10:  # of many objects the largest may be anything
+    if countable and high < 10:  # of many objects the largest may be anything
         # Room on both sides is room for what is missing from it.
         top = 1 - (1 - largest["p95"]) / room if largest["p95"] < 0.95 else 1.0
         rules["largest_share"] = [_two_digits(largest["p05"] / room), _two_digits(top)]

@@ -1,5 +1,6 @@
 """Rules of plausibility: each finds what it is for, in words, and a wrong file is told by its key."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -174,3 +175,16 @@ def test_fewer_cases_leave_more_room() -> None:
         for n in (3, 100)
     )
     assert few[0] < many[0] < 0.36 < many[1] < few[1]
+
+
+@pytest.mark.parametrize("number", [6, 12])
+def test_of_many_small_objects_nothing_is_said_of_their_number(number: int) -> None:
+    """Each of a hundred alike has less of its class than what counts as a speck."""
+    nuclei = [
+        (1, x, x + 4 + k % 2, y, y + 4) for k, (x, y) in enumerate(itertools.product(range(2, 100, 10), repeat=2))
+    ]
+    masks = [np.roll(mask(*nuclei), k, 0) for k in range(number)]
+    document = default_rules(fingerprint_of(masks, LUNGS), list(LUNGS.values()))
+    assert not {"objects", "largest_share", "specks"} & set(document["classes"]["lung"])
+    rules = rules_from(yaml.safe_load(yaml.safe_dump(document)), LUNGS)
+    assert [broken_rules(one, LUNGS, rules) for one in masks] == [[]] * number
