@@ -264,3 +264,15 @@ def test_histogram_of_a_photograph_stays_bounded():
 def test_clusters_leave_out_the_blend_of_two_colours():
     counts = histogram_of([[BLACK] * 900 + [BLUE] * 90 + [(0, 0, 128)] * 10]).colours
     assert colour_clusters(counts) == {0x000000: "black", 0x0000FF: "blue"}
+
+
+@pytest.mark.parametrize("classes", [1, 2, 6])
+def test_exact_classes_beside_an_ignore_value_are_not_guessed_at(classes):
+    mask = np.zeros((40, 40), np.uint8)
+    for index in range(1, classes + 1):
+        mask[5 * index : 5 * index + 3, 5:20] = index
+    mask[:, 38:] = 255
+    histogram = MaskHistogram()
+    histogram.add(mask)
+    with pytest.raises(UnknownLabel, match="--levels 0=background,1=class_1"):
+        guess_coding(histogram)

@@ -146,7 +146,9 @@ def _guess_grey(histogram: MaskHistogram, n_classes: int | None) -> LabelCoding:
         exact = largest < FEW_VALUES or min(np.diff(values)) >= 8
         if exact and len(values) <= FEW_VALUES and not histogram.lossy:
             return LabelCoding("levels", table=tuple((value, k) for k, value in enumerate(values)))
-        if _two_peaks(counts, largest):
+        # Blur reaches both peaks. Exact small values below one that stands alone are classes, and it may be "ignore".
+        blurred = histogram.lossy or any(0.75 * largest < value < largest for value in values)
+        if blurred and _two_peaks(counts, largest):
             return LabelCoding("threshold", threshold=largest // 2)
     elif values[0] == 0 and len(values) == 2:
         return LabelCoding("threshold", threshold=values[1] / 2)
