@@ -79,22 +79,27 @@ def test_a_volume_that_was_replaced_is_seen(volume: Path) -> None:
     assert numbers(neighbours_of(f"{volume}#slice=4", 1)) == [3, 4, 5]
 
 
+def write_slice(path: Path, value: int, z: float, uid: str) -> None:
+    """A DICOM slice of one value, at a height in mm."""
+    ds = dicom_of(
+        np.full((5, 7), value, np.int16),
+        sop_class=CT_IMAGE,
+        SeriesInstanceUID=uid,
+        Modality="CT",
+        ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+        ImagePositionPatient=[0, 0, z],
+        PixelSpacing=[1, 1],
+    )
+    save_dicom(ds, path)
+
+
 @pytest.fixture
 def series(tmp_path: Path) -> Path:
     """Five DICOM slices of 0, 100, ... HU from foot to head, whose names say nothing of it, and a film beside."""
     folder = tmp_path / "series"
     folder.mkdir()
     for k, name in enumerate("dbeac"):
-        ds = dicom_of(
-            np.full((5, 7), 100 * k, np.int16),
-            sop_class=CT_IMAGE,
-            SeriesInstanceUID="1.2.3",
-            Modality="CT",
-            ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
-            ImagePositionPatient=[0, 0, 2 * k],
-            PixelSpacing=[1, 1],
-        )
-        save_dicom(ds, folder / name)
+        write_slice(folder / name, 100 * k, 2 * k, "1.2.3")
     write_dicom(folder / "film", np.full((5, 7), 7, np.uint16))
     return folder
 
@@ -116,16 +121,7 @@ def test_the_files_of_a_series_have_their_neighbours_by_place(series: Path) -> N
 
 def test_two_volumes_in_one_folder_are_not_mixed(series: Path) -> None:
     for k in range(2):
-        ds = dicom_of(
-            np.full((5, 7), -k, np.int16),
-            sop_class=CT_IMAGE,
-            SeriesInstanceUID="1.2.4",
-            Modality="CT",
-            ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
-            ImagePositionPatient=[0, 0, 3 * k],
-            PixelSpacing=[1, 1],
-        )
-        save_dicom(ds, series / f"other{k}")
+        write_slice(series / f"other{k}", -k, 3 * k, "1.2.4")
     assert of_each_file(series) == IN_ORDER
 
 
