@@ -28,7 +28,7 @@ METRICS = {
     "precision": "precision",
     "recall": "recall",
     "f1": "F1",
-    "hd95": "95 % Hausdorff",
+    "hd95": "95 % Hausdorff, px",
 }
 
 HEAD = """\
@@ -37,18 +37,20 @@ HEAD = """\
 What published projects did, their recipe on our data, and our bundle on the same test subjects. The recipes are
 `configs/recipes`, run by `planar train BUNDLE --recipe NAME`.
 
-Dice is a mean over subjects of the test part, none of whom was trained on, with a 95 % interval (bootstrap over
-subjects) in brackets. Published figures are of the publication's own data. "not found" says that no figure stands in
-what was read. This page is written by `python -m benchmarks.release.page` from each bundle's `docs/release.json` and
+Dice is a mean over subjects of the test part with a 95 % interval (bootstrap over subjects) in brackets, and how many
+they are where recipe and bundle differ in it. No subject of the test part was trained on, as far as the sets' tables
+tell who is who: each section says. Published figures are of the publication's own data. "not found" says that no figure
+stands in what was read. Seconds are of all trainings that led to the weights, those on phantoms too, unless the section
+says otherwise. This page is written by `python -m benchmarks.release.page` from each bundle's `docs/release.json` and
 from `benchmarks/release/published.yaml`; a test says so.
 """
 COUNT = """\
 ## The 34,527,106 parameters
 
-The article on the optic disc tells the number, but no layers. A U-Net has it that takes three channels (red, green,
-blue) and gives two (disc, cup), with widths 64-128-256-512-1024, batch norm behind each 3×3 convolution, and on the way
-up nearest-neighbour interpolation and a 3×3 convolution. A 3×3 convolution from a to b channels has 9ab + b parameters,
-a batch norm 2b:
+The article on the optic disc tells the number; the project's code (jinglescode/meditorch) has the layers. The U-Net
+takes three channels (red, green, blue) and gives two (disc, cup), with widths 64-128-256-512-1024, batch norm behind
+each 3×3 convolution, and on the way up nearest-neighbour interpolation and a 3×3 convolution. A 3×3 convolution from a
+to b channels has 9ab + b parameters, a batch norm 2b:
 
 | part | parameters |
 |---|---|
@@ -89,13 +91,16 @@ def _overview(told: Mapping[str, Mapping[str, Any]], records: Mapping[str, Mappi
         project = about["project"]
         for position, label in enumerate(about["classes"]):
             first = position == 0
+            found = [(recipe or {}).get("scores", {}), _first_with(label, record["scores"]) if record else {}]
+            numbers = {scores[label]["dice"]["n"] for scores in found if label in scores}
+            many = len(numbers) > 1  # recipe and bundle are not means over the same subjects
             rows.append(
                 [
                     f"[{about['title']}](#{_anchor(about['title'])})" if first else "",
                     label.replace("_", " "),
                     _published(project) if first else "",
-                    _cell(recipe["scores"], label) if recipe else "not run yet" if project else "none",
-                    _cell(_first_with(label, record["scores"]), label) if record else NOT_YET,
+                    _cell(recipe["scores"], label, many) if recipe else "not run yet" if project else "none",
+                    _cell(found[1], label, many) if record else NOT_YET,
                     about["strongest"]["figure"] if first else "",
                     _pair(recipe, record, "seconds", "{:,.0f}") if first else "",
                     _pair(recipe, record, "parameters", "{:,}") if first else "",
@@ -106,7 +111,7 @@ def _overview(told: Mapping[str, Mapping[str, Any]], records: Mapping[str, Mappi
         "class",
         "published",
         "its recipe on our data",
-        "our bundle, same subjects",
+        "our bundle, same test part",
         "strongest published",
         "seconds to train: recipe; bundle",
         "parameters: recipe; bundle",
@@ -156,7 +161,7 @@ def _task(name: str, about: Mapping[str, Any], record: Mapping[str, Any] | None)
     yield ""
     half = record["half"]
     yield (
-        f"Half precision costs {-half['difference']:.6f} Dice in the mean ({half['weights']}; "
+        f"Half precision changes Dice by {_signed(half['difference'], 6)} in the mean ({half['weights']}; "
         f"{half['largest_of_a_case']:.6f} in the case that differs most)."
     )
     yield " ".join((f"Trained on {record['machine']}.", *([record["note"]] if "note" in record else [])))
@@ -196,8 +201,8 @@ def _invented(recipe: Mapping[str, Any]) -> str:
     return "".join(f" {line}" for line in told)
 
 
-def _signed(number: float) -> str:
-    return f"{number:+.3f}".replace("-", "−")
+def _signed(number: float, digits: int = 3) -> str:
+    return f"{number:+.{digits}f}".replace("-", "−")
 
 
 def _first_with(label: str, scores: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -214,8 +219,11 @@ def _anchor(title: str) -> str:
     return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
-def _cell(scores: Mapping[str, Any], label: str) -> str:
-    return _interval(scores[label]["dice"]) if label in scores else "–"
+def _cell(scores: Mapping[str, Any], label: str, counted: bool) -> str:
+    if label not in scores:
+        return "–"
+    dice = scores[label]["dice"]
+    return _interval(dice) + (f" over {dice['n']}" if counted else "")
 
 
 def _metrics(found: Mapping[str, Any]) -> list[str]:

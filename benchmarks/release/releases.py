@@ -105,7 +105,7 @@ RELEASES = {
             recipe_overrides=(
                 "train#dataset#data=$monai.data.load_decathlon_datalist(@datalist, data_list_key='training')[:110]",
             ),
-            recipe_why="as many films as the project trained on, 80 % of the Montgomery set's 138",
+            recipe_why="about as many films as the project trained on, 80 % of the Montgomery set's 138",
         ),
         Release(
             name="fundus_disc_cup_segmentation",

@@ -11,7 +11,7 @@ from pipeline.archives import is_folder, open_binary
 from pipeline.errors import MissingFile, PlanarError, UnreadableImage, UnsupportedImage
 from pipeline.fragments import split_fragment
 
-__all__ = ["SUFFIXES", "container_of", "is_dicom", "stem_of", "suffix_of"]
+__all__ = ["SUFFIXES", "container_of", "is_cut_short", "is_dicom", "stem_of", "suffix_of"]
 
 # Suffix → container. DICOM files often have none.
 SUFFIXES = {
@@ -107,6 +107,20 @@ def is_dicom(path: str) -> bool:
             return file.read(DICOM_MAGIC_AT + 4)[DICOM_MAGIC_AT:] == b"DICM"
     except (OSError, PlanarError):
         return False
+
+
+def is_cut_short(path: str) -> bool:
+    """Whether a file whose name says nothing ends before DICOM's magic number, or cannot be opened: nobody can tell."""
+    suffix = suffix_of(path)
+    if suffix and not suffix[1:].isdecimal():  # the last number of a UID is none
+        return False
+    try:
+        with open_binary(path) as file:
+            start = file.read(DICOM_MAGIC_AT + 4)
+    except (OSError, PlanarError):
+        return True
+    # A short text is no part of a DICOM file, whose preamble is zeros or the header of a TIFF.
+    return len(start) < DICOM_MAGIC_AT + 4 and (not start or b"\0" in start)
 
 
 def _by_magic(path: str, start: bytes) -> str | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.archives import exists, is_archive, is_folder, members_below, split_archive
 from pipeline.errors import MissingFile
 from pipeline.fragments import split_fragment
-from pipeline.readers.container import SUFFIXES, is_dicom, suffix_of
+from pipeline.readers.container import SUFFIXES, is_cut_short, is_dicom, suffix_of
 
 __all__ = ["find_pictures", "natural_order", "passed_over"]
 
@@ -23,7 +23,8 @@ def find_pictures(inputs: Iterable[str | os.PathLike[str]], *, recursive: bool =
     """The picture files among what a user named.
 
     In folders, zip archives and globs a picture is known by its suffix, and a file without a known suffix by the DICOM
-    magic number. Hidden files and folders are left out. A DICOMDIR that is named stands for the files that it lists,
+    magic number; beside such files also one that is empty, cut off before it, or cannot be opened, so that reading says
+    so. Hidden files and folders are left out. A DICOMDIR that is named stands for the files that it lists,
     those that are missing included; in a folder it is passed over, for the files lie there too. A file named outright
     is taken whatever it is, so that reading it says what is wrong with it.
 
@@ -41,7 +42,7 @@ def find_pictures(inputs: Iterable[str | os.PathLike[str]], *, recursive: bool =
             files = _in_folder(path, recursive)
             missing = f"{entry}: no pictures in this folder."
         elif split_archive(entry) is not None and is_folder(entry):
-            files = [file for file in members_below(entry) if _is_seen(file, entry) and _is_picture(Path(file))]
+            files = _pictures([Path(file) for file in members_below(entry) if _is_seen(file, entry)])
             missing = f"{entry}: no pictures in this archive."
         elif path.name == DICOMDIR and path.is_file():
             from pipeline.readers.dicomdir import files_listed
@@ -94,7 +95,7 @@ def _in_folder(folder: Path, recursive: bool) -> list[str]:
     files: list[str] = []
     for root, folders, names in os.walk(folder, onerror=_unreadable_folder):
         folders[:] = [name for name in folders if recursive and not name.startswith((".", "__MACOSX"))]
-        files.extend(str(path) for path in (Path(root, name) for name in names) if _is_picture(path))
+        files.extend(_pictures([Path(root, name) for name in names]))
     return files
 
 
@@ -114,7 +115,19 @@ def _unreadable_folder(error: OSError) -> None:
     raise error
 
 
+def _pictures(paths: list[Path]) -> list[str]:
+    """The pictures among files."""
+    found = [path for path in paths if _is_picture(path)]
+    nameless = {path.parent for path in found if suffix_of(path) not in SUFFIXES}
+    known = set(found)
+    rest = [path for path in paths if path.parent in nameless and path not in known and _may_be_seen(path)]
+    found += [path for path in rest if is_cut_short(str(path))]
+    return [str(path) for path in found]
+
+
+def _may_be_seen(path: Path) -> bool:
+    return not path.name.startswith(".") and path.name != DICOMDIR
+
+
 def _is_picture(path: Path) -> bool:
-    if path.name.startswith(".") or path.name == DICOMDIR:
-        return False
-    return suffix_of(path) in SUFFIXES or is_dicom(str(path))
+    return _may_be_seen(path) and (suffix_of(path) in SUFFIXES or is_dicom(str(path)))

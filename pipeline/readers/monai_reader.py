@@ -9,9 +9,10 @@ from typing import Any
 import numpy.typing as npt
 from monai.data import ImageReader
 
+from pipeline.fragments import split_fragment
 from pipeline.readers.container import SUFFIXES, suffix_of
 from pipeline.readers.masks import stacked
-from pipeline.readers.neighbours import read_with_neighbours
+from pipeline.readers.neighbours import neighbours_of, read_with_neighbours
 from pipeline.readers.read import read_picture
 
 __all__ = ["PlanarReader"]
@@ -47,6 +48,13 @@ class PlanarReader(ImageReader):
         waits for `get_data`, whose errors come through.
         """
         return [os.fspath(name) for name in _as_list(data)]
+
+    def files_of(self, data: Paths) -> list[str]:
+        """The files that reading this would read: of a slice with neighbours those of the neighbours too."""
+        named = self.read(data)
+        if self.neighbours and len(named) == 1 and not self.labels:
+            named = neighbours_of(named[0], self.neighbours)
+        return list(dict.fromkeys(split_fragment(name)[0] for name in named))
 
     def get_data(self, img: list[str]) -> tuple[npt.NDArray[Any], dict[str, Any]]:
         """The decoded array and its metadata.

@@ -68,11 +68,13 @@ class CardFacts:
         training: Its record; None if only evaluations are known.
         evaluations: The latest of each data set and part, test parts first.
         metadata: The bundle's `metadata.json`; empty if there is none.
+        fingerprint: The bundle's own; None if there is none.
     """
 
     training: RunFacts | None
     evaluations: tuple[ScoredRun, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: Mapping[str, Any] | None = None
 
     @property
     def main(self) -> RunFacts:
@@ -199,7 +201,7 @@ class CardFacts:
         """What the scores do not show, of all evaluations, each once."""
         found: dict[str, Limit] = {}
         for scored in self.evaluations:
-            for limit in limits_of(Material(evaluation=scored.view)):
+            for limit in limits_of(Material(evaluation=scored.view, fingerprint=self.fingerprint)):
                 # The tables alone cannot tell subjects that are known from files that count as one each, nor what the
                 # other evaluations are of.
                 known = {"subjects_unknown": self._subjects_known, "same_set": self.tested_elsewhere}

@@ -176,7 +176,7 @@ def _near_duplicates(material: Material) -> Iterator[Limit]:
         pairs = f"{'' if named else 'at least '}{_count(len(across), 'pair')}"
         yield Limit(
             "near_duplicates",
-            f"Nearly equal pictures: {pairs} with one in {evaluation.split} and the other in another part (see Data). "
+            f"Nearly equal pictures: {pairs} with one in {evaluation.split} and the other in another part. "
             "Their scores are too good.",
             True,
         )

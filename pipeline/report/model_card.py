@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from pipeline.report.card_facts import CardFacts, ScoredRun
 from pipeline.report.markdown import render_markdown
 from pipeline.report.measures import MEASURES
 from pipeline.report.page import number
+
+if TYPE_CHECKING:
+    from pipeline.gate import Gate
 
 __all__ = ["BY_HAND", "WRITTEN", "model_card"]
 
@@ -18,16 +22,19 @@ WRITTEN = "<!-- written from the record by planar card -->"
 
 # Of the many parameters, those that say how it was trained.
 SHOWN = ("max_epochs", "batch_size", "learning_rate", "patience", "image_size", "seed", "device")
+# Of fewer pictures a share or a mean error says little.
+FEW_PICTURES = 20
 COLUMNS = ("dice", "iou", "precision", "recall", "hd95", "asd", "nsd")
 
 
-def model_card(facts: CardFacts, *, name: str | None = None, by_hand: str = "") -> str:
+def model_card(facts: CardFacts, *, name: str | None = None, by_hand: str = "", gate: Gate | None = None) -> str:
     """The card as Markdown.
 
     Args:
         facts: What is known.
         name: Of the bundle, for how it is used; None where there is none.
         by_hand: What a person has written, which is kept at the end.
+        gate: Of the bundle.
     """
     best = facts.best
     return render_markdown(
@@ -50,8 +57,23 @@ def model_card(facts: CardFacts, *, name: str | None = None, by_hand: str = "") 
         code=_code(facts),
         tables=[_table(scored) for scored in facts.evaluations],
         limits=facts.limits,
+        gate=_gate(gate) if gate is not None else None,
         refused=", ".join(f"{count} {code.replace('_', ' ')}" for code, count in facts.findings[0].most_common()),
     )
+
+
+def _gate(gate: Gate) -> dict[str, Any]:
+    """What a gate aims at, what it has learnt from, and how well it did on what it had not learnt from."""
+    parts = {key: gate.record.get(key) for key in ("fitted_on", "aim", "held_out")}
+    told: dict[str, Any] = {
+        key: said for part in parts.values() if isinstance(part, Mapping) for key, said in part.items()
+    }
+    return {
+        "dice_limit": gate.dice_limit,
+        "distance_limit": gate.distance_limit,
+        "few": told.get("images", FEW_PICTURES) < FEW_PICTURES,
+        "told": told,
+    }
 
 
 def _split(facts: CardFacts) -> str:

@@ -209,7 +209,7 @@ def _compared(bundle: Bundle, file: ProgramFile, gate: Gate | None, runs: Any, n
     left_out = 0
     for name in names:
         (mask,) = (one.mask for one in program([name]))
-        if sum(program.left.values()) > left_out:
+        if any(name in left for left in program.left.values()):
             left_out += 1
             continue
         _require_same_refinement(bundle, file, mask, refining)

@@ -67,9 +67,16 @@ class ComposeOnDisk(Compose):
         return super().__call__(found, self.once)
 
     def _name(self, case: Mapping[str, Any]) -> str:
-        files = [split_fragment(part)[0] for key in FILES for part in _parts(case.get(key))]
-        told = [self._said, dict(case), [time_of_change(file) for file in files]]
+        files = {file for key in FILES for part in _parts(case.get(key)) for file in self._files_of(part)}
+        told = [self._said, dict(case), [(file, time_of_change(file)) for file in sorted(files)]]
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+
+    def _files_of(self, path: str) -> list[str]:
+        """The file of a path, and those that Planar's reader reads with it: neighbours in a series."""
+        loaders = [getattr(step, "_loader", None) for step in self.transforms[: self.once]]
+        readers = [reader for loader in loaders for reader in getattr(loader, "readers", ())]
+        told = [reader.files_of(path) for reader in readers if hasattr(reader, "files_of")]
+        return [split_fragment(path)[0], *(file for files in told for file in files)]
 
     def _write(self, result: Any, path: Path) -> None:
         plain = isinstance(result, dict) and all(type(one) is torch.Tensor for one in result.values())

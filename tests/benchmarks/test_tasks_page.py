@@ -68,7 +68,7 @@ def test_the_figures_are_the_records(bundles: Path) -> None:
     assert "| bundle, cxr_multisite_field | lung | 9 | 0.941 (0.931 to 0.951) | 0.841 |" in page
     assert "–; 1,234" in page
     assert "–; 1,234,567" in page
-    assert "0.000020 Dice" in page
+    assert "changes Dice by −0.000020" in page
     assert "not run yet" in page
 
 

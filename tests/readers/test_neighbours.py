@@ -8,13 +8,14 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged
+from monai.transforms import Compose, EnsureChannelFirstd, EnsureTyped, LoadImaged, SelectItemsd
 from PIL import Image
 from reader_phantoms import CT_IMAGE, dicom_of, save_dicom, write_dicom
 
 from pipeline.errors import UnsupportedImage
 from pipeline.readers import PlanarReader
 from pipeline.readers.neighbours import neighbours_of, read_with_neighbours
+from pipeline.transforms import ComposeOnDisk
 
 
 @pytest.fixture
@@ -123,6 +124,30 @@ def test_two_volumes_in_one_folder_are_not_mixed(series: Path) -> None:
     for k in range(2):
         write_slice(series / f"other{k}", -k, 3 * k, "1.2.4")
     assert of_each_file(series) == IN_ORDER
+
+
+def test_a_slice_kept_on_disk_is_made_anew_when_its_neighbour_changes(
+    series: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLANAR_CACHE", str(tmp_path / "kept"))
+    steps = [
+        LoadImaged("image", reader="pipeline.readers.PlanarReader", neighbours=1),
+        EnsureChannelFirstd("image"),
+        EnsureTyped("image", track_meta=False),
+        SelectItemsd("image"),
+    ]
+    chain = ComposeOnDisk(steps)
+
+    def middle() -> list[float]:
+        return list(chain({"image": str(series / "e")})["image"][:, 0, 0].tolist())
+
+    assert middle() == IN_ORDER["e"]
+    assert middle() == IN_ORDER["e"]
+    assert len(list((tmp_path / "kept").glob("*.pt"))) == 1
+    write_slice(series / "a", 350, 6, "1.2.3")
+    assert middle() == [100, 200, 350]
+    (series / "a").unlink()
+    assert middle() == [100, 200, 400]
 
 
 def test_a_series_in_an_archive_has_neighbours(series: Path) -> None:

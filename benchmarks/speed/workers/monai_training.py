@@ -1,6 +1,6 @@
 """A MONAI bundle's train config as `python -m monai.bundle run` runs it: python -m … SETTINGS."""
 
-from benchmarks.speed.workers.turns import Channel, StepTurns, settings
+from benchmarks.speed.workers.turns import Channel, StepTurns, pictures_of, settings
 
 
 def main():
@@ -21,7 +21,7 @@ def main():
     workflow.initialize()
     trainer = workflow.parser.get_parsed_content("train#trainer")
     turns = StepTurns(channel, given["warm"], given["settle"], lambda: {"threads": torch.get_num_threads()})
-    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: turns.step(len(engine.state.batch["image"])))
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: turns.step(pictures_of(engine.state.batch)))
     workflow.run()
 
 

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from benchmarks.speed.workers.turns import Channel, StepTurns, settings
+from benchmarks.speed.workers.turns import Channel, StepTurns, pictures_of, settings
 
 
 class Counted:
@@ -17,7 +17,7 @@ class Counted:
         from ignite.engine import Events
 
         engine.add_event_handler(
-            Events.ITERATION_COMPLETED, lambda engine: self.turns.step(len(engine.state.batch["image"]))
+            Events.ITERATION_COMPLETED, lambda engine: self.turns.step(pictures_of(engine.state.batch))
         )
 
 

@@ -39,6 +39,11 @@ def synchronise():
         torch.cuda.synchronize()
 
 
+def pictures_of(batch):
+    """How many pictures a step had: of MONAI's batch, or of the cases that it was taken apart into (`decollate`)."""
+    return len(batch) if isinstance(batch, list) else len(batch["image"])
+
+
 class StepTurns:
     """Turns of a training: call `step` after each step.
 

@@ -18,13 +18,19 @@ __all__ = ["gather"]
 METADATA = "models/best/bundle/configs/metadata.json"
 
 
-def gather(found: Opened, folder: Path, metadata: Mapping[str, Any] | None = None) -> CardFacts:
+def gather(
+    found: Opened,
+    folder: Path,
+    metadata: Mapping[str, Any] | None = None,
+    fingerprint: Mapping[str, Any] | None = None,
+) -> CardFacts:
     """The facts of a card.
 
     Args:
         found: A training or an evaluation.
         folder: For the tables of the evaluations.
         metadata: Of the bundle; by default what the training has recorded of its bundle's.
+        fingerprint: Of the bundle.
     Raises: InvalidOption: if the run is of another kind, or an evaluation whose tables were not recorded.
     """
     run = found.run
@@ -48,7 +54,7 @@ def gather(found: Opened, folder: Path, metadata: Mapping[str, Any] | None = Non
     )
     if metadata is None and training is not None:
         metadata = training.json(METADATA)
-    return CardFacts(training, tuple(order), dict(metadata or {}))
+    return CardFacts(training, tuple(order), dict(metadata or {}), fingerprint)
 
 
 def _training(found: Opened) -> RunFacts | None:

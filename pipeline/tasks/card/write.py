@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.atomic import write_text_aside
 from pipeline.bundle import Bundle, find_bundle
 from pipeline.digests import file_sha256
 from pipeline.errors import InvalidBundle, OutputExists
+from pipeline.fingerprint import Fingerprint
 from pipeline.report.card_facts import CardFacts
 from pipeline.report.model_card import BY_HAND, WRITTEN, model_card
 from pipeline.tasks.audit.opening import open_run
 from pipeline.tasks.card.figures import RECORD, figures_of, record_of
 from pipeline.tasks.card.gather import gather
+
+if TYPE_CHECKING:
+    from pipeline.gate import Gate
 
 __all__ = ["CardResult", "read_metadata", "write_card"]
 
@@ -67,11 +72,12 @@ def write_card(run: str, into: str, *, store: str | None = None, overwrite: bool
         )
     with tempfile.TemporaryDirectory(prefix="planar-card-") as folder:
         found = open_run(run, Path(folder), store=store)
-        facts = gather(found, Path(folder) / "tables", metadata)
+        facts = gather(found, Path(folder) / "tables", metadata, _fingerprint(bundle))
         _require_weights(bundle, facts)
         record = record_of(facts)
         figures = _figures(facts, record)
-        text = model_card(facts, name=bundle.name, by_hand=by_hand)
+        gate, no_gate = _gate(bundle)
+        text = model_card(facts, name=bundle.name, by_hand=by_hand, gate=gate)
     if former and not _may_go(former):
         write_text_aside(card.with_name("README.md.old"), former)
     write_text_aside(card, text)
@@ -79,6 +85,7 @@ def write_card(run: str, into: str, *, store: str | None = None, overwrite: bool
     metadata["planar"] = {**metadata.get("planar", {}), RECORD: record}
     write_text_aside(bundle.metadata, json.dumps(metadata, indent=2, ensure_ascii=False) + "\n")
     notes = [] if figures else ["The weights were not evaluated yet: the card says so. Run planar evaluate first."]
+    notes += no_gate
     if facts.training is None:
         notes.append("The training's run is not in this store: the card says nothing of how it was trained.")
     return CardResult(card, figures, tuple(record["evaluations"].values()), tuple(notes))
@@ -96,6 +103,23 @@ def read_metadata(bundle: Bundle) -> dict[str, Any]:
     if not isinstance(content, dict) or not isinstance(content.get("planar", {}), dict):
         raise InvalidBundle(f"{bundle.metadata}: is no JSON object as bundles have it. Mend the bundle.")
     return content
+
+
+def _fingerprint(bundle: Bundle) -> Mapping[str, Any] | None:
+    path = bundle.root / "configs" / "fingerprint.json"
+    return Fingerprint.from_json(path.read_text(encoding="utf-8"), str(path)).document if path.is_file() else None
+
+
+def _gate(bundle: Bundle) -> tuple[Gate | None, list[str]]:
+    """The bundle's gate, or why the card cannot speak of it."""
+    from pipeline.gate import gate_path, read_gate
+
+    if not gate_path(bundle).is_file():
+        return None, []
+    try:
+        return read_gate(bundle), []
+    except InvalidBundle as error:
+        return None, [f"The card does not speak of the gate. {error}"]
 
 
 def _figures(facts: CardFacts, record: dict[str, Any]) -> dict[str, float]:

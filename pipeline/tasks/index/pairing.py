@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pipeline.datalist import Finding
 from pipeline.errors import InvalidOption
@@ -80,12 +81,13 @@ def pair_files(
         masks_of_it = tuple(source.files[0] for source in masks)
         pairing.pairs.append(Pair(case_name(images.name_of(image)), image, masks_of_it))
         return pairing
+    inside = {file for source in masks if _lies_in(source, images) for file in source.files}
+    own = [file for file in images.files if file not in inside]
     if image_pattern or mask_pattern:
         image_key, mask_key = key_by_pattern(image_pattern), key_by_pattern(mask_pattern)
-        image_files = _keyed(images, images.files, image_key, pairing)
+        image_files = _keyed(images, own, image_key, pairing)
         mask_files = [_keyed(source, source.files, mask_key, pairing) for source in masks]
     else:
-        own = images.files
         if any(source.root == images.root for source in masks):
             own = [file for file in own if not MASK_AFFIX.search(case_name(images.name_of(file)))]
         taken = set(own)
@@ -97,6 +99,11 @@ def pair_files(
         raise InvalidOption(_no_pair_message(images, masks))
     _join(images, image_files, masks, mask_files, pairing, allow_missing)
     return pairing
+
+
+def _lies_in(masks: Source, images: Source) -> bool:
+    """Whether the masks' folder is one of those below the images' folder, whose files are no images then."""
+    return Path(images.root).absolute() in Path(masks.root).absolute().parents
 
 
 def key_by_pattern(pattern: str | None) -> KeyOf:

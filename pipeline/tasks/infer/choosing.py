@@ -47,7 +47,7 @@ class Chosen:
         if not isinstance(self.predict, ExportedPredictor):
             return f"By the bundle itself: {self.instead}." if self.instead else ""
         said = "By the exported program (models/program.onnx)"
-        others = "; ".join(f"{count} by the bundle itself: {why}" for why, count in self.predict.left.items())
+        others = "; ".join(f"{len(names)} by the bundle itself: {why}" for why, names in self.predict.left.items())
         return f"{said}; {others}." if others else f"{said}."
 
 

@@ -52,7 +52,7 @@ class ExportedPredictor:
 
     Attributes:
         at_once: As given.
-        left: Why pictures went through the bundle itself, and how many, by reason.
+        left: The pictures that went through the bundle itself, by the reason; one that is tried again counts once.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class ExportedPredictor:
     ) -> None:
         self.gate, self.at_once = gate, at_once
         self.program = Program(program, at_once, [MASK, *self._asked])
-        self.left: dict[str, int] = {}
+        self.left: dict[str, set[str]] = {}
         self._bundle = bundle
         self._seen: deque[Observation] = deque()
 
@@ -129,7 +129,7 @@ class ExportedPredictor:
         return found
 
     def _by_bundle(self, case: Read, reason: str, probabilities: bool) -> Prediction:
-        self.left[reason] = self.left.get(reason, 0) + 1
+        self.left.setdefault(reason, set()).add(case.name)
         predict, watch = self._of_bundle
         if watch is not None:
             watch.forget()

@@ -13,6 +13,8 @@ from audited_runs import Story
 from pipeline.bundle import copy_bundle, find_bundle
 from pipeline.cli import main
 from pipeline.errors import InvalidBundle, InvalidOption, OutputExists
+from pipeline.fingerprint import FORMAT
+from pipeline.gate import read_gate
 from pipeline.report.model_card import BY_HAND
 from pipeline.tasks.audit import Outcome
 from pipeline.tasks.audit.verify import verify
@@ -165,3 +167,44 @@ def test_the_command_writes_and_checks(story: Story, bundle: Path, capsys: pytes
     change(bundle, mean_dice=0.5)
     assert planar("--check") == 1
     assert "mean_dice is 0.5" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("", "Nearly equal pictures: 1 pair with one in test and the other in another part."),
+        ("other", "Whether a case here nearly repeats one of the training is not known"),
+    ],
+)
+def test_the_bundles_own_fingerprint_tells_of_pictures_that_repeat_others(
+    story: Story, bundle: Path, data: str, said: str
+) -> None:
+    name = data or json.loads(story.datalist.read_text())["name"]
+    pairs = [{"parts": [part, "training"], "similarity": 0.97} for part in ("test", "validation")]
+    document = {"format": FORMAT, "name": name, "near_duplicates": pairs, "near_duplicates_across": 2}
+    (bundle / "configs" / "fingerprint.json").write_text(json.dumps(document))
+    assert said in write_card(story.evaluation, str(bundle), store=story.store).card.read_text()
+
+
+def test_the_card_tells_of_the_gate(story: Story, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "## Gate" not in write_card(story.evaluation, str(bundle), store=story.store).card.read_text()
+    gate = read_gate(find_bundle("ct_chest_segmentation"))
+    monkeypatch.setattr("pipeline.gate.read_gate", lambda bundle: gate)
+    (bundle / "models" / "gate.json").write_text("{}")
+    card = " ".join(write_card(story.evaluation, str(bundle), store=story.store).card.read_text().split())
+    held_out, aim = gate.record["held_out"], gate.record["aim"]
+    assert f"the predicted Dice is at least {gate.dice_limit:.3f}" in card
+    assert f"at most 5 % shall have a Dice below {aim['minimum_dice']:.3f}" in card
+    assert "It has learnt from the validation part of ct_chest: 2 pictures as they are, and 32 made worse." in card
+    assert (
+        f"wrong by {held_out['mean_absolute_error']:.3f} in the mean; of the pictures as they are it accepted 50 %"
+        in card
+    )
+    assert "hardly more than a hint" in card
+
+
+def test_a_gate_of_other_weights_is_left_out_with_a_word(story: Story, bundle: Path) -> None:
+    (bundle / "models" / "gate.json").write_text("{}")
+    result = write_card(story.evaluation, str(bundle), store=story.store)
+    assert any(note.startswith("The card does not speak of the gate.") for note in result.notes)
+    assert "## Gate" not in result.card.read_text()

@@ -52,6 +52,19 @@ def test_images_and_masks_may_lie_in_one_folder():
     assert names(pair_files(both, [both])) == {"d/a.png": ("d/a_mask.png",), "d/b.png": ("d/b_mask.png",)}
 
 
+@pytest.mark.parametrize("pattern", [None, r"(\w+)\.png"])
+def test_a_folder_of_masks_may_lie_in_the_folder_of_images(pattern):
+    images, masks = source("d", "a.png", "b.png", "masks/a.png", "masks/b.png"), source("d/masks", "a.png", "b.png")
+    pairing = pair_files(images, [masks], image_pattern=pattern, mask_pattern=pattern)
+    assert names(pairing) == {"d/a.png": ("d/masks/a.png",), "d/b.png": ("d/masks/b.png",)}
+    assert not pairing.refused
+
+
+def test_a_folder_of_images_may_lie_in_the_folder_of_masks():
+    images, masks = source("d/images", "a.png"), source("d", "a.png", "images/a.png", "b.png")
+    assert names(pair_files(images, [masks])) == {"d/images/a.png": ("d/a.png",)}
+
+
 def test_lone_files_are_refused_and_the_others_go_on():
     pairing = pair_files(source("i", "a.png", "b.png"), [source("m", "a.png", "c.png")])
     assert list(names(pairing)) == ["i/a.png"]
