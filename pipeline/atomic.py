@@ -28,9 +28,9 @@ def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_text_aside(path: str | os.PathLike[str], text: str) -> None:
-    """Write a UTF-8 text file whole or not at all."""
+    """Write a UTF-8 text file whole or not at all; of names of files that are no UTF-8 the bytes are escaped."""
     with written_aside(path) as aside:
-        aside.write_text(text, encoding="utf-8")
+        aside.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def replace_folder(new: Path, final: Path) -> None:

@@ -443,3 +443,16 @@ def test_a_copy_whose_classes_are_written_in_other_letters_keeps_their_rules(tmp
     copy = copy_bundle(source, tmp_path / "b", {0: "background", 1: "Rim", 2: "Cup"})
     expected = rules.replace("rim", "Rim").replace("cup:", "Cup:")
     assert yaml.safe_load((copy.root / "configs" / "quality.yaml").read_text()) == yaml.safe_load(expected)
+
+
+def test_a_copy_keeps_nothing_of_the_machine_that_trained_it(tmp_path: Path) -> None:
+    source = find_bundle("cxr_lung_segmentation")
+    settings = {"device": "cuda:1", "num_workers": 3, "cache_rate": 0.5, "batch_size": 6}
+    copy = copy_bundle(source, tmp_path / "copy", source.labels(), settings)
+    for kind in ("train", "multi_gpu_train", "evaluate", "inference"):
+        before, after = (yaml.safe_load(one.config(kind).read_text()) for one in (source, copy))
+        for key in ("device", "num_workers", "cache_rate"):
+            assert after.get(key) == before.get(key)
+    assert yaml.safe_load(copy.config("train").read_text())["batch_size"] == 6
+    several = yaml.safe_load(copy.config("multi_gpu_train").read_text())
+    assert several["batch_size"] == "$max(1, 6 // dist.get_world_size())"

@@ -7,19 +7,21 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.bundle import begin_with_start_file
+from pipeline.bundle import Bundle, begin_with_start_file
 from pipeline.bundle.beginning import forget_start_file
 
 OWN = "$@bundle_root + '/models/start.pt'"
 
 
 @pytest.mark.parametrize("config", ["network_def: 1\n", "imports:\n  - $import os\ninitialize:\n  - $print()\n"])
-def test_a_config_that_was_not_planned_here_begins_with_weights_too(tmp_path: Path, config: str) -> None:
-    path = tmp_path / "train.yaml"
+@pytest.mark.parametrize("kind", ["train", "multi_gpu_train"])
+def test_a_config_that_was_not_planned_here_begins_with_weights_too(tmp_path: Path, config: str, kind: str) -> None:
+    path = tmp_path / "configs" / f"{kind}.yaml"
+    path.parent.mkdir()
     path.write_text(config)
     before = yaml.safe_load(config)
 
-    begin_with_start_file(path)
+    begin_with_start_file(Bundle(tmp_path, "mine"))
 
     content = yaml.safe_load(path.read_text())
     assert content["start_from"] == OWN
@@ -29,12 +31,12 @@ def test_a_config_that_was_not_planned_here_begins_with_weights_too(tmp_path: Pa
 
 
 def test_a_copy_forgets_its_own_start_file_and_no_other(tmp_path: Path) -> None:
-    own, other = tmp_path / "own.yaml", tmp_path / "other.yaml"
+    (tmp_path / "configs").mkdir()
+    own, other = tmp_path / "configs" / "multi_gpu_train.yaml", tmp_path / "configs" / "train.yaml"
     own.write_text(yaml.safe_dump({"start_from": OWN}))
     other.write_text("start_from: /models/others.pt  # ours\n")
 
-    for path in (own, other):
-        forget_start_file(path)
+    forget_start_file(Bundle(tmp_path, "mine"))
 
     assert yaml.safe_load(own.read_text()) == {"start_from": None}
     assert other.read_text() == "start_from: /models/others.pt  # ours\n"

@@ -82,7 +82,7 @@ def _is_warp(transform: Any) -> bool:
         any(getattr(transform, "align_corners", ())),
         any(getattr(one, "spatial_size", None) is not None for one in resizing),
         not {str(mode) for mode in getattr(transform, "mode", ())} <= {"bilinear", "nearest"},
-        len(_paddings(transform)) > 1,
+        len(_paddings(transform)) > 1 or not _paddings(transform) <= {"zeros", "border", "reflection"},
     ]
     return not any(unusual)
 
@@ -117,7 +117,7 @@ def _warped(run: Sequence[Any]) -> Warped:
     return Warped(
         tuple((one, WARPS[_name_of(one)]) for one in run),
         {key: mode or "nearest" for key, mode in modes.items()},
-        padding if padding in ("zeros", "border", "reflection") else "zeros",
+        padding,
     )
 
 

@@ -150,7 +150,7 @@ def sampling_grid(warps: Sequence[Warp | None], shape: tuple[int, int], device: 
 def _displacement(offsets: torch.Tensor, spacing: tuple[float, float], shape: tuple[int, int]) -> torch.Tensor:
     """The offsets of control points as a field, pixels, shape (n, W, H, 2), the last axis's displacement first."""
     device = offsets.device
-    control = create_control_grid(shape, spacing, homogeneous=False, backend="torch").to(device, torch.float32)
+    control = create_control_grid(shape, spacing, False, torch.float32, device, "torch")
     places = interpolate(
         control + offsets, scale_factor=list(spacing), mode="bicubic", align_corners=False, recompute_scale_factor=True
     )

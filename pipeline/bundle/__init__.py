@@ -6,11 +6,12 @@ from pipeline.bundle.digests import config_digests
 from pipeline.bundle.find import Bundle, find_bundle, shipped_bundles, shipped_folder
 from pipeline.bundle.mirroring import without_mirroring
 from pipeline.bundle.other_classes import note_on_classes
-from pipeline.bundle.overrides import parse_overrides
+from pipeline.bundle.overrides import OF_THE_MACHINE, parse_overrides
 from pipeline.bundle.recipe import Recipe, find_recipe, shipped_recipes
 from pipeline.bundle.single import single_network
 
 __all__ = [
+    "OF_THE_MACHINE",
     "START_FILE",
     "Bundle",
     "Recipe",

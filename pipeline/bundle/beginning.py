@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.bundle.editing import rewrite_config
+from pipeline.bundle.find import SUFFIXES, Bundle
 
 __all__ = ["START_FILE", "begin_with_start_file", "forget_start_file"]
 
@@ -14,12 +15,12 @@ KEY = "start_from"
 OWN = f"$@bundle_root + '/{START_FILE}'"
 
 
-def begin_with_start_file(config: Path) -> None:
-    """Let a train config begin with the weights that lie in its bundle's `models/start.pt`.
+def begin_with_start_file(bundle: Bundle) -> None:
+    """Let a bundle's trainings begin with the weights that lie in its `models/start.pt`.
 
     A config that was not planned here is given what a planned one has.
 
-    Raises: InvalidBundle: if the config cannot be read.
+    Raises: InvalidBundle: if a config cannot be read.
     """
 
     def change(content: Any) -> bool:
@@ -29,11 +30,12 @@ def begin_with_start_file(config: Path) -> None:
         content[KEY] = OWN
         return True
 
-    rewrite_config(config, change)
+    for config in _trainings(bundle):
+        rewrite_config(config, change)
 
 
-def forget_start_file(config: Path) -> None:
-    """Let the train config of a copy, which has no weights, begin with random ones."""
+def forget_start_file(bundle: Bundle) -> None:
+    """Let the trainings of a copy, which has no weights, begin with random ones."""
 
     def change(content: Any) -> bool:
         if not isinstance(content, dict) or content.get(KEY) != OWN:
@@ -41,5 +43,13 @@ def forget_start_file(config: Path) -> None:
         content[KEY] = None
         return True
 
-    if config.is_file():
+    for config in _trainings(bundle):
         rewrite_config(config, change)
+
+
+def _trainings(bundle: Bundle) -> list[Path]:
+    """The configs that train: by one process, and by several."""
+    found = [
+        bundle.root / "configs" / f"{kind}{suffix}" for kind in ("train", "multi_gpu_train") for suffix in SUFFIXES
+    ]
+    return [path for path in found if path.is_file()]

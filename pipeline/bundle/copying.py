@@ -14,6 +14,7 @@ from pipeline.bundle.beginning import forget_start_file
 from pipeline.bundle.editing import edit_config, rewrite_config
 from pipeline.bundle.find import SUFFIXES, Bundle
 from pipeline.bundle.other_classes import renumber_classes
+from pipeline.bundle.overrides import OF_THE_MACHINE, shared_out, split_key
 from pipeline.bundle.recipe import Recipe, apply_recipe, describe_input
 from pipeline.errors import InvalidBundle, OutputExists
 
@@ -61,7 +62,7 @@ def copy_bundle(
         shutil.copytree(bundle.root, aside, ignore=lambda folder, names: _left_out(bundle.root, folder, names))
         (aside / "models").mkdir()
         copied = Bundle(aside, bundle.name)
-        forget_start_file(aside / "configs" / "train.yaml")
+        forget_start_file(copied)
         if recipe is not None:
             apply_recipe(copied, recipe)
         changes: dict[str, Any] = dict(settings or {})
@@ -87,11 +88,14 @@ def copy_bundle(
 def apply_settings(bundle: Bundle, settings: Mapping[str, Any]) -> None:
     """Write settings into each config of a bundle that has the key, so that its configs agree.
 
+    Those of the machine are left out: a bundle that was trained on `cuda:1` or on a CPU is to run on any machine.
+
     Raises: InvalidBundle: if a config cannot be edited.
     """
+    lasting = {key: value for key, value in settings.items() if split_key(key)[0] not in OF_THE_MACHINE}
     for config in sorted((bundle.root / "configs").iterdir()):
         if config.suffix in SUFFIXES and config.stem not in RECORDS:
-            edit_config(config, settings)
+            edit_config(config, {key: shared_out(config, key, value) for key, value in lasting.items()})
 
 
 def _rename_rules(quality: Path, names: Sequence[str]) -> None:

@@ -12,12 +12,27 @@ import yaml
 
 from pipeline.errors import InvalidOption
 
-__all__ = ["parse_overrides", "split_key"]
+__all__ = ["OF_THE_MACHINE", "parse_overrides", "shared_out", "split_key"]
+
+# What belongs to the machine that trains, and not to what is trained: no bundle carries it to another machine.
+OF_THE_MACHINE = ("num_workers", "device", "cache_rate", "tracking_uri")
 
 
 def split_key(key: str) -> list[str]:
     """The parts of a nested key, `a#b` or `a::b`."""
     return re.split(r"#|::", key)
+
+
+def shared_out(config: Path, key: str, value: Any) -> Any:
+    """A setting as a config has it: the batch of a training by several processes is divided among them.
+
+    Args:
+        config: The file.
+        key: MONAI's nested key.
+        value: As it was given, for one process.
+    """
+    divides = key == "batch_size" and isinstance(value, int) and "dist.get_world_size()" in config.read_text("utf-8")
+    return f"$max(1, {value} // dist.get_world_size())" if divides else value
 
 
 class _Values(yaml.SafeLoader):

@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from pipeline.atomic import write_text_aside
 from pipeline.bundle.editing import flow, place, rewrite_config
 from pipeline.bundle.find import SUFFIXES, Bundle, shipped_folder
-from pipeline.bundle.overrides import split_key
+from pipeline.bundle.overrides import shared_out, split_key
 from pipeline.errors import InvalidOption, MissingFile
 
 __all__ = ["Recipe", "apply_recipe", "describe_input", "find_recipe", "shipped_recipes"]
@@ -119,16 +120,16 @@ def apply_recipe(bundle: Bundle, recipe: Recipe) -> None:
         InvalidOption: if the recipe adds to what cannot be added to.
     """
 
-    def change(content: Any) -> bool:
+    def change(path: Path, content: Any) -> bool:
         own = recipe.of(content) if isinstance(content, dict) else {}
         for key, value in own.items():
-            _merge(content, key, value, f"{recipe.path.name}: {key}")
+            _merge(content, key, shared_out(path, key, value), f"{recipe.path.name}: {key}")
         return bool(own)
 
     for kind in CONFIGS:
         for path in ((bundle.root / "configs" / f"{kind}{suffix}") for suffix in SUFFIXES):
             if path.is_file():
-                rewrite_config(path, change)
+                rewrite_config(path, partial(change, path))
                 _say_so(path, recipe)
     shutil.copyfile(recipe.path, bundle.root / "configs" / COPY)
     (bundle.root / "configs" / PLAN).unlink(missing_ok=True)  # its choices are no longer those of the configs

@@ -114,11 +114,14 @@ class EngineProgress:
         self.bar = progress_bar(unit)
         self.task: Any = None
         self.last_line = 0.0
+        self.evaluates = False
 
     def attach(self, engine: Any) -> None:
         """Attach to a trainer or an evaluator."""
         from ignite.engine import Events
+        from monai.engines import Evaluator
 
+        self.evaluates = isinstance(engine, Evaluator)
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._advance)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._epoch)
@@ -145,7 +148,7 @@ class EngineProgress:
 
     def _says(self, engine: Any) -> str:
         state = engine.state
-        if state.max_epochs == 1:
+        if self.evaluates:
             return f"{self.title}Evaluating"
         best = getattr(state, "best_validation", None)  # `Checkpoints` puts it there
         said = f"{self.title}Epoch {max(state.epoch, 1)}/{state.max_epochs}"

@@ -76,6 +76,8 @@ class Program:
             size = self._size(image.shape[1:], picture)
         except UnsupportedImage as error:
             return str(error)
+        if min(size) < 1:
+            return f"{image.shape[1]}×{image.shape[2]} pixels, of which a side would have none at the network's size"
         if any(side > limit for side, limit in zip(size, self.file.padded_to, strict=True)):
             return f"{size[0]}×{size[1]} pixels, more than the network sees at once"
         return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 __all__ = ["Unaveraged"]
 
@@ -13,11 +14,11 @@ class Unaveraged:
     """Stands where a bundle has `ignite.handlers.EMAHandler`: what is validated and kept is the network itself.
 
     Args:
-        model: The network.
+        model: The network. Of one that several processes train (DDP) what is within is validated: it exchanges nothing.
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self.ema_model = model
+        self.ema_model = model.module if isinstance(model, DistributedDataParallel) else model
 
     def attach(self, engine: Any) -> None:
         """Nothing is to be done in any iteration."""

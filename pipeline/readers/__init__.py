@@ -13,6 +13,7 @@ from pipeline.lazy import lazily
 from pipeline.readers.cache import decoded_once
 from pipeline.readers.container import SUFFIXES, stem_of
 from pipeline.readers.discovery import find_pictures, natural_order, passed_over
+from pipeline.readers.finite import finite_values
 from pipeline.readers.masks import read_mask
 from pipeline.readers.picture import Picture
 from pipeline.readers.read import read_grid, read_picture, slices_in
@@ -38,6 +39,7 @@ __all__ = [
     "decoded_once",
     "dicom_identity",
     "find_pictures",
+    "finite_values",
     "group_series",
     "header_value",
     "natural_order",

@@ -67,8 +67,8 @@ def find_pictures(inputs: Iterable[str | os.PathLike[str]], *, recursive: bool =
 def passed_over(inputs: Iterable[str | os.PathLike[str]], *, recursive: bool = True) -> list[tuple[str, str]]:
     """What `find_pictures` left out of folders although a user may mean it, each with the reason.
 
-    These are links to folders, which are not followed because they may lead round in a circle, and pictures in formats
-    that are not read.
+    These are links to folders, which are not followed because they may lead round in a circle, pictures in formats that
+    are not read, and zip archives.
     """
     found = []
     for folder in (Path(given) for given in inputs):
@@ -81,6 +81,10 @@ def passed_over(inputs: Iterable[str | os.PathLike[str]], *, recursive: bool = T
                 (str(Path(root, name)), "a format that is not read. Convert it to PNG or TIFF")
                 for name in names
                 if suffix_of(name) in OTHER_PICTURES and not name.startswith(".")
+            ]
+            archives = [Path(root, name) for name in names if suffix_of(name) == ".zip" and not name.startswith(".")]
+            found += [
+                (str(path), "an archive, not opened. Name it as an input") for path in archives if is_archive(path)
             ]
             folders[:] = [name for name in folders if recursive and not name.startswith((".", "__MACOSX"))]
     return sorted(found, key=lambda entry: natural_order(entry[0]))

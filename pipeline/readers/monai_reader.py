@@ -11,6 +11,7 @@ from monai.data import ImageReader
 
 from pipeline.fragments import split_fragment
 from pipeline.readers.container import SUFFIXES, suffix_of
+from pipeline.readers.finite import finite_values
 from pipeline.readers.masks import stacked
 from pipeline.readers.neighbours import neighbours_of, read_with_neighbours
 from pipeline.readers.read import read_picture
@@ -61,6 +62,7 @@ class PlanarReader(ImageReader):
 
         Args:
             img: What `read` gave. Several files (the masks of one case) are stacked, last axis.
+                Values of a picture that are no numbers are replaced; see `finite_values`.
         Returns: (W, H[, D]) or with channels last, and the metadata of `Picture.meta`.
 
         Raises:
@@ -69,10 +71,11 @@ class PlanarReader(ImageReader):
         """
         if self.neighbours and len(img) == 1 and not self.labels:
             channels, picture = read_with_neighbours(img[0], self.neighbours, voi=self.voi)
-            return channels, {**picture.meta(), "original_channel_dim": -1}
+            return finite_values(channels), {**picture.meta(), "original_channel_dim": -1}
         pictures = [read_picture(path, voi=self.voi, labels=self.labels) for path in img]
         meta = pictures[0].meta()
-        return stacked(pictures), meta if len(pictures) == 1 else {**meta, "original_channel_dim": -1}
+        values = stacked(pictures) if self.labels else finite_values(stacked(pictures))
+        return values, meta if len(pictures) == 1 else {**meta, "original_channel_dim": -1}
 
 
 def _as_list(paths: Paths) -> Sequence[str | os.PathLike[str]]:

@@ -89,7 +89,7 @@ def _decode(file: str, voi: bool, labels: bool) -> Picture:
     if picture.array.dtype.kind == "f":
         wrong = picture.array.size - int(np.count_nonzero(np.isfinite(picture.array)))
         if wrong:
-            told = f"{wrong} of {picture.array.size} values are not finite (NaN or infinity)."
+            told = f"{wrong} of {picture.array.size} values are not finite (NaN or infinity): a network gets the least."
             return replace(picture, warnings=(*picture.warnings, told))
     return picture
 

@@ -6,7 +6,7 @@ import logging
 import math
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +67,7 @@ class TrainingPictures:
         self.channel = channel
         self._began = self._spent = 0.0
         self._seen = 0
+        self._order: Sequence[int] = ()
         self._wanted: dict[int, Case | None] = {}
         self._due: tuple[int, list[tuple[str, Case]], float] | None = None
 
@@ -88,7 +89,12 @@ class TrainingPictures:
         """The same cases each time: the validation set is not shuffled."""
         self._began = self._began or time.perf_counter()
         self._seen = 0
-        count = len(validator.state.dataloader.dataset)
+        loader = validator.state.dataloader
+        sampler = getattr(loader, "sampler", None)
+        # Of several processes each has every so manieth case.
+        shared = "Distributed" in type(sampler).__name__
+        self._order = list(sampler) if sampler is not None and shared else range(len(loader.dataset))
+        count = len(self._order)
         step = count / max(min(self.cases, count), 1)
         self._wanted = {int((k + 0.5) * step): None for k in range(min(self.cases, count))}
 
@@ -108,7 +114,9 @@ class TrainingPictures:
         trainer = self.checkpoints.state.get("trainer")
         if not self.recorder.is_open or trainer is None or self.checkpoints.best_epoch != trainer.state.epoch:
             return
-        kept = [(self._name(position), case) for position, case in self._wanted.items() if case is not None]
+        kept = [
+            (self._name(self._order[position]), case) for position, case in self._wanted.items() if case is not None
+        ]
         self._due = (int(trainer.state.epoch), kept, self.checkpoints.best_metric)
         if self._spent <= SHARE * (time.perf_counter() - self._began):
             try:

@@ -79,6 +79,10 @@ class Wishes:
         }
 
 
+# Once one of these is there, something would be lost; the weights that a training begins with lie elsewhere too.
+CHECKPOINTS = ("last.pt", "model.pt")
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A bundle that is ready to be trained.
@@ -95,7 +99,7 @@ class Prepared:
 
     def withdraw(self) -> None:
         """Remove what was made, unless there is a checkpoint, so that the command can be given again."""
-        if any((self.bundle.root / "models").glob("*.pt")):
+        if any((self.bundle.root / "models" / name).is_file() for name in CHECKPOINTS):
             return
         for path in self.made:
             if path == self.bundle.root:

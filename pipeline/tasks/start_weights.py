@@ -33,7 +33,7 @@ class StartWeights:
     def put_into(self, bundle: Bundle) -> None:
         """Copy them into a training's folder, which then depends on no other, and let it begin with them."""
         shutil.copyfile(self.path, bundle.root / START_FILE)
-        begin_with_start_file(bundle.config("train"))
+        begin_with_start_file(bundle)
 
 
 def find_start(name_or_path: str) -> StartWeights:

@@ -17,6 +17,8 @@ from monai.data import MetaTensor
 from monai.transforms import Compose, Resize, Resized, ScaleIntensityRangePercentiles, ScaleIntensityRangePercentilesd
 from monai.transforms.intensity.array import ScaleIntensityRange
 
+from pipeline.errors import UnsupportedImage
+from pipeline.sizes import size_at_longest
 from pipeline.transforms.spacing import ToSpacingd
 
 __all__ = ["QuickPercentiles", "QuickResize", "quicker"]
@@ -72,7 +74,15 @@ class QuickResize(Resize):
         dtype: Any = None,
         lazy: bool | None = None,
     ) -> torch.Tensor:
-        """As MONAI's; anything but anti-aliased bilinear interpolation of a picture on the CPU is left to it."""
+        """As MONAI's; anything but anti-aliased bilinear interpolation of a picture on the CPU is left to it.
+
+        Raises: UnsupportedImage: if a picture is so elongated that its shorter side would have no pixel.
+        """
+        if self.size_mode == "longest" and min(size_at_longest(img.shape[1:], self.spatial_size)) < 1:
+            raise UnsupportedImage(
+                f"{'×'.join(map(str, img.shape[1:]))} pixels: with {self.spatial_size} on the longer side the shorter "
+                "one would have none. Cut out the part that matters."
+            )
         smoothed = self.anti_aliasing if anti_aliasing is None else anti_aliasing
         sigma = self.anti_aliasing_sigma if anti_aliasing_sigma is None else anti_aliasing_sigma
         plain = (mode or self.mode) == "bilinear" and not (

@@ -10,6 +10,7 @@ import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import InvertibleTransform, MapTransform, Resize
+from monai.transforms.traits import ThreadUnsafe
 from monai.utils import ensure_tuple_rep
 
 from pipeline.errors import UnsupportedImage
@@ -19,7 +20,7 @@ from pipeline.transforms.channels import file_of
 __all__ = ["ToSpacingd", "size_at_spacing"]
 
 
-class ToSpacingd(MapTransform, InvertibleTransform):
+class ToSpacingd(MapTransform, InvertibleTransform, ThreadUnsafe):
     """Resize pictures so that a pixel is as large as wanted, by the spacing that their files give; invertible.
 
     MONAI's `Spacingd` takes the upper left of the affine, which for a coronal or sagittal picture has no second axis.

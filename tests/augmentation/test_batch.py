@@ -156,3 +156,9 @@ def test_masks_of_whole_numbers_keep_their_type(batch: Maker) -> None:
     out = BatchAugmentation(shape_changes()).set_random_state(1)(cases)
     assert out["label"].dtype == torch.uint8
     assert np.isin(out["label"].numpy(), (0, 1)).all()
+
+
+@pytest.mark.parametrize("padding", ["symmetric", "wrap", "mean"])
+def test_a_padding_that_sampling_does_not_know_is_left_to_monai(padding: str) -> None:
+    (step,) = BatchAugmentation([RandZoomd(BOTH, prob=1.0, padding_mode=padding)]).steps
+    assert isinstance(step, CaseByCase)

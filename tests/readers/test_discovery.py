@@ -1,5 +1,7 @@
 """Which files a user means."""
 
+import zipfile
+
 import pytest
 from reader_phantoms import ramp, write_dicom, write_raster
 
@@ -92,3 +94,22 @@ def test_an_input_without_pictures_is_an_error_that_names_it(folder, missing):
     (folder / "empty").mkdir()
     with pytest.raises(MissingFile, match=missing.replace("*", r"\*")):
         find_pictures([folder, folder / missing])
+
+
+def test_dicom_files_without_a_suffix_that_are_cut_short_are_not_passed_over(tmp_path):
+    write_dicom(tmp_path / "IM1", ramp().T.copy())
+    (tmp_path / "IM2").write_bytes((tmp_path / "IM1").read_bytes()[:100])
+    (tmp_path / "IM3").touch()
+    (tmp_path / "IM4").symlink_to(tmp_path / "nothing")
+    (tmp_path / "VERSION").write_text("1.0")
+    (tmp_path / "empty.log").touch()
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "LOCK").touch()
+    assert names(find_pictures([tmp_path]), tmp_path) == ["IM1", "IM2", "IM3", "IM4"]
+
+
+def test_an_archive_beside_pictures_is_told(folder):
+    with zipfile.ZipFile(folder / "more.zip", "w") as archive:
+        archive.writestr("x.png", b"")
+    listed = {path[len(str(folder)) + 1 :]: reason for path, reason in passed_over([folder])}
+    assert listed == {"more.zip": "an archive, not opened. Name it as an input"}

@@ -147,3 +147,11 @@ def test_adding_to_a_single_value_is_one_clear_line(tmp_path: Path) -> None:
     path = recipe_of(tmp_path, "+max_epochs: [1]\n")
     with pytest.raises(InvalidOption, match="adds a list to what is none"):
         copy_bundle(find_bundle("cxr_lung_segmentation"), tmp_path / "copy", LUNG, recipe=find_recipe(str(path)))
+
+
+def test_several_processes_share_the_batch_of_a_recipe(tmp_path: Path) -> None:
+    source = find_bundle("fundus_disc_cup_segmentation")
+    copy = copy_bundle(source, tmp_path / "copy", source.labels(), recipe=find_recipe("drishti"))
+    assert yaml.safe_load(copy.config("train").read_text())["batch_size"] == 8
+    several = yaml.safe_load(copy.config("multi_gpu_train").read_text())
+    assert several["batch_size"] == "$max(1, 8 // dist.get_world_size())"

@@ -452,3 +452,20 @@ def test_a_training_holds_its_folder_while_it_runs_and_no_longer(phantom_datalis
     result = train("cxr_lung_segmentation", phantom_datalist, tmp_path / "b", small, tracking=False, handlers=[Look()])
     assert held == [True]
     assert not is_held(result.bundle.root / "models")
+
+
+def test_a_training_whose_start_weights_do_not_fit_takes_its_folder_away(
+    random_bundle: Bundle, phantom_datalist: Path, tmp_path: Path
+) -> None:
+    other = ("network_def#channels=[4,8,16,32,40,48]", *SMALL)
+    with pytest.raises(RuntimeError) as caught:
+        train(
+            str(random_bundle.root),
+            phantom_datalist,
+            tmp_path / "new",
+            other,
+            start_from=str(random_bundle.root),
+            tracking=False,
+        )
+    assert "another network" in str(user_error_within(caught.value))
+    assert not (tmp_path / "new").exists()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import torch
 from mlflow import MlflowClient
 from PIL import Image
 from tiny_engines import Training
+from torch.utils.data import DataLoader
+from torch.utils.data.distributed import DistributedSampler
 
 from pipeline.checkpoints import Checkpoints
 from pipeline.handlers import Attached
@@ -107,3 +110,13 @@ def test_of_neighbouring_slices_the_one_between_them_is_shown() -> None:
     assert (training_pictures._plain(slices[:3], 1) == 1).all()
     assert training_pictures._plain(slices[:3], None).shape == (4, 3, 3)  # colours
     assert training_pictures._plain(slices[:1], None).shape == (4, 3)
+
+
+def test_of_several_processes_each_draws_its_own_cases_under_their_names(tmp_path: Path) -> None:
+    cases = list(range(24))
+    sampler = DistributedSampler(cases, num_replicas=2, rank=0, shuffle=False)
+    loader = DataLoader(cases, sampler=sampler)
+    recorder = SimpleNamespace(case_name=lambda part, number: f"{part} {number}")
+    drawn = TrainingPictures(recorder, Checkpoints(tmp_path, {}), cases=3)
+    drawn._choose(SimpleNamespace(state=SimpleNamespace(dataloader=loader)))
+    assert [drawn._order[position] for position in drawn._wanted] == [4, 12, 20]

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pipeline.bundle import Bundle
+from pipeline.bundle import OF_THE_MACHINE, Bundle
 from pipeline.bundle.overrides import split_key
 from pipeline.datalist import read_datalist
 from pipeline.errors import InvalidDatalist, OutputExists
 from pipeline.tasks.evaluate import evaluate
-from pipeline.tasks.folds.record import OF_THE_MACHINE, FoldsRecord, FoldState, read_state, write_state
+from pipeline.tasks.folds.record import FoldsRecord, FoldState, read_state, write_state
 from pipeline.tasks.lock import held
 from pipeline.tasks.resuming import Progress, progress_of
 from pipeline.tasks.train import train

@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.atomic import write_text_aside
+from pipeline.bundle import OF_THE_MACHINE
 from pipeline.errors import InvalidOption, MissingFile
 
 __all__ = ["FoldState", "FoldsRecord", "is_folds", "read_folds", "read_state", "write_folds", "write_state"]
 
 FORMAT = "planar-folds/1"
 FILE = "folds.json"
-# What belongs to the machine and not to the experiment may differ when a cross-validation goes on.
-OF_THE_MACHINE = ("num_workers", "device", "cache_rate", "tracking_uri")
 
 
 @dataclass(frozen=True)

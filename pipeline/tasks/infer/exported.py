@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pipeline.exported import Program, ProgramFile
 from pipeline.exported.names import FEATURES, FOUND, MASK, MOVED, PROBABILITIES, SCORES
-from pipeline.readers import Picture, decoded_once, read_picture
+from pipeline.readers import Picture, decoded_once, finite_values, read_picture
 from pipeline.readers.cache import VolumeCache, last_picture
 from pipeline.tasks.infer.prediction import Observation, Prediction, Predicts, Watches
 
@@ -174,6 +174,7 @@ def _channels_of(name: str, neighbours: int) -> tuple[npt.NDArray[Any], Picture]
         from pipeline.readers.neighbours import read_with_neighbours
 
         channels, middle = read_with_neighbours(name, neighbours)
-        return np.moveaxis(channels, -1, 0), middle
+        return np.moveaxis(finite_values(channels), -1, 0), middle
     picture = read_picture(name)
-    return np.moveaxis(picture.array, -1, 0) if picture.colour else picture.array[np.newaxis], picture
+    values = finite_values(picture.array)
+    return np.moveaxis(values, -1, 0) if picture.colour else values[np.newaxis], picture

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.archives import is_folder
@@ -17,8 +18,8 @@ def output_names(sources: Sequence[Path], inputs: Sequence[str]) -> list[str]:
     """A relative name without suffix for each source.
 
     A file under an input folder keeps its place in it; a file that was named itself keeps its stem. Where two would
-    be alike (`a.png` and `a.jpg`, or one name in two input folders) they keep their suffix, then their folder, then get
-    a number.
+    be alike (`a.png` and `a.jpg`, or one name in two input folders) they keep their suffix, then as many of the folders
+    above as tell them apart, then get a number.
 
     Args:
         sources: Files, or the folders of DICOM series.
@@ -26,13 +27,10 @@ def output_names(sources: Sequence[Path], inputs: Sequence[str]) -> list[str]:
     """
     roots = [Path(name) for name in inputs if is_folder(name)]
     candidates = [_candidates(source, roots) for source in sources]
-    names = [options[0] for options in candidates]
-    for level in (1, 2):
-        count = Counter(name.casefold() for name in names)  # some file systems do not tell A from a
-        names = [
-            options[level] if count[name.casefold()] > 1 else name
-            for name, options in zip(names, candidates, strict=True)
-        ]
+    # Series of one folder have one path: no folder tells them apart, a number does.
+    longest = [options[-1] for options in candidates]
+    by_path = _told_apart(dict(zip(longest, candidates, strict=True)))
+    names = [by_path[path] for path in longest]
     used: set[str] = set()
     unique = []
     for name in names:
@@ -46,8 +44,22 @@ def output_names(sources: Sequence[Path], inputs: Sequence[str]) -> list[str]:
     return unique
 
 
-def _candidates(source: Path, roots: Sequence[Path]) -> tuple[str, str, str]:
+def _told_apart(candidates: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The shortest of each one's names that no other has, or its longest."""
+    names = {path: options[0] for path, options in candidates.items()}
+    for level in range(1, max(map(len, candidates.values()), default=1)):
+        count = Counter(name.casefold() for name in names.values())  # some file systems do not tell A from a
+        for path, name in names.items():
+            if count[name.casefold()] > 1:
+                names[path] = candidates[path][min(level, len(candidates[path]) - 1)]
+    return names
+
+
+def _candidates(source: Path, roots: Sequence[Path]) -> list[str]:
+    """Longer and longer names."""
+    whole = Path(os.path.abspath(source))  # noqa: PTH100  (a link is called as the user calls it)
     root = next((root for root in roots if source.is_relative_to(root) and source != root), None)
-    kept = source.relative_to(root) if root is not None else Path(source.resolve().name)
-    stem = kept.with_name(stem_of(kept))
-    return stem.as_posix(), kept.as_posix(), f"{source.resolve().parent.name}/{kept.as_posix()}"
+    kept = source.relative_to(root) if root is not None else Path(whole.name)
+    above = whole.parts[1 : len(whole.parts) - len(kept.parts)]
+    longer = [Path(*above[-count:], kept) for count in range(1, len(above) + 1)]
+    return [path.as_posix() for path in (kept.with_name(stem_of(kept)), kept, *longer)]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.atomic import write_text_aside
 from pipeline.errors import OutputExists
 from pipeline.readers import write_mask, write_probabilities
+from pipeline.tasks.infer.sources import RESULTS
 
 if TYPE_CHECKING:
     from pipeline.tasks.infer.archive import Model
@@ -96,7 +97,6 @@ def write_results(
     """
     stem = result.source.stem
     extra: list[Path] = []
-    gone: list[Path] = []
     try:
         masks = _write_masks(result, aside, wanted, model)
         if wanted.probabilities and result.probabilities is not None:
@@ -115,12 +115,13 @@ def write_results(
                 content = content_of([mask.name for mask in masks])
                 write_text_aside(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
                 extra.append(path)
-            else:  # that of an earlier run would be one of another mask
-                gone.append(path.relative_to(aside))
     except BaseException:
         clear(aside)
         raise
-    return Written(aside, (*extra, *masks), tuple(masks), tuple(gone))
+    # What an earlier run left under these names would be of another mask. Folders stay: they may hold what is not ours.
+    ours = (Path(f"{stem}{end}") for end in RESULTS if Path(end).suffix)
+    gone = tuple(path for path in ours if aside / path not in {*extra, *masks})
+    return Written(aside, (*extra, *masks), tuple(masks), gone)
 
 
 def clear(folder: Path) -> None:

@@ -95,7 +95,7 @@ def find_sources(inputs: Sequence[str], out: Path) -> tuple[list[Source], list[R
     earlier = _results_below(out, files, inputs)
     found: list[tuple[Path, list[str], DicomSeries | None]] = []
     refused: list[Refusal] = []
-    named = {_absolute(name) for name in inputs}
+    named = {_real(name) for name in inputs}
     no_pictures: list[str] = []
     for entry in group_series(file for file in files if file not in earlier):
         if isinstance(entry, DicomSeries):
@@ -104,7 +104,7 @@ def find_sources(inputs: Sequence[str], out: Path) -> tuple[list[Source], list[R
         try:
             found.append((Path(entry), slices_in(entry), None))
         except NoPicture as error:
-            if _absolute(entry) in named:
+            if _real(entry) in named:
                 refused.append(Refusal(entry, reason(error, entry)))
             else:
                 no_pictures.append(entry)
@@ -112,7 +112,7 @@ def find_sources(inputs: Sequence[str], out: Path) -> tuple[list[Source], list[R
             refused.append(Refusal(entry, reason(error, entry)))
     sources = _named(found, inputs)
     # The same where the results lie among the images themselves.
-    written = {_absolute(out / f"{source.stem}{end}") for source in sources for end in RESULTS}
+    written = {_real(out / f"{source.stem}{end}") for source in sources for end in RESULTS}
     own = [source for source in sources if not written.isdisjoint(_with_folders(source.path))]
     if own:
         earlier |= {str(source.path) for source in own}
@@ -140,12 +140,19 @@ def require_new(out: Path, sources: Iterable[Source]) -> None:
 
 def reason(error: BaseException, file: str) -> str:
     """Why a file was refused, in one line that names it."""
-    cause = user_error_within(error) or error
+    cause = user_error_within(error) or _innermost(error)
     said = str(cause)
     if isinstance(cause, OSError) and not isinstance(cause, PlanarError) and cause.strerror:
         said = f"{cause.filename2 or cause.filename or file}: {cause.strerror}."
     line = " ".join(said.split()) or type(cause).__name__
     return line if Path(split_fragment(file)[0]).name in line else f"{file}: {line}"
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """What MONAI has wrapped into "applying transform …", once for each transform around it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _named(found: Sequence[tuple[Path, list[str], DicomSeries | None]], inputs: Sequence[str]) -> list[Source]:
@@ -155,15 +162,15 @@ def _named(found: Sequence[tuple[Path, list[str], DicomSeries | None]], inputs: 
 
 def _results_below(out: Path, files: Sequence[str], inputs: Sequence[str]) -> set[str]:
     """Files in an output folder that lies inside an input folder; not those that the user named themselves."""
-    target = _absolute(out)
+    target = _real(out)
     roots = [root for root in map(_root_of, inputs) if root is not None]
     if not any(target != root and target.is_relative_to(root) for root in roots):
         return set()
     inside = [root for root in roots if root.is_relative_to(target)]
-    named = {_absolute(name) for name in inputs}
+    named = {_real(name) for name in inputs}
     found = set()
     for file in files:
-        path = _absolute(file)
+        path = _real(file)
         meant = path in named or any(path.is_relative_to(root) for root in inside)
         if path.is_relative_to(target) and not meant:
             found.add(file)
@@ -173,19 +180,19 @@ def _results_below(out: Path, files: Sequence[str], inputs: Sequence[str]) -> se
 def _root_of(given: str) -> Path | None:
     """The folder in which an input is looked for: itself, or the part of a glob without magic; None for a file."""
     if Path(given).is_dir():
-        return _absolute(given)
+        return _real(given)
     if Path(split_fragment(given)[0]).exists() or not glob.has_magic(given):
         return None
     plain = Path(given)
     while glob.has_magic(str(plain)):
         plain = plain.parent
-    return _absolute(plain)
+    return _real(plain)
 
 
 def _with_folders(path: Path) -> set[Path]:
-    whole = _absolute(split_fragment(path)[0])
+    whole = _real(split_fragment(path)[0])
     return {whole, *whole.parents}
 
 
-def _absolute(path: str | os.PathLike[str]) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100  (without `..`, and links stay what they are)
+def _real(path: str | os.PathLike[str]) -> Path:
+    return Path(os.path.realpath(path))  # one file has one path, whichever links lead to it

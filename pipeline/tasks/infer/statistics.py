@@ -123,7 +123,9 @@ def _voxel_mm3(picture: Picture) -> float | None:
     if picture.depth == 1 or picture.spacing_mm is None:
         return None
     affine = picture.grid.stored_affine
-    if np.array_equal(affine, picture_affine(picture.spacing_mm)):  # what `SourceGrid.of_picture` makes of a stack
+    # What `SourceGrid.of_picture` makes of pages and frames; a volume of another format may lie there by itself.
+    pages = picture.source_format in ("TIFF", "DICOM")
+    if pages and np.array_equal(affine, picture_affine(picture.spacing_mm)):
         return None
     return float(abs(np.linalg.det(affine[:3, :3])))
 

@@ -12,6 +12,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+import SimpleITK as sitk  # noqa: N813
 from PIL import Image
 
 from pipeline.bundle import Bundle
@@ -283,3 +284,12 @@ def test_a_series_is_called_by_the_bundles_own_name_and_version(random_bundle: B
     about = {**random_bundle.about, "name": name}
     random_bundle.metadata.write_text(json.dumps(about))
     assert algorithm_of(random_bundle, [random_bundle.weights]).title == told
+
+
+def test_a_volume_without_a_place_has_a_volume(tmp_path: Path) -> None:
+    image = sitk.GetImageFromArray(np.zeros((3, 6, 5), np.uint8))
+    image.SetSpacing((1.5, 1.5, 1.0))  # as pages have it, for which no distance is known
+    sitk.WriteImage(image, str(tmp_path / "volume.mha"))
+    picture = read_picture(tmp_path / "volume.mha")
+    (found,) = measured(picture, np.ones(picture.array.shape, np.uint8), {0: "background", 1: "pore"})
+    assert found.volume_ml == pytest.approx(90 * 2.25 / 1000)

@@ -1,6 +1,8 @@
 """`planar infer` on films of known content, with a network whose weights are random but fixed."""
 
+import json
 import os
+import sys
 from pathlib import Path
 
 import nibabel as nib
@@ -304,3 +306,48 @@ def test_the_command_counts_sources_and_not_files(
     told = capsys.readouterr()
     assert "1 image segmented (1 slice), 2 files of masks" in told.out
     assert "1 of 2 sources got no mask" in told.err
+
+
+def test_a_pixel_that_is_no_number_spoils_no_mask(random_bundle: Bundle, tmp_path: Path) -> None:
+    clean = film().astype(np.float32)
+    spoilt = clean.copy()
+    clean[0, 0] = clean.min()
+    spoilt[0, 0] = np.nan
+    for name, array in (("clean", clean), ("spoilt", spoilt)):
+        sitk.WriteImage(sitk.GetImageFromArray(np.ascontiguousarray(array.T)), str(tmp_path / f"{name}.mha"))
+    names = [str(tmp_path / f"{name}.mha") for name in ("clean", "spoilt")]
+    result = infer(str(random_bundle.root), names, tmp_path / "out", formats=["png"])
+    masks = [read_png(path) for path in result.masks]
+    np.testing.assert_array_equal(*masks)
+    assert masks[0].any()
+
+
+def test_a_picture_too_narrow_for_the_network_is_refused_in_one_line(random_bundle: Bundle, tmp_path: Path) -> None:
+    narrow = save_png(tmp_path / "narrow.png", film(2048, 1))
+    fine = save_png(tmp_path / "fine.png", film())
+    result = infer(str(random_bundle.root), [str(narrow), str(fine)], tmp_path / "out")
+    (refused,) = result.refused
+    assert refused.reason == (
+        f"{narrow}: 2048×1 pixels: with 320 on the longer side the shorter one would have none. Cut out the part that "
+        "matters."
+    )
+    assert len(result.masks) == 1
+
+
+def test_results_of_an_earlier_run_with_other_options_do_not_stay(random_bundle: Bundle, tmp_path: Path) -> None:
+    source, out = save_png(tmp_path / "film.png", film()), tmp_path / "out"
+    infer(str(random_bundle.root), [str(source)], out, overlay=True, probabilities=True)
+    (out / "film_sc").mkdir()  # a folder may be a user's own
+    infer(str(random_bundle.root), [str(source)], out, formats=["nifti"], overwrite=True)
+    assert {path.name for path in out.iterdir()} == {"film_mask.nii.gz", "film_sc"}
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names of files are Unicode there")
+def test_a_name_that_is_no_unicode_has_results_too(random_bundle: Bundle, tmp_path: Path) -> None:
+    source = save_png(tmp_path / "film.png", film())
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/latin\xe9.png")
+    source.rename(odd)
+    result = infer(str(random_bundle.root), [odd], tmp_path / "out", statistics=True)
+    assert (len(result.masks), result.refused) == (1, ())
+    (document,) = (tmp_path / "out").glob("*_statistics.json")
+    assert json.loads(document.read_text())["classes"]

@@ -42,10 +42,21 @@ def test_two_series_in_one_folder_are_numbered(tmp_path: Path) -> None:
 
 def test_a_number_does_not_make_a_name_that_another_has(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
-    names = output_names([tmp_path / "ct"] * 2 + [tmp_path / "b" / tmp_path.name / "ct_2"], [str(tmp_path / "b")])
-    assert names[:2] == [f"{tmp_path.name}/ct", f"{tmp_path.name}/ct_2"]
+    names = output_names([tmp_path / "ct"] * 2 + [tmp_path / "b" / "ct_2"], [str(tmp_path / "b")])
+    assert names[:2] == ["ct", "ct_2"]
     assert len({name.casefold() for name in names}) == 3
 
 
 def test_a_dicom_file_with_dots_in_its_name_keeps_them(tmp_path: Path) -> None:
     assert named(tmp_path, ["CT.1.2.840.113"], ["CT.1.2.840.113"]) == ["CT.1.2.840.113"]
+
+
+def test_as_many_folders_as_tell_them_apart(tmp_path: Path) -> None:
+    inputs = [f"{patient}/images" for patient in ("p1", "p2")]
+    assert named(tmp_path, [f"{name}/x.png" for name in inputs], inputs) == ["p1/images/x.png", "p2/images/x.png"]
+
+
+def test_a_link_is_called_by_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / "annex-0001").touch()
+    (tmp_path / "patient7.png").symlink_to(tmp_path / "annex-0001")
+    assert named(tmp_path, ["patient7.png"], ["patient7.png"]) == ["patient7"]

@@ -131,3 +131,20 @@ def dicom_object(path: Path, sop_class: str) -> str:
         ds.is_little_endian, ds.is_implicit_VR = True, False
         pydicom.dcmwrite(path, ds, write_like_original=False)
     return str(path)
+
+
+@pytest.mark.parametrize(("given", "out"), [("real", "link/masks"), ("link", "real/masks")])
+def test_results_are_known_through_a_link_to_their_folder(tmp_path: Path, given: str, out: str) -> None:
+    draw(tmp_path / "real", "a.png", "masks/a_mask.png")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert stems([tmp_path / given], tmp_path / out)[0] == ["a"]
+
+
+def test_of_what_a_library_has_wrapped_the_inner_reason_is_told() -> None:
+    try:
+        try:
+            raise ValueError("no such axis")
+        except ValueError as error:
+            raise RuntimeError("applying transform <object at 0x7f>") from error
+    except RuntimeError as error:
+        assert reason(error, "film.png") == "film.png: no such axis"
