@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 
 from pipeline.cores import usable_cores
 from pipeline.errors import InvalidOption
+from pipeline.memory import half_of_memory_gb
 
 __all__ = ["Machine", "found_machine", "parse_duration", "step_gb"]
 
@@ -80,7 +80,7 @@ def found_machine() -> Machine:
     """The machine at hand: its cores, half its memory, a GPU if torch sees one."""
     import torch
 
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2e9 if hasattr(os, "sysconf") else 8.0
+    memory = half_of_memory_gb()
     if torch.cuda.is_available():
         memory = min(memory, torch.cuda.get_device_properties(0).total_memory / 1e9)
     return Machine("gpu" if torch.cuda.is_available() else "cpu", usable_cores(), float(int(memory)))

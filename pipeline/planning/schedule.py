@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.memory import CACHE_SHARE
 from pipeline.planning.choice import Choice
 from pipeline.planning.machine import VALIDATION_SHARE, Machine, step_gb
 from pipeline.planning.scale import Scale
@@ -28,7 +29,6 @@ EPOCHS = (10, 1000)
 # What a budget is not spent on: start, caching, and a machine that is a little slower than the nominal one.
 USED_SHARE = 0.9
 SECONDS_AN_EPOCH = 0.6  # checkpoint, metrics, log
-CACHE_SHARE = 0.4
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Schedule:
         epochs, val_interval, patience: Epochs.
         keep: Whose weights are kept: of the "best" validation, or of the "last".
         cache_rate: Share of the pictures that stay decoded in memory.
-        decoded_gb: Of all pictures and masks to train on, decoded.
+        case_gb: Of a picture and its mask, decoded.
         learning_rate: At its highest.
         seconds: Of the whole training, by the nominal speed.
         seen: Pictures that the training sees, each as often as it does.
@@ -57,7 +57,7 @@ class Schedule:
     patience: Choice
     keep: Choice
     cache_rate: Choice
-    decoded_gb: float
+    case_gb: float
     learning_rate: Choice
     seconds: float
     seen: int
@@ -113,7 +113,8 @@ def choose_schedule(
     epochs -= epochs % interval  # the last epoch is validated
     keep = _keep(validation)
     seconds = epochs * (training_s + validation_s / interval + SECONDS_AN_EPOCH)
-    decoded_gb = cases * whole * 4 * (channels[0] + 1) / 1000
+    case_gb = whole * 4 * (channels[0] + 1) / 1000
+    decoded_gb = cases * case_gb
     room = CACHE_SHARE * machine.memory_gb
     cached = min(1.0, int(100 * room / decoded_gb) / 100) if decoded_gb else 1.0
     return Schedule(
@@ -127,7 +128,7 @@ def choose_schedule(
         patience=_patience(epochs, interval, keep.value),
         keep=keep,
         cache_rate=Choice(cached, _why_cached(cached, decoded_gb, room)),
-        decoded_gb=decoded_gb,
+        case_gb=case_gb,
         learning_rate=Choice(0.002, "for AdamW, residual U-Nets with instance norm and warm-up, at these batches"),
         seconds=seconds,
         seen=epochs * max(cases, 1) * repeats,

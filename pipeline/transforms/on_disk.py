@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import logging
 import os
 import pickle
+import shutil
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +29,8 @@ __all__ = ["ComposeOnDisk", "kept_pictures"]
 
 FILES = ("image", "label")
 UNUSED_S = 30 * 24 * 3600.0
+# The weights of the training, and its record, may be written to the same disk.
+RESERVE_BYTES = 5e9
 
 Tensors = dict[str, torch.Tensor]
 
@@ -84,10 +88,17 @@ class ComposeOnDisk(Compose):
             return
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # they are pictures of patients
+            if shutil.disk_usage(path.parent).free < RESERVE_BYTES:
+                raise OSError(errno.ENOSPC, f"the disk has less than {RESERVE_BYTES / 1e9:g} GB left")
             save_aside(result, path)
         except OSError as error:
             self._writes = False
-            warnings.warn(f"Decoded pictures are not kept in {path.parent}: {error.strerror}.", stacklevel=2)
+            logging.getLogger(__name__).warning(
+                "Decoded pictures are no longer kept in %s (%s): they are decoded again in each epoch. "
+                "$PLANAR_CACHE names another folder.",
+                path.parent,
+                error.strerror,
+            )
 
 
 def kept_pictures() -> Path:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from monai.transforms import EnsureChannelFirstd, EnsureTyped, LoadImaged, RandF
 from PIL import Image
 
 from pipeline.transforms import ComposeOnDisk, DecodeMaskd
-from pipeline.transforms.on_disk import UNUSED_S, kept_pictures
+from pipeline.transforms.on_disk import RESERVE_BYTES, UNUSED_S, kept_pictures
 
 Case = dict[str, Any]
 
@@ -124,12 +125,20 @@ def test_a_damaged_file_is_made_anew(cases: list[Case], kept: Path) -> None:
     assert file.stat().st_size > 100
 
 
-def test_a_full_disk_keeps_nothing_and_ends_no_training(cases: list[Case], kept: Path) -> None:
-    kept.write_text("a file in the folder's place")
+@pytest.mark.parametrize("why", ["no folder", "nearly full"])
+def test_a_full_disk_keeps_nothing_and_ends_no_training(
+    cases: list[Case], kept: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, why: str
+) -> None:
+    if why == "no folder":
+        kept.write_text("a file in the folder's place")
+    else:
+        monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=RESERVE_BYTES - 1))
     chain = ComposeOnDisk(steps())
-    with pytest.warns(UserWarning, match="Decoded pictures are not kept in .*kept: "):
-        assert chain(cases[0])["image"].shape == (1, 32, 32)
-    assert chain(cases[1])["image"].shape == (1, 32, 32)
+    for case in cases:
+        assert chain(case)["image"].shape == (1, 32, 32)
+    (record,) = [one for one in caplog.records if one.name.startswith("pipeline")]
+    assert f"Decoded pictures are no longer kept in {kept}" in record.getMessage()
+    assert not kept.is_dir() or files(kept) == []
 
 
 def test_results_with_metadata_are_not_kept(cases: list[Case], kept: Path) -> None:
