@@ -39,7 +39,7 @@ PACKAGES = {
     "lungmask": ("lungmask",),
 }
 NEVER = 1_000_000_000
-NNUNET_FILES_ON_CPU = 12  # a pass: all files would take it longer than all others together
+SLOW_FILES_ON_CPU = 12  # a pass of nnU-Net and lungmask: all files would take them longer than all others together
 
 
 @dataclass(frozen=True)
@@ -350,7 +350,8 @@ def entrants_of_inference(
             yield from _with_programs(material, side, images, masks, files, ours)
     yield from _exported(material, scale, side, images, masks / f"exported_{size}", peers, skipped)
     if _takes_part("lungmask", peers, skipped):
-        given = {"images": sorted(map(str, images.glob("*.png"))), "out": str(masks / f"lungmask_{size}")}
+        few = SLOW_FILES_ON_CPU if scale.device == "cpu" else None
+        given = {"images": sorted(map(str, images.glob("*.png")))[:few], "out": str(masks / f"lungmask_{size}")}
         file = files / f"lungmask_infer_{size}.json"
         command = worker("lungmask_inference", given | {"gpu": scale.device == "gpu"}, file, peers.python("lungmask"))
         yield Entrant("lungmask", "lungmask, its U-Net R231", "", "own", command)
@@ -435,7 +436,7 @@ def _nnunet_inference(
     # The largest training size's model: its own plan is for films of that size.
     trained = max(scale.training_sizes)
     if scale.device == "cpu":
-        count = min(count, NNUNET_FILES_ON_CPU)
+        count = min(count, SLOW_FILES_ON_CPU)
         if size > 2 * trained:
             skipped[f"nnunet (inference {size})"] = f"it sees {trained}² at once, and on a CPU a film takes it minutes"
             return

@@ -8,7 +8,7 @@ from pipeline.bundle.mirroring import without_mirroring
 from pipeline.bundle.other_classes import note_on_classes
 from pipeline.bundle.overrides import OF_THE_MACHINE, parse_overrides
 from pipeline.bundle.recipe import Recipe, find_recipe, shipped_recipes
-from pipeline.bundle.single import single_network
+from pipeline.bundle.single import deeply_supervised, single_network
 
 __all__ = [
     "OF_THE_MACHINE",
@@ -19,6 +19,7 @@ __all__ = [
     "begin_with_start_file",
     "config_digests",
     "copy_bundle",
+    "deeply_supervised",
     "find_bundle",
     "find_recipe",
     "note_on_classes",

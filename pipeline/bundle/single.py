@@ -1,4 +1,4 @@
-"""Of a bundle that is an ensemble, the one network that can be trained."""
+"""The network that a bundle trains: of an ensemble the one that can be, and how many outputs its loss wants."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ import yaml
 
 from pipeline.bundle.find import Bundle
 
-__all__ = ["single_network"]
+__all__ = ["deeply_supervised", "single_network"]
+
+
+def deeply_supervised(bundle: Bundle) -> bool:
+    """Whether a bundle's training wants several outputs of its network, for losses at several levels of the decoder."""
+    network = yaml.safe_load(bundle.config("train").read_text(encoding="utf-8")).get("network_def")
+    return isinstance(network, dict) and bool(network.get("deep_supervision"))
 
 
 def single_network(bundle: Bundle) -> dict[str, Any]:

@@ -79,6 +79,9 @@ NAMED = 20
     "--review-list", type=click.Path(path_type=Path), metavar="FILE.csv", help="Write a table of what needs review."
 )
 @click.option("--overwrite", is_flag=True, help="Replace results that are there.")
+@click.option(
+    "--resume", is_flag=True, help="Go on where the same command was stopped: what has its masks is passed over."
+)
 @click.option("--no-tracking", is_flag=True, help="Write no MLflow run.")
 @engine_option
 @click.option(
@@ -107,6 +110,7 @@ def command(
     gate: bool,
     review_list: Path | None,
     overwrite: bool,
+    resume: bool,
     no_tracking: bool,
     engine: str,
     overrides: tuple[str, ...],
@@ -171,6 +175,7 @@ def command(
             test_time_flips=tta,
             checkpoints=checkpoints,
             overwrite=overwrite,
+            resume=resume,
             overrides=overrides,
             gate=gate,
             review_list=review_list,
@@ -188,7 +193,8 @@ def command(
         f"{_number(len(result.masks), 'file')} of masks, in {result.seconds:.1f} s after start-up"
     )
     returned = result.returned
-    if not result.segmented and not result.refused and returned is not None and not returned.stopped:
+    there = resume or (returned is not None and not returned.stopped)
+    if not result.segmented and not result.refused and there:
         click.echo("Nothing to segment: all results are there.")
     else:
         click.echo(f"{what} → {result.out}  (values: {values})")

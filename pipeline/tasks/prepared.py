@@ -13,6 +13,7 @@ from pipeline.bundle import (
     Bundle,
     Recipe,
     copy_bundle,
+    deeply_supervised,
     find_recipe,
     note_on_classes,
     single_network,
@@ -158,6 +159,11 @@ def copied(
     on_loading()
     made = [] if folder.exists() else [folder.resolve()]
     recipe = wishes.recipe
+    if recipe is not None and deeply_supervised(source):
+        raise InvalidOption(
+            f"{source.name} learns with deep supervision, which the network of a recipe has not. Give a bundle that "
+            "was planned without it."
+        )
     mirroring = without_mirroring(source, labels, recipe)
     if mirroring:
         notes.append("A class is a left or a right one: pictures are mirrored neither in training nor in inference.")

@@ -10,7 +10,7 @@ from pipeline.transforms.exposure import RandExposureFieldd
 from pipeline.transforms.hu_window import HUWindowd
 from pipeline.transforms.local_contrast import RandLocalContrastd
 from pipeline.transforms.masks import DecodeMaskd
-from pipeline.transforms.on_disk import ComposeOnDisk
+from pipeline.transforms.on_disk import ComposeOnDisk, keep_slices
 from pipeline.transforms.opacity import RandLungOpacityd
 from pipeline.transforms.small_regions import RemoveSmallRegionsd
 from pipeline.transforms.spacing import ToSpacingd
@@ -30,4 +30,5 @@ __all__ = [
     "RemoveSmallRegionsd",
     "ToColourSpaced",
     "ToSpacingd",
+    "keep_slices",
 ]

@@ -17,6 +17,7 @@ from typing import Any
 
 import monai
 import torch
+from monai.data import CacheDataset
 from monai.transforms import Compose
 from monai.transforms.traits import RandomizableTrait
 
@@ -25,7 +26,7 @@ from pipeline.archives import time_of_change
 from pipeline.fragments import split_fragment
 from pipeline.tensor_files import save_aside
 
-__all__ = ["ComposeOnDisk", "kept_pictures"]
+__all__ = ["ComposeOnDisk", "keep_slices", "kept_pictures"]
 
 FILES = ("image", "label")
 UNUSED_S = 30 * 24 * 3600.0
@@ -70,6 +71,13 @@ class ComposeOnDisk(Compose):
             self._write(found, path)
         return super().__call__(found, self.once)
 
+    def keep(self, case: Mapping[str, Any]) -> bool:
+        """Put the result for a case of a datalist on disk, if it is not there; whether more can be put there."""
+        path = self._folder / f"{self._name(case)}.pt"
+        if self._writes and not path.is_file():
+            self._write(super().__call__(case, 0, self.once), path)
+        return self._writes
+
     def _name(self, case: Mapping[str, Any]) -> str:
         files = {file for key in FILES for part in _parts(case.get(key)) for file in self._files_of(part)}
         told = [self._said, dict(case), [(file, time_of_change(file)) for file in sorted(files)]]
@@ -99,6 +107,28 @@ class ComposeOnDisk(Compose):
                 path.parent,
                 error.strerror,
             )
+
+
+def keep_slices(dataset: CacheDataset) -> None:
+    """Put the slices of volumes that have no room in memory on disk, one volume after the other.
+
+    A training takes its cases in random order, and each slice would have its whole volume decoded for it, until all are
+    on disk. Of several processes the first one of a machine does it.
+
+    Args:
+        dataset: Before the first epoch.
+    """
+    chain = dataset.transform
+    if not isinstance(chain, ComposeOnDisk) or dataset.set_rate >= 1 or int(os.environ.get("LOCAL_RANK", "0")):
+        return
+    slices = {}
+    for case in dataset.data:
+        file, number = split_fragment(str(case.get("image", "")))
+        if number is not None:
+            slices[file, number] = case  # each once, however often an epoch takes it
+    for place in sorted(list(slices)[dataset.cache_num :]):
+        if not chain.keep(slices[place]):
+            return
 
 
 def kept_pictures() -> Path:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.bundle import copy_bundle, find_bundle, find_recipe, shipped_recipes, without_mirroring
+from pipeline.bundle import copy_bundle, deeply_supervised, find_bundle, find_recipe, shipped_recipes, without_mirroring
+from pipeline.datalist import Datalist
 from pipeline.errors import InvalidBundle, InvalidOption, MissingFile
+from pipeline.tasks.prepared import Wishes, copied
 
 LUNG = {0: "background", 1: "lung"}
 RECIPES = ("colour_masks", "drishti", "kaggle_ct", "montgomery", "tomography")
@@ -155,3 +157,12 @@ def test_several_processes_share_the_batch_of_a_recipe(tmp_path: Path) -> None:
     assert yaml.safe_load(copy.config("train").read_text())["batch_size"] == 8
     several = yaml.safe_load(copy.config("multi_gpu_train").read_text())
     assert several["batch_size"] == "$max(1, 8 // dist.get_world_size())"
+
+
+def test_a_recipe_does_not_go_with_deep_supervision(tmp_path: Path) -> None:
+    source = find_bundle("cxr_lung_segmentation")
+    deep = copy_bundle(source, tmp_path / "deep", source.labels(), {"network_def#deep_supervision": True})
+    assert deeply_supervised(deep) and not deeply_supervised(source)
+    content = Datalist("films", list(source.labels().values()))
+    with pytest.raises(InvalidOption, match="deep supervision"):
+        copied(deep, tmp_path / "out", content, {}, Wishes.of("drishti", None, resume=False), lambda: None)

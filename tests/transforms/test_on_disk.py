@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 import torch
@@ -19,7 +20,7 @@ from monai.data import CacheDataset, DataLoader
 from monai.transforms import EnsureChannelFirstd, EnsureTyped, LoadImaged, RandFlipd, Resized, SelectItemsd
 from PIL import Image
 
-from pipeline.transforms import ComposeOnDisk, DecodeMaskd
+from pipeline.transforms import ComposeOnDisk, DecodeMaskd, keep_slices
 from pipeline.transforms.on_disk import RESERVE_BYTES, UNUSED_S, kept_pictures
 
 Case = dict[str, Any]
@@ -165,3 +166,34 @@ def test_the_folder_is_the_users_own_cache(monkeypatch: pytest.MonkeyPatch, tmp_
     assert kept_pictures() == tmp_path / "planar"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert kept_pictures() == Path.home() / ".cache" / "planar"
+
+
+def test_slices_are_kept_volume_by_volume_before_the_first_epoch(tmp_path: Path, kept: Path) -> None:
+    cases = []
+    for name in ("one", "two"):
+        volume = np.random.default_rng(0).integers(0, 255, (8, 9, 4)).astype(np.uint8)
+        for kind, values in (("", volume), ("_mask", (volume > 127).astype(np.uint8))):
+            nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / f"{name}{kind}.nii.gz")
+        both = {"image": tmp_path / f"{name}.nii.gz", "label": tmp_path / f"{name}_mask.nii.gz"}
+        for k in range(4):
+            paths = {key: f"{path}#slice={k}" for key, path in both.items()}
+            cases.append({**paths, "label_coding": "index"})
+    mixed = [cases[number] for number in (5, 0, 7, 2, 4, 1, 6, 3)] * 2
+    seen: list[str] = []
+
+    class Noting(ComposeOnDisk):
+        def _write(self, result: Any, path: Path) -> None:
+            seen.append(path.name)
+            super()._write(result, path)
+
+    data = CacheDataset(mixed, Noting(steps()), cache_rate=0.0, num_workers=0, progress=False)
+    keep_slices(data)
+    chain = data.transform
+    assert seen == [f"{chain._name(case)}.pt" for case in cases]
+    assert len(files(kept)) == 8
+    keep_slices(data)  # they are there
+    assert len(seen) == 8
+    assert data[0]["image"].shape == (1, 32, 32)
+    everything = CacheDataset(mixed[:1], Noting(steps(16)), cache_rate=1.0, num_workers=0, progress=False)
+    keep_slices(everything)
+    assert len(seen) == 8

@@ -47,10 +47,15 @@ def gate_of(bundle: Bundle, changed: bool) -> tuple[Gate | None, str]:
         return None, str(error)
 
 
-def quality_documents(out: Path, stems: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What the gate said of sources whose results an earlier inference wrote, by their names."""
-    paths = {stem: out / f"{stem}_quality.json" for stem in stems}
-    return {stem: json.loads(path.read_text(encoding="utf-8")) for stem, path in paths.items() if path.is_file()}
+def quality_documents(out: Path, earlier: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """What the gate said of sources whose results an earlier inference wrote, by what messages call them.
+
+    Args:
+        out: Folder of the results.
+        earlier: What results are called → what messages call the source.
+    """
+    paths = {said: out / f"{stem}_quality.json" for stem, said in earlier.items()}
+    return {said: json.loads(path.read_text(encoding="utf-8")) for said, path in paths.items() if path.is_file()}
 
 
 def review_table(judged: Sequence[Judged], earlier: Mapping[str, Mapping[str, Any]] = MappingProxyType({})) -> str:

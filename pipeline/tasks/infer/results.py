@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.atomic import write_text_aside
 from pipeline.errors import OutputExists
 from pipeline.readers import write_mask, write_probabilities
+from pipeline.tasks.infer.resuming import FILE
 from pipeline.tasks.infer.sources import RESULTS
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def folder_aside(out: Path) -> Iterator[Path]:
         if aside is not None:
             shutil.rmtree(aside, ignore_errors=True)
         if not existed:
+            if [path.name for path in out.iterdir()] == [FILE]:
+                (out / FILE).unlink()
             with suppress(OSError):  # not empty: there are results
                 out.rmdir()
 

@@ -73,7 +73,7 @@ class ArchiveSupply:
         self._returning = Returning(self._archive)
         self.refused: list[Refusal] = []
         self.warnings = self._archive.warnings
-        self.earlier: list[str] = []
+        self.earlier: dict[str, str] = {}
         self.passed = 0
         self.lasting = False
         self._units = [unit for series in self._choice.images for unit in self._units_of(series)]
@@ -201,7 +201,7 @@ class ArchiveSupply:
     def _pass_over(self, series: Series, stem: str, images: Sequence[ImageName], results: str) -> None:
         """Do nothing with images whose results are there, but to store what was only written."""
         self.passed += len(images)
-        self.earlier.append(stem)
+        self.earlier[stem] = stem
         if results == "written" and self._wish.store:
             planned = self._earlier.planned(series, images)
             self._returning.add(Errand(stem, series.study, planned, self._earlier.files(stem, planned)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from pipeline.tasks.infer.gating import Judged, gate_of, quality_documents, revi
 from pipeline.tasks.infer.outcome import InferenceResult
 from pipeline.tasks.infer.recording import recorded
 from pipeline.tasks.infer.results import folder_aside
+from pipeline.tasks.infer.resuming import note_job, require_same_job
 from pipeline.tasks.infer.sources import Refusal, Source, reason
 from pipeline.tasks.infer.statistics import STATISTICS_TABLE, statistics_rows_of, statistics_table
 from pipeline.tasks.infer.supply import FileSupply, Supply
@@ -63,6 +65,7 @@ def infer(
     test_time_flips: bool = True,
     checkpoints: Sequence[Path] = (),
     overwrite: bool = False,
+    resume: bool = False,
     overrides: Sequence[str] = (),
     gate: bool = True,
     review_list: Path | None = None,
@@ -88,6 +91,8 @@ def infer(
         test_time_flips: Average over the flips that the bundle names; without them it takes half the time.
         checkpoints: Weights other than the bundle's; several are averaged.
         overwrite: Whether results that are there may be replaced.
+        resume: Go on where an inference into this folder, with the same options, was stopped: what has its masks is
+            passed over. From an archive it always does.
         overrides: `key=value` for the inference config.
         gate: Judge each mask by the bundle's gate, if it has one, and write `<name>_quality.json`.
         review_list: A table of the sources that need review.
@@ -107,6 +112,12 @@ def infer(
         require_ray()
         if archive is not None:
             raise InvalidOption("--engine ray spreads files: leave out --from, or the engine.")
+    if resume and (overwrite or archive is not None):
+        raise InvalidOption(
+            "--resume keeps the results that are there: leave out --overwrite."
+            if overwrite
+            else "What comes --from an archive goes on by itself: leave out --resume."
+        )
     bundle = find_bundle(name_or_path)
     wanted = Wanted(tuple(formats), seg_type, probabilities, overlay, statistics, preview)
     if wanted.archived:
@@ -116,6 +127,16 @@ def infer(
     for path in weights:
         require_weights(bundle, path)
     labels = bundle.labels("inference")
+    digests = tuple(map(file_sha256, weights))
+    described = {
+        "bundle": bundle.name,
+        "weights": digests,
+        "config": file_sha256(bundle.config("inference")),
+        "settings": settings,
+        "flips": test_time_flips,
+        "gate": gate,
+        "results": asdict(wanted),
+    }
     model = model_of(bundle, weights, labels) if wanted.archived or preview or archive else None
     table = out / STATISTICS_TABLE if statistics else None
     if archive is not None and model is not None:
@@ -127,10 +148,12 @@ def infer(
         model = with_job(model, bundle, {"test_time_flips": test_time_flips, **settings})
         supply: Supply = ArchiveSupply(archive, model, wanted, out, overwrite=overwrite, modality=bundle.modality)
     else:
-        supply = FileSupply(inputs, out, overwrite=overwrite)
-        # From an archive they grow: an inference that was stopped goes on.
+        if resume:
+            require_same_job(out, described)
+        supply = FileSupply(inputs, out, overwrite=overwrite, formats=wanted.formats if resume else None)
+        # Of an inference that goes on they grow.
         for file in (review_list, table):
-            if file is not None and file.exists() and not overwrite:
+            if file is not None and file.exists() and not (overwrite or resume):
                 raise OutputExists(f"{file} exists. Give --overwrite to replace it, or another name.")
     refused, warnings = supply.refused, supply.warnings
     if model is not None and "dicomseg" in formats:
@@ -150,6 +173,8 @@ def infer(
         # Where nothing is left to do, nothing is recorded, and gate and network are not loaded: that takes seconds.
         recording = tracking and bool(first or refused)
         soon_over = program is not None and supply.slices <= SOON_OVER
+        if archive is None and first is not None:
+            note_job(out, described)
         told = stack.enter_context(
             recorded(bundle, weights, supply.named, out, asked, tracking=recording, soon_over=soon_over)
         )
@@ -168,7 +193,7 @@ def infer(
             wanted=wanted,
             labels=labels,
             model=model,
-            made_by={"bundle": bundle.name, "checkpoint_sha256": " ".join(map(file_sha256, weights))},
+            made_by={"bundle": bundle.name, "checkpoint_sha256": " ".join(digests)},
             recorded=told.wanted,
         )
         worker = Worker(job, judge)
@@ -214,7 +239,7 @@ def infer(
         if review_list is not None:
             write_text_aside(review_list, review_table(judged, quality_documents(out, supply.earlier)))
         if table is not None:
-            rows += [row for stem in supply.earlier for row in statistics_rows_of(stem, out)]
+            rows += [row for stem, said in supply.earlier.items() for row in statistics_rows_of(stem, said, out)]
             write_text_aside(table, statistics_table(rows))
         seconds = waited_s + time.perf_counter() - began
         told.finish(refused, seconds, returned)

@@ -135,7 +135,10 @@ def require_new(out: Path, sources: Iterable[Source]) -> None:
         for end in RESULTS:
             path = out / f"{source.stem}{end}"
             if path.exists():
-                raise OutputExists(f"{path} exists. Give --overwrite to replace results, or another folder with -o.")
+                raise OutputExists(
+                    f"{path} exists. Give --overwrite to replace results, --resume to go on with what was stopped, or "
+                    "another folder with -o."
+                )
 
 
 def reason(error: BaseException, file: str) -> str:

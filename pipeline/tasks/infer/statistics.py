@@ -96,13 +96,13 @@ def statistics_rows(file: str, picture: Picture, found: Sequence[LabelStatistics
     return [{"file": file, **{k: _rounded(v) for k, v in asdict(one).items()}, "unit": unit} for one in found]
 
 
-def statistics_rows_of(stem: str, out: Path) -> list[dict[str, Any]]:
-    """The rows of a source whose results an earlier inference wrote; none if it did not measure."""
+def statistics_rows_of(stem: str, file: str, out: Path) -> list[dict[str, Any]]:
+    """The rows of a source, which messages call `file`, whose results an earlier inference wrote, if it measured."""
     path = out / f"{stem}_statistics.json"
     if not path.is_file():
         return []
     document = json.loads(path.read_text(encoding="utf-8"))
-    return [{"file": stem, **one, "unit": document["intensity_unit"]} for one in document["classes"]]
+    return [{"file": file, **one, "unit": document["intensity_unit"]} for one in document["classes"]]
 
 
 def statistics_table(rows: Sequence[Mapping[str, Any]]) -> str:

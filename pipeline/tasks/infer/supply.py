@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from pipeline.tasks.infer.resuming import has_masks
 from pipeline.tasks.infer.sources import Refusal, Source, find_sources, require_new
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Supply(Protocol):
         passed: Slices of those that were passed over so far.
         refused: Sources without a mask, which the inference adds to.
         warnings: What a user should know.
-        earlier: Stems of sources whose results are there already.
+        earlier: Sources whose results are there already: what these are called → what messages call the source.
         lasting: Whether a source can still be read when the next one was asked for.
     """
 
@@ -34,7 +35,7 @@ class Supply(Protocol):
     passed: int
     refused: list[Refusal]
     warnings: list[str]
-    earlier: list[str]
+    earlier: dict[str, str]
     lasting: bool
 
     def __enter__(self) -> Supply:
@@ -63,18 +64,24 @@ class FileSupply:
         inputs: What a user named.
         out: Folder of the results.
         overwrite: Whether results that are there may be replaced.
+        formats: Of the masks of an inference that goes on: sources that have them are passed over. None for one that
+            begins.
     Raises: MissingFile, OutputExists: if there is nothing to do, or something in the way.
     """
 
-    def __init__(self, inputs: Sequence[str], out: Path, *, overwrite: bool) -> None:
+    def __init__(self, inputs: Sequence[str], out: Path, *, overwrite: bool, formats: Sequence[str] | None) -> None:
         self._sources, self.refused, self.warnings = find_sources(inputs, out)
-        if not overwrite:
+        if not overwrite and formats is None:
             require_new(out, self._sources)
         self.named = [str(source.path) for source in self._sources] + [one.file for one in self.refused]
         self.sources = len(self.named)
         self.slices = sum(len(source.slices) for source in self._sources)
-        self.passed = 0
-        self.earlier: list[str] = []
+        there = [source for source in self._sources if formats is not None and has_masks(out, source.stem, formats)]
+        self.earlier = {source.stem: source.said for source in there}
+        self.passed = sum(len(source.slices) for source in there)
+        self._sources = [source for source in self._sources if source.stem not in self.earlier]
+        if there:
+            self.warnings.append(f"{len(there)} of {len(there) + len(self._sources)} sources have their masks already.")
         self.lasting = True
 
     def __enter__(self) -> FileSupply:

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
@@ -16,6 +17,7 @@ from pipeline.bundle import Bundle
 from pipeline.errors import InvalidOption, MissingFile, OutputExists
 from pipeline.tasks.infer import infer
 from pipeline.tasks.infer.predictor import Predictor
+from pipeline.tasks.infer.resuming import FILE
 
 
 def film(width: int = 90, height: int = 70, seed: int = 0) -> np.ndarray:
@@ -117,7 +119,7 @@ def test_a_bad_file_is_refused_with_its_name_and_the_others_go_on(random_bundle:
     for refusal in result.refused:
         assert Path(refusal.file).name in refusal.reason
         assert "\n" not in refusal.reason
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good_mask.png"]
+    assert [path.name for path in (tmp_path / "out").glob("[!.]*")] == ["good_mask.png"]
 
 
 def test_results_are_not_overwritten_unasked(random_bundle: Bundle, tmp_path: Path) -> None:
@@ -236,7 +238,7 @@ def test_ctrl_c_keeps_what_is_whole_and_nothing_else(
     monkeypatch.setattr(results, "write_probabilities", stopped)
     with pytest.raises(KeyboardInterrupt):
         infer(str(random_bundle.root), [str(first), str(second)], tmp_path / "out", probabilities=True)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a_mask.png", "a_prob.nii.gz"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == ["a_mask.png", "a_prob.nii.gz"]
 
 
 def test_slices_of_a_longer_volume_do_not_stay_among_those_of_a_shorter_one(
@@ -281,7 +283,7 @@ def test_a_second_run_does_not_segment_the_masks_of_the_first(random_bundle: Bun
     for overwrite in (False, True):
         result = infer(str(random_bundle.root), [str(tmp_path / "films")], out, overlay=True, overwrite=overwrite)
         assert result.masks == (out / "a_mask.png",)
-        assert sorted(path.name for path in out.iterdir()) == ["a_mask.png", "a_overlay.png"]
+        assert sorted(path.name for path in out.glob("[!.]*")) == ["a_mask.png", "a_overlay.png"]
     assert result.warnings == (f"2 results of an earlier run in {out} were left out.",)
 
 
@@ -339,7 +341,7 @@ def test_results_of_an_earlier_run_with_other_options_do_not_stay(random_bundle:
     infer(str(random_bundle.root), [str(source)], out, overlay=True, probabilities=True)
     (out / "film_sc").mkdir()  # a folder may be a user's own
     infer(str(random_bundle.root), [str(source)], out, formats=["nifti"], overwrite=True)
-    assert {path.name for path in out.iterdir()} == {"film_mask.nii.gz", "film_sc"}
+    assert {path.name for path in out.iterdir()} == {"film_mask.nii.gz", "film_sc", FILE}
 
 
 @pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names of files are Unicode there")
@@ -351,3 +353,55 @@ def test_a_name_that_is_no_unicode_has_results_too(random_bundle: Bundle, tmp_pa
     assert (len(result.masks), result.refused) == (1, ())
     (document,) = (tmp_path / "out").glob("*_statistics.json")
     assert json.loads(document.read_text())["classes"]
+
+
+def stopped_after(count: int) -> Callable[[int, int, str], None]:
+    def progress(done: int, total: int, name: str) -> None:
+        if done >= count:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def test_an_inference_that_was_stopped_goes_on(random_bundle: Bundle, tmp_path: Path) -> None:
+    for number in range(6):
+        save_png(tmp_path / "in" / f"film{number}.png", film(seed=number))
+    inputs, out = [str(tmp_path / "in")], tmp_path / "out"
+    whole = infer(str(random_bundle.root), inputs, tmp_path / "whole", statistics=True)
+    with pytest.raises(KeyboardInterrupt):
+        infer(str(random_bundle.root), inputs, out, statistics=True, on_progress=stopped_after(3))
+    before = {path.name: path.stat().st_mtime_ns for path in out.glob("*_mask.png")}
+    assert 0 < len(before) < 6
+
+    result = infer(str(random_bundle.root), inputs, out, statistics=True, resume=True)
+
+    assert (result.segmented, result.refused) == (6 - len(before), ())
+    assert f"{len(before)} of 6 sources have their masks already." in result.warnings
+    assert {name: (out / name).stat().st_mtime_ns for name in before} == before
+    names = sorted(path.name for path in (tmp_path / "whole").iterdir())
+    assert sorted(path.name for path in out.iterdir()) == names
+    for name in names:
+        if name != "statistics.csv":
+            assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+    rows, expected = (sorted((folder / "statistics.csv").read_text().splitlines()) for folder in (out, whole.out))
+    assert rows == expected
+    again = infer(str(random_bundle.root), inputs, out, statistics=True, resume=True)
+    assert (again.segmented, len(again.masks)) == (0, 0)
+
+
+def test_only_its_own_results_are_gone_on_with(random_bundle: Bundle, tmp_path: Path) -> None:
+    source, out = save_png(tmp_path / "film.png", film()), tmp_path / "out"
+    bundle = str(random_bundle.root)
+    assert infer(bundle, [str(source)], out, resume=True).segmented == 1  # nothing is there yet
+    with pytest.raises(InvalidOption, match=r"another inference \(flips differ\)"):
+        infer(bundle, [str(source)], out, resume=True, test_time_flips=False)
+    with pytest.raises(InvalidOption, match="leave out --overwrite"):
+        infer(bundle, [str(source)], out, resume=True, overwrite=True)
+    other = save_png(tmp_path / "other.png", film(seed=1))
+    infer(bundle, [str(other)], out, test_time_flips=False)
+    with pytest.raises(InvalidOption, match="several inferences"):
+        infer(bundle, [str(source)], out, resume=True)
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "film_mask.png").touch()
+    with pytest.raises(InvalidOption, match="is not known how they were made"):
+        infer(bundle, [str(source)], tmp_path / "theirs", resume=True)
