@@ -124,6 +124,13 @@ class Checkpoints:
         """Set the first learning rate by the schedule as it now is; the checkpoint has the former one's."""
         schedule = self.state.get("lr_scheduler")
         if not isinstance(schedule, LambdaLR):
+            # The others go on from the rate as it is, which is the checkpoint's: as much of the new one as of the old.
+            groups = schedule.optimizer.param_groups if schedule is not None else []
+            for base, group in zip(getattr(schedule, "base_lrs", ()), groups, strict=False):
+                before = group.get("initial_lr", base)
+                if before and before != base:
+                    group["lr"] *= base / before
+                    group["initial_lr"] = base
             return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch would have `get_lr` called by `step` alone

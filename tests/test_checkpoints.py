@@ -18,6 +18,7 @@ from monai.handlers import CheckpointLoader, LrScheduleHandler
 from monai.optimizers import WarmupCosineSchedule
 from tiny_engines import CLASSES, Training, cases
 from torch import nn
+from torch.optim.lr_scheduler import LRScheduler, StepLR
 
 from pipeline import checkpoints as checkpoints_module
 from pipeline.checkpoints import Checkpoints, Patience, in_half
@@ -228,11 +229,17 @@ def test_a_disk_that_fills_up_halfway_is_told_by_the_system_too(
     assert list(tmp_path.iterdir()) == []
 
 
-def rates_of(folder: Path, epochs: int, *, resume: bool = False, rate: float = 0.1) -> list[float]:
-    """Learning rate of each epoch that is run, under a cosine over all the epochs."""
+def rates_of(
+    folder: Path, epochs: int, *, resume: bool = False, rate: float = 0.1, halved: bool = False
+) -> list[float]:
+    """Learning rate of each epoch that is run, under a cosine over all the epochs or halved after every second."""
     network = nn.Conv2d(1, CLASSES, 1)
     optimizer = torch.optim.SGD(network.parameters(), lr=rate)
-    schedule = WarmupCosineSchedule(optimizer, warmup_steps=1, t_total=epochs, warmup_multiplier=0.5)
+    schedule: LRScheduler
+    if halved:
+        schedule = StepLR(optimizer, step_size=2, gamma=0.5)
+    else:
+        schedule = WarmupCosineSchedule(optimizer, warmup_steps=1, t_total=epochs, warmup_multiplier=0.5)
     kept = Checkpoints(folder, {"network": network, "optimizer": optimizer, "lr_scheduler": schedule})
     loader = CheckpointLoader(str(folder / "last.pt"), kept.state, map_location="cpu")
     trainer = SupervisedTrainer(
@@ -257,10 +264,12 @@ def test_more_epochs_stretch_the_schedule_of_a_resumed_training(tmp_path: Path) 
     assert whole[4] > whole[7] > 0
 
 
-def test_a_resumed_training_may_have_another_learning_rate(tmp_path: Path) -> None:
-    whole = rates_of(tmp_path / "whole", 6)
-    rates_of(tmp_path / "parts", 3)
-    assert rates_of(tmp_path / "parts", 6, resume=True, rate=0.01) == pytest.approx([rate / 10 for rate in whole[3:]])
+@pytest.mark.parametrize("halved", [False, True])
+def test_a_resumed_training_may_have_another_learning_rate(tmp_path: Path, halved: bool) -> None:
+    whole = rates_of(tmp_path / "whole", 6, halved=halved)
+    rates_of(tmp_path / "parts", 3, halved=halved)
+    resumed = rates_of(tmp_path / "parts", 6, resume=True, rate=0.01, halved=halved)
+    assert resumed == pytest.approx([rate / 10 for rate in whole[3:]])
 
 
 # --- patience ---

@@ -16,7 +16,7 @@ from pipeline.readers.discovery import find_pictures, natural_order, passed_over
 from pipeline.readers.finite import finite_values
 from pipeline.readers.masks import read_mask
 from pipeline.readers.picture import Picture
-from pipeline.readers.read import read_grid, read_picture, slices_in
+from pipeline.readers.read import read_grid, read_picture, readable_slices, slices_in
 
 if TYPE_CHECKING:
     from pipeline.readers.identity import DicomIdentity, dicom_identity, header_value
@@ -49,6 +49,7 @@ __all__ = [
     "read_mask",
     "read_picture",
     "read_series",
+    "readable_slices",
     "segmentation_of",
     "slices_in",
     "split_fragment",

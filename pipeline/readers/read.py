@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -18,7 +19,7 @@ from pipeline.readers.container import container_of
 from pipeline.readers.faults import library_errors
 from pipeline.readers.picture import Picture
 
-__all__ = ["read_grid", "read_picture", "slices_in"]
+__all__ = ["read_grid", "read_picture", "readable_slices", "slices_in"]
 
 _volumes = VolumeCache()
 
@@ -73,6 +74,21 @@ def slices_in(path: str | os.PathLike[str]) -> list[str]:
     file, number = split_fragment(path)
     depth = 1 if number is not None else _guarded_grid(file).depth
     return [os.fspath(path)] if depth == 1 else [f"{file}{FRAGMENT}{k}" for k in range(depth)]
+
+
+def readable_slices(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """The slices of several pictures, as `slices_in`; what cannot be read, or is no picture, is logged and left out.
+
+    Args:
+        paths: From `find_pictures`.
+    """
+    found = []
+    for path in paths:
+        try:
+            found += slices_in(path)
+        except (PlanarError, OSError) as error:
+            logging.getLogger(__name__).warning("Left out: %s", error)
+    return found
 
 
 def _whole(file: str, voi: bool, labels: bool) -> Picture:

@@ -12,7 +12,7 @@ from pydicom.uid import RLELossless
 from reader_phantoms import dicom_of, ramp, save_dicom, write_dicom, write_itk, write_raster
 
 from pipeline.errors import MissingFile, UnreadableImage, UnsupportedImage
-from pipeline.readers import read_grid, read_picture
+from pipeline.readers import read_grid, read_picture, readable_slices
 from pipeline.readers.quiet import quiet_libraries
 
 SUFFIXES = ["png", "jpg", "bmp", "tif", "dcm", "nii", "nii.gz", "mha", "mhd", "nrrd"]
@@ -172,3 +172,14 @@ def test_library_warnings_stay_out_and_the_filters_come_back():
     assert warnings.filters == before
     with pytest.warns(UserWarning, match="heard again"):
         warnings.warn("heard again", UserWarning, stacklevel=1)
+
+
+def test_of_a_folder_for_the_stock_command_bad_files_are_left_out_with_a_word(tmp_path, caplog):
+    write_raster(tmp_path / "a.png", ramp())
+    (tmp_path / "b.png").touch()
+    names = [str(tmp_path / name) for name in ("a.png", "b.png", "c.png")]
+    assert readable_slices(names) == names[:1]
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("pipeline")]
+    assert len(told) == 2
+    assert all(message.startswith("Left out: ") for message in told)
+    assert "b.png: the file is empty" in told[0]
