@@ -169,4 +169,4 @@ def test_values_that_are_not_finite_are_told(tmp_path):
     values = ramp(dtype=np.float32)
     values[2, 3] = np.nan
     picture = read_picture(write_raster(tmp_path / "float.tif", values))
-    assert picture.warnings == ("1 of 35 values are not finite (NaN or infinity).",)
+    assert picture.warnings == ("1 of 35 values are not finite (NaN or infinity): a network gets the least.",)

@@ -71,7 +71,7 @@ def test_masks_are_the_same_with_and_without_the_gate(calibrated: Bundle, pictur
     without = infer(str(calibrated.root), [str(pictures)], tmp_path / "without", gate=False)
     for mask in without.masks:
         assert mask.read_bytes() == (tmp_path / "with" / mask.name).read_bytes()
-    assert not list((tmp_path / "without").glob("*.json"))
+    assert not list((tmp_path / "without").glob("[!.]*.json"))
     assert not without.judged
     assert not without.not_judged
 
@@ -134,7 +134,7 @@ def test_an_old_verdict_does_not_stay_beside_a_new_mask(calibrated: Bundle, pict
     with pytest.raises(OutputExists):
         infer(str(calibrated.root), cell, tmp_path / "out", gate=False)
     infer(str(calibrated.root), cell, tmp_path / "out", gate=False, overwrite=True)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["cell_35_mask.png"]
+    assert [path.name for path in (tmp_path / "out").glob("[!.]*")] == ["cell_35_mask.png"]
 
 
 def test_a_review_list_needs_a_gate(trained_bundle: Bundle, calibrated: Bundle, pictures: Path, tmp_path: Path) -> None:
