@@ -112,7 +112,8 @@ def find_sources(inputs: Sequence[str], out: Path) -> tuple[list[Source], list[R
             refused.append(Refusal(entry, reason(error, entry)))
     sources = _named(found, inputs)
     # The same where the results lie among the images themselves.
-    written = {_real(out / f"{source.stem}{end}") for source in sources for end in RESULTS}
+    target = _real(out)
+    written = {target / f"{source.stem}{end}" for source in sources for end in RESULTS}
     own = [source for source in sources if not written.isdisjoint(_with_folders(source.path))]
     if own:
         earlier |= {str(source.path) for source in own}
