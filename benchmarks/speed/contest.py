@@ -134,6 +134,8 @@ def _turns(
             try:
                 ready[one.name] = process.ready(one.patience_s)
             except PeerError as error:
+                if one.name == BASE:  # without it there are no ratios, and the rest would be for nothing
+                    raise
                 skipped[f"{one.name} ({what})"] = " ".join(str(error).split())
                 tell(f"{what}: {one.name} does not take part: {error}")
                 continue

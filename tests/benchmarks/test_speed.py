@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.commands import PeerError
+from benchmarks.speed.__main__ import SCALES
 from benchmarks.speed.cold import measure_cold
-from benchmarks.speed.contestants import PACKAGES, missing_packages
+from benchmarks.speed.contest import BASE
+from benchmarks.speed.contestants import PACKAGES, Peers, entrants_of_training, missing_packages
 from benchmarks.speed.floor import floor_seconds, network_costs
-from benchmarks.speed.material import ROOT, UNET, Material
+from benchmarks.speed.material import ROOT, UNET, Material, environment
 from benchmarks.speed.process import Contestant
 from benchmarks.speed.summary import in_order, markdown, rows_of
 
@@ -198,3 +200,15 @@ def test_the_page_says_what_was_measured_and_what_was_not() -> None:
     assert "torch 2.13.0" in page and "onnx" not in page
     assert "- lungmask: lungmask not installed." in page
     assert "| planar --help | 0.2 (0.1–0.3) | – |" in page
+
+
+@pytest.mark.slow
+def test_the_stock_bundles_training_takes_part(tmp_path: Path) -> None:
+    scale = SCALES["quick"]
+    material = Material(tmp_path, scale.films, scale.cores)
+    entrant = next(entrants_of_training(material, scale, 64, Peers(), {}))
+    assert entrant.name == BASE
+    with Contestant(BASE, entrant.command, tmp_path / "log", environment()) as one:
+        one.ready(120)
+        turn = one.turn(0.1, 60)
+        assert turn["images"] == scale.batch * turn["steps"] > 0
