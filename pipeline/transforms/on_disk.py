@@ -72,11 +72,11 @@ class ComposeOnDisk(Compose):
         return super().__call__(found, self.once)
 
     def keep(self, case: Mapping[str, Any]) -> bool:
-        """Put the result for a case of a datalist on disk, if it is not there; whether more can be put there."""
+        """Put the result for a case of a datalist on disk, if it is not there; whether it is there now."""
         path = self._folder / f"{self._name(case)}.pt"
         if self._writes and not path.is_file():
             self._write(super().__call__(case, 0, self.once), path)
-        return self._writes
+        return path.is_file()
 
     def _name(self, case: Mapping[str, Any]) -> str:
         files = {file for key in FILES for part in _parts(case.get(key)) for file in self._files_of(part)}
