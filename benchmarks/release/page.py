@@ -38,11 +38,13 @@ What published projects did, their recipe on our data, and our bundle on the sam
 `configs/recipes`, run by `planar train BUNDLE --recipe NAME`.
 
 Dice is a mean over subjects of the test part with a 95 % interval (bootstrap over subjects) in brackets, and how many
-they are where recipe and bundle differ in it. No subject of the test part was trained on, as far as the sets' tables
-tell who is who: each section says. Published figures are of the publication's own data. "not found" says that no figure
-stands in what was read. Seconds are of all trainings that led to the weights, those on phantoms too, unless the section
-says otherwise. This page is written by `python -m benchmarks.release.page` from each bundle's `docs/release.json` and
-from `benchmarks/release/published.yaml`; a test says so.
+they are where recipe and bundle differ in it. Over fewer than twenty subjects such intervals are rather too narrow;
+over two to four they are hardly more than the range from the least to the greatest, and prove nothing. No subject of
+the test part was trained on, as far as the sets' tables tell who is who: each section says. Published figures are of
+the publication's own data. "not found" says that no figure stands in what was read. Seconds are of all trainings that
+led to the weights, those on phantoms too, unless the section says otherwise. This page is written by `python -m
+benchmarks.release.page` from each bundle's `docs/release.json` and from `benchmarks/release/published.yaml`; a test
+says so.
 """
 COUNT = """\
 ## The 34,527,106 parameters

@@ -1,4 +1,4 @@
-"""The network that a bundle trains: of an ensemble the one that can be, and how many outputs its loss wants."""
+"""What a bundle trains: of an ensemble the network that can be, how many outputs its loss wants, and which masks."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ import yaml
 
 from pipeline.bundle.find import Bundle
 
-__all__ = ["deeply_supervised", "single_network"]
+__all__ = ["deeply_supervised", "knows_unions", "single_network"]
 
 
 def deeply_supervised(bundle: Bundle) -> bool:
     """Whether a bundle's training wants several outputs of its network, for losses at several levels of the decoder."""
     network = yaml.safe_load(bundle.config("train").read_text(encoding="utf-8")).get("network_def")
     return isinstance(network, dict) and bool(network.get("deep_supervision"))
+
+
+def knows_unions(bundle: Bundle) -> bool:
+    """Whether a bundle's training learns from masks that mark several of its classes as one."""
+    return bool(yaml.safe_load(bundle.config("train").read_text(encoding="utf-8")).get("unions"))
 
 
 def single_network(bundle: Bundle) -> dict[str, Any]:

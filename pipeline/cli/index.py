@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.archive_options import from_option, query_option, study_option
+from pipeline.cli.findings import finding_lines
 from pipeline.cli.options import engine_option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from pipeline.datalist import Finding
     from pipeline.dicomweb import Selection
     from pipeline.tasks.index import IndexOptions, IndexResult
 
 __all__ = ["command"]
-
-NAMES_SHOWN = 3
 
 
 @click.command("index")
@@ -218,8 +214,8 @@ def summary(result: IndexResult) -> str:
         + ", ".join(f"{part} {len(datalist.part(part))} ({_subjects(facts['subjects'][part])})" for part in PARTS),
         f"Masks: {result.coding} ({how})",
         f"Classes by pixels: {', '.join(shares)}",
-        *_findings("Warning", datalist.warnings),
-        *_findings("Refused", datalist.refused),
+        *finding_lines("Warning", datalist.warnings),
+        *finding_lines("Refused", datalist.refused),
         f"Written to {result.path}. What was refused is listed there by file."
         if datalist.refused
         else f"Written to {result.path}.",
@@ -235,25 +231,3 @@ def summary(result: IndexResult) -> str:
 
 def _subjects(number: int) -> str:
     return f"{number} subject{'s' * (number != 1)}"
-
-
-def _findings(word: str, findings: Sequence[Finding]) -> list[str]:
-    """One line for each kind of finding and reason: how many, the first few files, the reason.
-
-    Reasons that differ from file to file, by a size or a name, share a line, which has the first of them.
-    """
-    lines = []
-    for code, _ in Counter(finding.code for finding in findings).most_common():
-        those = [finding for finding in findings if finding.code == code]
-        reasons = dict.fromkeys(finding.reason for finding in those)
-        if len(reasons) > NAMES_SHOWN:
-            lines.append(_finding(word, those, f"e.g. {those[0].reason}"))
-            continue
-        lines += [_finding(word, [one for one in those if one.reason == reason], reason) for reason in reasons]
-    return lines
-
-
-def _finding(word: str, those: Sequence[Finding], reason: str) -> str:
-    names = ", ".join(Path(finding.file).name for finding in those[:NAMES_SHOWN])
-    more = f" and {len(those) - NAMES_SHOWN} more" if len(those) > NAMES_SHOWN else ""
-    return f"{word}: {len(those)} {those[0].code.replace('_', ' ')}: {names}{more}: {reason.rstrip('.')}."

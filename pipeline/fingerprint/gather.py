@@ -44,6 +44,7 @@ class SetFacts:
         near_duplicates_across: The number of all of them.
         near_duplicates_within: Number of such pairs within one part.
         order: Whether pictures that follow one another look alike.
+        volume_slices: Number of the measured cases that are slices of volumes, whose neighbours are there too.
     """
 
     name: str
@@ -58,6 +59,7 @@ class SetFacts:
     near_duplicates_across: int = 0
     near_duplicates_within: int = 0
     order: Order | None = None
+    volume_slices: int = 0
 
 
 class Gatherer:
@@ -127,6 +129,7 @@ class Gatherer:
             "order": _order(facts.order),
             "refused": _counted(facts.refused),
             "warnings": _counted(facts.warnings),
+            **({"volume_slices": facts.volume_slices} if facts.volume_slices else {}),
         }
         return Fingerprint(significant(document))
 

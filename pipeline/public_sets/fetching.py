@@ -44,7 +44,7 @@ def fetch(
     Args:
         file: What and from where.
         folder: Where it goes.
-        any_size: Take a file of another size than the catalogue says; a digest that is known must still be right.
+        any_size: Take a file of another size or digest than the catalogue says.
         on_progress: Told of bytes done and in all (None if the server does not say).
         pause_s: Before another attempt, s.
     Returns: The file.
@@ -64,7 +64,7 @@ def fetch(
         on_progress=on_progress,
         pause_s=pause_s,
     )
-    known = f"sha256:{file.sha256}" if file.sha256 is not None else None
+    known = f"sha256:{file.sha256}" if file.sha256 is not None and not any_size else None
     try:
         return Path(pooch.retrieve(file.url, known, fname=file.name, path=folder, downloader=downloader))
     except ValueError as error:
@@ -72,7 +72,8 @@ def fetch(
             raise
         raise DownloadFailed(
             f"{file.url}: its SHA-256 is not {file.sha256}, which the file should have; it was thrown away. Try again; "
-            "if that does not help, the publisher has changed it, or something between here and there has."
+            "if that does not help, the publisher has changed it, or something between here and there has: look at it, "
+            "and take it with --as-it-is if it is right."
         ) from error
 
 

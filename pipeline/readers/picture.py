@@ -29,7 +29,7 @@ class Picture:
         colour: Whether the last axis holds red, green and blue.
         subject_id: Raw PatientID, or "". Hash it before it goes anywhere: it must not reach a log or a report.
         warnings: What a user should know of this file, one line each, without its name.
-        palette: Colours (n, 3) of a palette image read as labels, uint8.
+        palette: Colours (n, 3) of a palette or 1-bit image read as labels, uint8.
         segments: Number and label of each segment, for a DICOM segmentation read as labels.
         header: Raw NIfTI header, from which a mask takes qform, sform and units; b"" for other formats.
     """

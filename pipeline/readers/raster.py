@@ -41,7 +41,7 @@ def read_raster(path: str, container: str, *, labels: bool = False) -> Picture:
         return _read_deep(path, container)
     with image:
         mode, pages = image.mode, _pages(image)
-        palette = _palette(image) if labels and mode == "P" else None
+        palette = _palette(image) if labels and mode in ("P", "1") else None
         orientation = _orientation(image)
         if pages > 1:
             array = _stack(path, [_pixels(page, labels) for page in ImageSequence.Iterator(image)])
@@ -151,6 +151,8 @@ def _pixels(image: Image.Image, labels: bool) -> npt.NDArray[Any]:
 
 
 def _palette(image: Image.Image) -> npt.NDArray[np.uint8] | None:
+    if image.mode == "1":
+        return np.array([[0] * 3, [255] * 3], dtype=np.uint8)
     palette = image.getpalette("RGB")
     return None if palette is None else np.array(palette, dtype=np.uint8).reshape(-1, 3)
 

@@ -98,8 +98,8 @@ def merge_datalists(
         raise InvalidOption("Lists with unions cannot be split anew: their cases are for training. Drop --split.")
     unscored = sum(len(c.validation) + len(c.test) for c, own in zip(lists, numbers, strict=True) if own)
     folder = output.absolute().parent
-    cases, refused = _gather(paths, [with_unions(c, own) for c, own in zip(lists, numbers, strict=True)], folder)
-    subjects, warnings = _join(cases, folder, workers, on_progress)
+    cases, same, refused = _gather(paths, [with_unions(c, own) for c, own in zip(lists, numbers, strict=True)], folder)
+    subjects, warnings = _join(cases, same, folder, workers, on_progress)
     for case, subject in zip(cases, subjects, strict=True):
         case.subject = subject
     counts = Counter(subjects)
@@ -131,11 +131,17 @@ def merge_datalists(
     return MergeResult(output, merged, len(refused), len(warnings), unscored)
 
 
-def _gather(paths: Sequence[Path], lists: Sequence[Datalist], folder: Path) -> tuple[list[_Case], list[Finding]]:
-    """All cases, with paths as the new list has them; one whose pixels were there before is left out."""
+def _gather(
+    paths: Sequence[Path], lists: Sequence[Datalist], folder: Path
+) -> tuple[list[_Case], list[tuple[str, str]], list[Finding]]:
+    """All cases, with paths as the new list has them; one whose pixels were there before is left out.
+
+    Returns: The cases; pairs of subjects that such pixels belong to both; what was left out.
+    """
+    same: list[tuple[str, str]] = []
     cases: list[_Case] = []
     refused: list[Finding] = []
-    seen: dict[str, str] = {}
+    seen: dict[str, tuple[str, str]] = {}
     for path, content in zip(paths, lists, strict=True):
         here = os.path.realpath(path.parent)
         for part in PARTS:
@@ -148,29 +154,44 @@ def _gather(paths: Sequence[Path], lists: Sequence[Datalist], folder: Path) -> t
                     for key, value in item.items()
                 }
                 digest = str(item.get("image_sha256") or file)
-                if digest in seen:
-                    reason = f"the same pixels as {seen[digest]}, of a list before: the first is kept"
-                    refused.append(Finding(str(_first(moved["image"])), "duplicate_image", reason))
-                    continue
-                seen[digest] = str(_first(moved["image"]))
                 subject = subject_of({**item, "image": file})
+                if digest in seen:
+                    first, first_subject = seen[digest]
+                    reason = f"the same pixels as {first}, of a list before: the first is kept"
+                    refused.append(Finding(str(_first(moved["image"])), "duplicate_image", reason))
+                    same.append((first_subject, subject))
+                    continue
+                seen[digest] = str(_first(moved["image"])), subject
                 cases.append(_Case(moved, file, part, subject))
     if not cases:
         raise InvalidDatalist(f"{paths[0]} and the others have no cases. Nothing was written.")
-    return cases, refused
+    return cases, same, refused
 
 
 def _join(
-    cases: Sequence[_Case], folder: Path, workers: int | None, on_progress: Callable[[int, int], None]
+    cases: Sequence[_Case],
+    same: Sequence[tuple[str, str]],
+    folder: Path,
+    workers: int | None,
+    on_progress: Callable[[int, int], None],
 ) -> tuple[list[str], list[Finding]]:
-    """The subject of each case, those of nearly equal pictures being one."""
-    head = {case.subject: case.subject for case in cases}
+    """The subject of each case, those of equal and of nearly equal pictures being one."""
+    head = {
+        subject: subject for subject in (*(case.subject for case in cases), *(one for pair in same for one in pair))
+    }
 
     def first_of(subject: str) -> str:
         while head[subject] != subject:
             subject = head[subject]
         return subject
 
+    def join(one: str, other: str) -> bool:
+        first, second = sorted((first_of(one), first_of(other)))
+        head[second] = first
+        return first != second
+
+    for pair in same:
+        join(*pair)
     thumbnails = []
     results = map_in_order(
         _thumbnail_of, [case.file for case in cases], workers=workers or usable_cores(), when_killed=_nothing
@@ -180,9 +201,7 @@ def _join(
         on_progress(done, len(cases))
     told = []
     for a, b in nearly_equal_pairs(thumbnails):
-        one, other = sorted((first_of(cases[a].subject), first_of(cases[b].subject)))
-        if one != other:
-            head[other] = one
+        if join(cases[a].subject, cases[b].subject):
             images = [str(_first(cases[k].item["image"])) for k in (a, b)]
             reason = f"nearly the same picture as '{images[0]}', of another subject: both count as one subject"
             told.append(Finding(images[1], "near_duplicate", reason))

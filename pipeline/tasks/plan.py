@@ -11,10 +11,8 @@ from pipeline.bundle import Bundle
 from pipeline.datalist import Finding
 from pipeline.errors import InvalidDatalist, InvalidOption, MissingFile
 from pipeline.fingerprint import FORMAT, Fingerprint
-from pipeline.fragments import FRAGMENT
 from pipeline.gate import default_rules
 from pipeline.planning import Plan, PlanOptions, make_plan, read_task_spec, write_bundle
-from pipeline.readers import volume_of
 
 __all__ = ["PlanResult", "plan_bundle"]
 
@@ -67,7 +65,7 @@ def plan_bundle(
     fingerprint, failed = _fingerprint(data, workers, on_progress)
     plan = make_plan(fingerprint, spec, options)
     said = write_bundle(plan, out, default_rules(fingerprint, spec.labels, spec.plausibility), overwrite=overwrite)
-    notes = (*_notes(plan, out), *_of_volumes(data, spec.neighbours), *said, *_left_out(failed))
+    notes = (*_notes(plan, out), *_of_volumes(fingerprint, spec.neighbours), *said, *_left_out(failed))
     return PlanResult(Bundle(out.resolve(), out.resolve().name), plan, notes, failed)
 
 
@@ -86,19 +84,18 @@ def _text_of(data: Path) -> str:
         raise InvalidOption(f"{data} is a folder; expected a datalist.json or a fingerprint.json.") from None
 
 
-def _of_volumes(data: Path, neighbours: int) -> list[str]:
+def _of_volumes(fingerprint: Fingerprint, neighbours: int) -> list[str]:
     """The offer of neighbouring slices as channels, if that is possible; that they are asked for in vain, if not."""
-    content = json.loads(data.read_text(encoding="utf-8"))
-    images = [str(item.get("image", "")) for item in content.get("training", [])] if isinstance(content, dict) else []
-    slices = sum(FRAGMENT in image for image in images)
+    slices = int(fingerprint.document.get("volume_slices", 0))
+    cases = sum(fingerprint["cases"][part] for part in fingerprint["measured"])
     if not neighbours and slices:
         return [
-            f"{slices} of {len(images)} training cases are slices of volumes: with 'neighbours: 1' in the task spec "
-            "the network sees the slices before and behind as channels (2.5D)."
+            f"{slices} of {cases} cases are slices of volumes: with 'neighbours: 1' in the task spec the network sees "
+            "the slices before and behind as channels (2.5D)."
         ]
-    if neighbours and images and not slices and not any(volume_of(str(data.parent / image)) for image in images):
+    if neighbours and not slices:
         return [
-            f"None of the {len(images)} training cases is a slice of a volume: each stands in its neighbours' place, "
+            f"None of the {cases} cases is a slice of a volume: each stands in its neighbours' place, "
             f"and {2 * neighbours} of the network's channels teach it nothing. Take 'neighbours' out of the task spec."
         ]
     return []

@@ -15,6 +15,7 @@ from pipeline.bundle import (
     copy_bundle,
     deeply_supervised,
     find_recipe,
+    knows_unions,
     note_on_classes,
     single_network,
     without_mirroring,
@@ -31,6 +32,7 @@ from pipeline.tasks.resuming import (
     require_same_data,
 )
 from pipeline.tasks.start_weights import StartWeights, find_start
+from pipeline.tasks.union_lists import require_unions_known
 from pipeline.tasks.workflow import default_folder
 
 if TYPE_CHECKING:
@@ -137,6 +139,7 @@ def copied(
     source: Bundle,
     out: Path | None,
     content: Datalist,
+    datalist: Path,
     settings: Mapping[str, Any],
     wishes: Wishes,
     on_loading: Callable[[], None],
@@ -147,6 +150,7 @@ def copied(
         source: The bundle.
         out: Folder of the copy; default `runs/<bundle>/train-<time>`.
         content: The datalist.
+        datalist: Where it is.
         settings: For the configs; they win over the recipe.
         wishes: Recipe and start weights.
         on_loading: Called when all that can be checked fast is right.
@@ -164,6 +168,12 @@ def copied(
             f"{source.name} learns with deep supervision, which the network of a recipe has not. Give a bundle that "
             "was planned without it."
         )
+    require_unions_known(
+        content,
+        datalist,
+        known=recipe is None and knows_unions(source),
+        by=source.name if recipe is None else f"the recipe {recipe.name}",
+    )
     mirroring = without_mirroring(source, labels, recipe)
     if mirroring:
         notes.append("A class is a left or a right one: pictures are mirrored neither in training nor in inference.")

@@ -110,7 +110,7 @@ def train(
         load_cases(datalist, split)
     content = read_datalist(datalist)
     if not resume:
-        ready = copied(source, out, content, settings, wishes, on_loading)
+        ready = copied(source, out, content, datalist, settings, wishes, on_loading)
     elif out is not None and out.resolve() != source.root:
         raise InvalidOption("--resume continues in the training's own folder; leave out -o.")
     else:

@@ -11,7 +11,7 @@ from pipeline.datalist import Datalist
 from pipeline.errors import InvalidDatalist, InvalidOption
 from pipeline.labels import LabelCoding
 
-__all__ = ["class_numbers", "parse_unions", "with_unions"]
+__all__ = ["class_numbers", "parse_unions", "require_unions_known", "with_unions"]
 
 
 def parse_unions(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -89,3 +89,21 @@ def _renumbered(item: Mapping[str, Any], numbers: Mapping[int, int]) -> dict[str
             "--levels."
         )
     return {**item, "label_coding": str(coding)}
+
+
+def require_unions_known(content: Datalist, datalist: Path, *, known: bool, by: str) -> None:
+    """Raise InvalidOption if masks mark several classes as one and what they train cannot learn from that.
+
+    Args:
+        content: The datalist.
+        datalist: Where it is, for the message.
+        known: Whether unions can be learnt from.
+        by: What is trained by, for the message.
+    """
+    codings = [LabelCoding.parse(str(item.get("label_coding") or "index")) for item in content.training]
+    several = sum(max(coding.known_classes or {0}) >= len(content.labels) for coding in codings)
+    if several and not known:
+        raise InvalidOption(
+            f"{datalist}: {several} training cases mark several classes as one (--union), from which "
+            f"{by} cannot learn. Give the datalist that was there before planar merge --union."
+        )

@@ -165,4 +165,12 @@ def test_a_recipe_does_not_go_with_deep_supervision(tmp_path: Path) -> None:
     assert deeply_supervised(deep) and not deeply_supervised(source)
     content = Datalist("films", list(source.labels().values()))
     with pytest.raises(InvalidOption, match="deep supervision"):
-        copied(deep, tmp_path / "out", content, {}, Wishes.of("drishti", None, resume=False), lambda: None)
+        copied(
+            deep,
+            tmp_path / "out",
+            content,
+            tmp_path / "datalist.json",
+            {},
+            Wishes.of("drishti", None, resume=False),
+            lambda: None,
+        )

@@ -128,6 +128,36 @@ def test_a_wrong_archive_is_not_unpacked(server: Server, tmp_path: Path) -> None
     assert not (tmp_path / "set" / "files").exists()
 
 
+def test_masks_of_one_bit_and_of_0_and_1_are_lungs_too(server: Server, tmp_path: Path) -> None:
+    for number, change in enumerate(
+        (lambda mask: mask.convert("1"), lambda mask: mask.point(lambda value: value // 255))
+    ):
+        out = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(montgomery())) as packed, zipfile.ZipFile(out, "w") as other:
+            for name in packed.namelist():
+                content = packed.read(name)
+                if "Mask/" in name:
+                    changed = io.BytesIO()
+                    change(Image.open(io.BytesIO(content))).save(changed, format="PNG")
+                    content = changed.getvalue()
+                other.writestr(name, content)
+        result = get(served(server, out.getvalue()), tmp_path / f"set{number}")
+        assert result.index.class_pixels[1] == 10 * 21 * (12 + 12)
+        assert result.index.datalist.labels == ["background", "lung"]
+
+
+def test_what_is_odd_about_a_set_is_said(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = io.BytesIO(montgomery())
+    with zipfile.ZipFile(archive, "a") as packed:
+        for side in ("left", "right"):
+            packed.writestr(f"MontgomerySet/ManualMask/{side}Mask/MCUCXR_0010_0.png", png(0, (0, 0, 1, 1)))
+        packed.writestr("MontgomerySet/CXR_png/MCUCXR_0010_0.png", png(77, None))
+    entry = few(served(server, archive.getvalue()), 11)
+    monkeypatch.setattr("pipeline.public_sets.find_set", lambda name: entry)
+    _, text = run("montgomery", "-o", str(tmp_path / "set"), "--accept-terms")
+    assert "Warning: 1 empty mask: MCUCXR_0010_0.png" in text
+
+
 def test_a_set_behind_a_login_is_told_with_its_steps(tmp_path: Path) -> None:
     with pytest.raises(
         MissingFile,
@@ -159,17 +189,20 @@ def drishti(root: Path) -> None:
     for folder, truth, numbers in (("Training", "GT", range(20)), ("Test", "Test_GT", range(20, 25))):
         for number in numbers:
             name = f"drishtiGS_{number:03d}"
-            (root / folder / "Images").mkdir(parents=True, exist_ok=True)
-            (root / folder / "Images" / f"{name}.png").write_bytes(png(number, None, "RGB"))
+            images = root / folder / "Images" / ("NORMAL" if number % 2 else "GLAUCOMA")  # as some copies have it
+            images.mkdir(parents=True, exist_ok=True)
+            (images / f"{name}.png").write_bytes(png(number, None, "RGB"))
             soft = root / folder / truth / name / "SoftMap"
             soft.mkdir(parents=True)
             (soft / f"{name}_ODsegSoftmap.png").write_bytes(png(255, (8, 5, 30, 25)))
-            (soft / f"{name}_cupsegSoftmap.png").write_bytes(png(191, (15, 10, 22, 18)))
+            cup = Image.open(io.BytesIO(png(191, (15, 10, 22, 18))))
+            cup.paste(128, (23, 10, 26, 18))  # two of four experts
+            cup.save(soft / f"{name}_cupsegSoftmap.png")
 
 
 def test_drishtis_soft_maps_become_rim_and_cup_in_the_publishers_division(tmp_path: Path) -> None:
     drishti(tmp_path / "Drishti-GS1_files")
-    entry = replace(find_set("drishti_gs"), counts={"{by_hand}/**/SoftMap/*_cupsegSoftmap.png": 25})
+    entry = replace(find_set("drishti_gs"), counts={"{by_hand}/**/Test/Images/**/*.png": 5})
     options = GetOptions(accepted=True, source=tmp_path / "Drishti-GS1_files", workers=1)
     result = get(entry, tmp_path / "set", options)
     content = read_datalist(result.datalist)
@@ -178,7 +211,7 @@ def test_drishtis_soft_maps_become_rim_and_cup_in_the_publishers_division(tmp_pa
     assert all("/Test/" in item["image"] for item in content.test)
     item = content.test[0]
     mask = read_mask([str(result.datalist.parent / path) for path in item["label"]], item["label_coding"])
-    assert (mask[18, 14], mask[9, 6], mask[0, 0]) == (2, 1, 0)
+    assert (mask[18, 14], mask[24, 14], mask[9, 6], mask[0, 0]) == (2, 1, 1, 0)
 
 
 def test_drions_outlines_become_masks(tmp_path: Path) -> None:
@@ -274,5 +307,5 @@ def test_a_yes_gets_the_set(server: Server, tmp_path: Path, monkeypatch: pytest.
     arguments = ("montgomery", "-o", str(tmp_path / "set"), "--split", "0.4,0.2,0.4", "--workers", "1")
     status, text = run(*arguments, answer="y\n")
     assert status == 0
-    assert "the publisher gives none to compare with" in text
+    assert "(none is known to compare with)" in text
     assert f"Datalist: {tmp_path / 'set' / 'datalist.json'}" in text

@@ -153,3 +153,17 @@ def test_a_planned_bundle_learns_from_both_and_stays_one_of_three_classes(
     assert result.epochs == 2
     weights = torch.load(result.bundle.weights, weights_only=True)
     assert weights["head.weight"].shape[0] == 3
+
+
+def test_what_cannot_learn_from_unions_says_so_before_anything_is_written(
+    lists: tuple[Path, Path], tmp_path: Path
+) -> None:
+    both = merge_datalists(lists, tmp_path / "all.json", unions=DISC, workers=1).path
+    said = (
+        r"all\.json: \d+ training cases mark several classes as one \(--union\), from which the recipe drishti cannot"
+    )
+    with pytest.raises(InvalidOption, match=said):
+        train(str(planned(tmp_path, lists[0])), both, tmp_path / "trained", recipe="drishti", tracking=False)
+    with pytest.raises(InvalidOption, match="from which cxr_lung_segmentation cannot learn"):
+        train("cxr_lung_segmentation", both, tmp_path / "trained", tracking=False)
+    assert not (tmp_path / "trained").exists()

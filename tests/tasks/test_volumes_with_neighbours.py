@@ -15,12 +15,14 @@ from pipeline.planning import PlanOptions
 from pipeline.readers import read_picture
 from pipeline.split import Fractions
 from pipeline.tasks.evaluate import evaluate
-from pipeline.tasks.index import IndexOptions, LabelOptions, SplitOptions, index_set
+from pipeline.tasks.index import IndexOptions, LabelOptions, SplitOptions, SubjectOptions, index_set
 from pipeline.tasks.infer import infer
+from pipeline.tasks.inspect import fingerprint_of
 from pipeline.tasks.plan import plan_bundle
 from pipeline.tasks.train import train
 
 SPEC = "name: balls\nmodality: CT\nlabels: [background, ball]\nmasks: index\n"
+BY_FOLDER = SubjectOptions(pattern="^(.+)/")
 AFFINE = np.diag([1.0, 1.0, 3.0, 1.0])
 
 
@@ -93,6 +95,33 @@ def test_it_is_offered_planned_trained_scored_and_gives_volumes_back(tmp_path: P
     masks = [read_picture(tmp_path / folder / name).array for folder, name in FOUND]
     assert masks[0].any()
     np.testing.assert_array_equal(*masks)
+
+
+def test_they_are_offered_from_a_fingerprint_too_and_for_series_with_a_mask_a_slice(tmp_path: Path) -> None:
+    balls(tmp_path, 4)
+    (tmp_path / "slices").mkdir()
+    for number in range(4):
+        as_series(tmp_path / "images" / f"v{number}.nii.gz", tmp_path / "slices" / f"s{number}")
+        for file in (tmp_path / "slices" / f"s{number}").iterdir():
+            mask = Image.new("L", (40, 36))
+            mask.paste(1, (10, 10, 20, 20))
+            to = tmp_path / "slice_masks" / f"s{number}" / f"{file.stem}.png"
+            to.parent.mkdir(parents=True, exist_ok=True)
+            mask.save(to)
+    datalist, task = tmp_path / "datalist.json", tmp_path / "task.yaml"
+    labels = LabelOptions(class_names=("ball",))
+    options = IndexOptions(
+        labels=labels, split=SplitOptions(Fractions(0.5, 0.5, 0), folds=2), subjects=BY_FOLDER, workers=1
+    )
+    index_set(tmp_path / "slices", [tmp_path / "slice_masks"], datalist, options)
+    fingerprint = tmp_path / "fingerprint.json"
+    fingerprint.write_text(fingerprint_of(datalist, workers=1).to_json())
+    task.write_text(SPEC)
+    offered = plan_bundle(fingerprint, task, tmp_path / "flat_segmentation", PlanOptions(budget_s=60), workers=1)
+    assert any("28 of 28 cases are slices of volumes" in note for note in offered.notes)
+    task.write_text(f"{SPEC}neighbours: 1\n")
+    planned = plan_bundle(fingerprint, task, tmp_path / "balls_segmentation", PlanOptions(budget_s=60), workers=1)
+    assert not any("neighbour" in note for note in planned.notes)
 
 
 def test_neighbours_are_asked_for_in_vain_where_nothing_is_a_slice(tmp_path: Path) -> None:

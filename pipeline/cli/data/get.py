@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.cli.findings import finding_lines
 from pipeline.errors import InvalidOption
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ __all__ = ["command"]
 @click.option(
     "--from", "source", type=click.Path(path_type=Path), help="Folder or zip archive of what you downloaded yourself."
 )
-@click.option("--as-it-is", is_flag=True, help="Go on if sizes or numbers of files are others than expected.")
+@click.option("--as-it-is", is_flag=True, help="Go on if sizes, digests or numbers of files are others than expected.")
 @click.option("--split", metavar="TRAIN,VAL,TEST", help="Split by subject.  [the publisher's own, else 0.7,0.1,0.2]")
 @click.option("--seed", default=0, show_default=True, help="Of the split.")
 @click.option("--workers", type=click.IntRange(1), help="Processes that index; by default one a core.")
@@ -116,7 +117,8 @@ def _get(entry: PublicSet, folder: Path, options: GetOptions) -> GetResult:
 def _say(entry: PublicSet, result: GetResult) -> int:
     for name, digest in result.digests.items():
         known = next(file.sha256 for file in entry.files if file.name == name)
-        checked = "as published" if known else "the publisher gives none to compare with"
+        expected = "as expected" if known == digest else f"expected was {known}"
+        checked = "none is known to compare with" if known is None else expected
         click.echo(f"SHA-256 {digest}  {name} ({checked})")
     for note in result.notes:
         click.echo(f"Warning: {note}", err=True)
@@ -128,6 +130,8 @@ def _say(entry: PublicSet, result: GetResult) -> int:
         refused -= without_mask
     if refused:
         click.echo(f"Warning: {refused} files were refused; {result.datalist} says why.", err=True)
+    for line in finding_lines("Warning", content.warnings):
+        click.echo(line, err=True)
     sides = ", ".join(f"{part} {len(content.part(part))}" for part in ("training", "validation", "test"))
     click.echo(f"Cases:    {sides}")
     click.echo(f"Datalist: {result.datalist}")

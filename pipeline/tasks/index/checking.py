@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datalist import Finding, pixel_digest
-from pipeline.labels import LabelCoding, MaskHistogram
+from pipeline.labels import GREY_TOLERANCE, LabelCoding, MaskHistogram
 from pipeline.readers import Picture, header_value, read_picture
 from pipeline.split import unit_hash
 from pipeline.tasks.index.decoding import RefusedError, classes_of, coding_of
@@ -43,7 +43,13 @@ class CheckPlan:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One picture with its mask, checked."""
+    """One picture with its mask, checked.
+
+    Attributes:
+        study: Whose it is where its file names no patient: the StudyInstanceUID of anonymised DICOM, or "".
+        mask_holds_something: Whether a mask has stored values other than 0 (in a JPEG, more than noise), be they a
+            class or not.
+    """
 
     name: str
     image: str
@@ -55,8 +61,10 @@ class Case:
     spacing_mm: tuple[float, float] | None
     modality: str
     tagged_subject: str
+    study: str
     class_pixels: tuple[int, ...]
     thumbnail: bytes
+    mask_holds_something: bool
 
 
 @dataclass(slots=True)
@@ -101,7 +109,7 @@ def check_pair(pair: Pair, plan: CheckPlan) -> Checked:
         checked.warnings += [Finding(pair.image, "reader", line) for line in image.warnings]
         checked.warnings += [Finding(m.path, "reader", line) for m in masks if m.segments for line in m.warnings]
         subject = _tagged_subject(image, plan.subject_tag)
-        coding = coding_of(pair, masks[0], plan.coding, plan.segments_of, checked.warnings)
+        coding = coding_of(pair, masks, plan.coding, plan.segments_of, checked.warnings)
         if image.depth == 1:
             classes = classes_of(masks, files, coding, plan.n_classes, checked.warnings)
             checked.cases.append(_check_slice(pair, image, masks, files, classes, coding, subject, plan, checked))
@@ -196,9 +204,15 @@ def _check_slice(
         spacing_mm=image.spacing_mm,
         modality=image.modality,
         tagged_subject=subject,
+        study="" if subject or image.source_format != "DICOM" else header_value(image.path, "StudyInstanceUID"),
         class_pixels=tuple(class_pixels.tolist()),
         thumbnail=thumbnail(image.array),
+        mask_holds_something=any(_holds_something(mask) for mask in masks),
     )
+
+
+def _holds_something(mask: Picture) -> bool:
+    return bool(mask.array.max() > (GREY_TOLERANCE if mask.source_format == "JPEG" else 0))
 
 
 def _tagged_subject(image: Picture, tag: str) -> str:

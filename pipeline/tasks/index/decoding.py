@@ -30,39 +30,90 @@ class RefusedError(Exception):
 
 
 def coding_of(
-    pair: Pair, mask: Picture, coding: LabelCoding, segments_of: tuple[str, ...] | None, warnings: list[Finding]
+    pair: Pair,
+    masks: Sequence[Picture],
+    coding: LabelCoding,
+    segments_of: tuple[str, ...] | None,
+    warnings: list[Finding],
 ) -> LabelCoding:
     """The set's coding for one pair: without the files that it lacks, in the indices of its palette or segments.
 
     Args:
         pair: The pair.
-        mask: Its first mask.
+        masks: Its masks.
         coding: The set's.
         segments_of: Class names that the segments of a DICOM segmentation are matched with, or None.
         warnings: Gets what is odd.
-    Raises: RefusedError: if the mask holds something that is no class.
+    Raises: RefusedError: if a mask holds something that is no class.
     """
-    if segments_of is not None and mask.segments:
+    if segments_of is not None and masks[0].segments:
         try:
-            coding, others = segments_coding(mask.segments, segments_of)
+            coding, others = segments_coding(masks[0].segments, segments_of)
         except UnknownLabel as error:
-            raise RefusedError(mask.path, "unknown_label", str(error)) from None
+            raise RefusedError(masks[0].path, "unknown_label", str(error)) from None
         if others:
             reason = f"its segments {', '.join(others)} are no class of the set and count as background"
-            warnings.append(Finding(mask.path, "other_segments", reason))
+            warnings.append(Finding(masks[0].path, "other_segments", reason))
         return coding
-    if coding.files:
-        present = tuple(n for n, file in zip(coding.files, pair.masks, strict=True) if file is not None)
-        return replace(coding, files=present)
-    if coding.kind.startswith("colours") and mask.palette is not None:
-        used = np.unique(mask.array)
+    each = replace(coding, files=())
+    if any(_means_its_palette(mask, each) for mask in masks):
+        table: dict[float, int] = {}
+        for mask in masks:
+            numbers = _classes_of_values(mask, each)
+            if any(table.get(value, number) != number for value, number in numbers.items()):
+                reason = f"its palette gives a value another meaning under '{each}' than the other masks of its image"
+                raise RefusedError(mask.path, "unknown_label", reason)
+            table |= numbers
+        each = LabelCoding("levels", table=tuple(sorted(table.items())))
+    if not coding.files:
+        return each
+    present = tuple(number for number, file in zip(coding.files, pair.masks, strict=True) if file is not None)
+    return replace(each, files=present)
+
+
+def _means_its_palette(mask: Picture, coding: LabelCoding) -> bool:
+    """Whether a coding speaks of what the values of a mask look like, and not of the stored values.
+
+    A 1-bit mask shows 255 where 1 is stored. Stored values that fit a coding themselves are what it speaks of.
+    """
+    if mask.palette is None or coding.kind == "index":
+        return False
+    if coding.kind.startswith("colours"):
+        return True
+    used = np.unique(mask.array)
+    if coding.kind == "levels" and set(used.tolist()) <= {value for value, _ in coding.table}:
+        return False
+    if coding.kind == "threshold" and used.max() > coding.threshold:
+        return False
+    shown = _shown(mask, used)
+    return bool((shown == shown[:, :1]).all())
+
+
+def _shown(mask: Picture, used: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """The colours of some stored values, shape (n, 3)."""
+    palette = mask.palette
+    if palette is None or used.max() >= len(palette):
+        reason = f"value {used.max():g} lies beyond the {0 if palette is None else len(palette)} colours of its palette"
+        raise RefusedError(mask.path, "unknown_label", reason)
+    return palette[used]
+
+
+def _classes_of_values(mask: Picture, coding: LabelCoding) -> dict[float, int]:
+    """The class of each stored value of a mask."""
+    colours = coding.kind.startswith("colours")
+    if colours and mask.palette is None:
+        raise RefusedError(mask.path, "unknown_label", "other masks of its image have a palette, it has none")
+    used = np.unique(mask.array)
+    if colours:
         meant = np.array([rgb_of(int(value)) for value, _ in coding.table], np.int32)
-        nearest, squared = nearest_colour(mask.palette[used], meant)
+        nearest, squared = nearest_colour(_shown(mask, used), meant)
         if coding.kind == "colours-exact" and squared.any():
             raise RefusedError(mask.path, "unknown_label", f"its palette holds other colours than {coding}")
         numbers = [coding.table[k][1] for k in nearest]
-        return LabelCoding("levels", table=tuple(zip(map(float, used), numbers, strict=True)))
-    return coding
+    else:
+        values = _shown(mask, used)[:, 0] if _means_its_palette(mask, coding) else used
+        numbers = coding.decode(values[:, None])[:, 0].tolist()
+    return dict(zip(map(float, used), numbers, strict=True))
 
 
 def classes_of(

@@ -22,18 +22,22 @@ class Kept:
         subjects: The subject of each.
         parts: The part that a table gives each, or "".
         tagged: How many of them say in their file whose they are.
+        studies: How many say at least which study they are of.
+        same: Subjects that have a picture in common, the kept one's first.
     """
 
     cases: list[Case] = field(default_factory=list)
     subjects: list[str] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)
     tagged: int = 0
+    studies: int = 0
+    same: list[tuple[str, str]] = field(default_factory=list)
 
 
 def keep(
     checked: Checked,
     kept: Kept,
-    seen: dict[str, Case],
+    seen: dict[str, tuple[Case, str]],
     pairing: Pairing,
     subject_of: Callable[[Pair, Case], tuple[str | None, str]],
     part_column: Column | None,
@@ -43,7 +47,7 @@ def keep(
     Args:
         checked: What was found of the pair.
         kept: Gets the cases.
-        seen: The case that is kept of each digest of pixels; gets those that are new.
+        seen: The case that is kept of each digest of pixels, and its subject; gets those that are new.
         pairing: Gets what is refused and what is odd.
         subject_of: From `subject_rule`.
         part_column: The column that says the part of each case, if there is one.
@@ -53,8 +57,11 @@ def keep(
     for case in checked.cases:
         subject, why = subject_of(checked.pair, case)
         part = part_column.of(checked.pair) if part_column is not None else ""
-        first = seen.get(case.image_sha256)
+        first, first_subject = seen.get(case.image_sha256, (None, ""))
         if first is not None:
+            # A picture of one value is nobody's.
+            if subject is not None and len(set(case.thumbnail)) > 1:
+                kept.same.append((first_subject, subject))
             same = "the same mask" if first.label_sha256 == case.label_sha256 else "another mask"
             reason = f"the same pixels as case '{first.name}', with {same}: the first is kept"
             pairing.refused.append(Finding(case.image, "duplicate_image", reason))
@@ -63,8 +70,9 @@ def keep(
         elif part is None:
             pairing.refused.append(Finding(case.image, "no_split", f"{part_column.described} has no part for it"))  # type: ignore[union-attr]
         else:
-            seen[case.image_sha256] = case
+            seen[case.image_sha256] = case, subject
             kept.cases.append(case)
             kept.subjects.append(subject)
             kept.parts.append(part)
             kept.tagged += bool(case.tagged_subject)
+            kept.studies += bool(case.study)

@@ -21,7 +21,7 @@ class PairingOptions:
 
 @dataclass(frozen=True)
 class SubjectOptions:
-    """Whose picture it is: at most one of these; by default PatientID, or one subject a file.
+    """Whose picture it is: at most one of these; by default PatientID, else the study, else one subject a file.
 
     Args:
         column: `FILE.csv:COLUMN` or `FILE.csv:COLUMN@FILECOLUMN`.

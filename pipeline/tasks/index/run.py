@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.datalist import Datalist, Finding, relative_to, write_datalist
-from pipeline.errors import InvalidDatalist, InvalidOption, InvalidSplit, OutputExists
+from pipeline.errors import InvalidDatalist, InvalidOption, InvalidSplit, OutputExists, UnknownLabel
 from pipeline.labels import MaskHistogram
 from pipeline.readers import passed_over
 from pipeline.tasks.index.checking import Case, Checked, CheckPlan, check_pair, count_values
-from pipeline.tasks.index.coding import guess_plan, plan_from_options, plan_from_segments
+from pipeline.tasks.index.coding import LabelPlan, guess_plan, plan_from_options, plan_from_segments
 from pipeline.tasks.index.columns import Column, read_column
 from pipeline.tasks.index.described import item_of, modality_of, name_of
 from pipeline.tasks.index.keeping import Kept, keep
@@ -114,7 +114,7 @@ def index_set(
 
     guessed = plan is None
     kept = Kept()
-    seen: dict[str, Case] = {}
+    seen: dict[str, tuple[Case, str]] = {}
     with engine_of(options.engine, options.workers) as in_order:
         if plan is None:
             plan = guess_plan(_count_masks(pairing.pairs, len(masks), in_order, on_progress), options.labels, folders)
@@ -132,14 +132,15 @@ def index_set(
                 on_progress("Checking", done, len(pairing.pairs))
     if not kept.cases:
         raise InvalidDatalist(f"No case is left: {summary_of(pairing.refused)}. Nothing was written.")
+    _require_a_class(kept.cases, plan)
 
     pairing.warnings += rare_classes(kept.cases, plan.labels) if guessed else []
-    subjects_are = subjects_from(options.subjects, tagged=kept.tagged, cases=len(kept.cases))
+    subjects_are = subjects_from(options.subjects, tagged=kept.tagged, studies=kept.studies, cases=len(kept.cases))
     if subjects_are == ONE_A_FILE and not options.split.test_only:
         pairing.warnings += names_that_begin_alike(pairing.pairs)
     given = kept.parts if part_column is not None else None
     fixed = given is not None or options.split.test_only
-    subjects, near = join_near_duplicates(kept.cases, kept.subjects, split_is_given=fixed)
+    subjects, near = join_near_duplicates(kept.cases, kept.subjects, kept.same, split_is_given=fixed)
     try:
         split = place_subjects(kept.cases, subjects, options.split, given)
     except InvalidSplit as error:
@@ -170,6 +171,17 @@ def index_set(
     pixels = tuple(sum(case.class_pixels[k] for case in kept.cases) for k in range(len(plan.labels)))
     coding = "segments by their labels" if plan.by_segment else str(plan.coding)
     return IndexResult(target, datalist, pixels, coding, guessed)
+
+
+def _require_a_class(cases: Sequence[Case], plan: LabelPlan) -> None:
+    """Raise UnknownLabel if masks hold something, and not one pixel of all of them is a class."""
+    full = [case for case in cases if case.mask_holds_something]
+    if full and not any(any(case.class_pixels[1:]) for case in cases):
+        raise UnknownLabel(
+            f"{full[0].masks[0]}: it holds values other than 0, but no pixel of this or of any other mask belongs to a "
+            f"class under the coding '{plan.coding}'. Look at the values of the masks, and say what they mean: "
+            "--threshold 0 for masks of 0 and 1, --levels or --colours. Nothing was written."
+        )
 
 
 def require_free(target: Path, *, overwrite: bool) -> None:

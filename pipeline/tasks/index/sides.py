@@ -44,13 +44,14 @@ class SplitOptions:
 
 
 def join_near_duplicates(
-    cases: Sequence[Case], subjects: list[str], *, split_is_given: bool
+    cases: Sequence[Case], subjects: list[str], same: Sequence[tuple[str, str]] = (), *, split_is_given: bool
 ) -> tuple[list[str], list[Finding]]:
     """Make one subject of the subjects that nearly equal pictures belong to, so that they land on one side.
 
     Args:
         cases: The cases.
         subjects: The subject of each.
+        same: Subjects that are one for another reason: a picture of both, of which one copy was kept.
         split_is_given: The sides are fixed: tell of the pairs, and join nobody.
     Returns: The subject of each case, and a warning for each pair of different subjects.
     """
@@ -61,6 +62,13 @@ def join_near_duplicates(
             subject = parent[subject]
         return subject
 
+    def join(one: str, other: str) -> None:
+        a, b = sorted((head(one), head(other)))
+        if a != b and not split_is_given:
+            parent[b] = a
+
+    for pair in same:
+        join(*pair)
     told: list[Finding] = []
     for first, second in nearly_equal_pairs([case.thumbnail for case in cases]):
         if subjects[first] == subjects[second]:
@@ -68,9 +76,7 @@ def join_near_duplicates(
         what = "they stay as given" if split_is_given else "both count as one subject"
         reason = f"nearly the same picture as case '{cases[first].name}', of another subject: {what}"
         told.append(Finding(cases[second].image, "near_duplicate", reason))
-        a, b = sorted((head(subjects[first]), head(subjects[second])))
-        if a != b and not split_is_given:
-            parent[b] = a
+        join(subjects[first], subjects[second])
     return [head(subject) for subject in subjects], told
 
 

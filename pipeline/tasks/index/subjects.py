@@ -1,4 +1,4 @@
-"""Whose picture it is: a CSV column, a pattern, a DICOM tag, or one subject a file; and the hash that stands for it.
+"""Whose picture it is: by a CSV column, a pattern, DICOM, or one subject a file; and the hash that stands for it.
 
 Raw names are used for splitting and never written: a datalist holds HMAC-SHA256 of the name under a key of the user's.
 """
@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline.errors import InvalidOption
+from pipeline.fragments import split_fragment
 from pipeline.tasks.index.checking import Case
 from pipeline.tasks.index.columns import read_column
 from pipeline.tasks.index.options import SubjectOptions
@@ -58,24 +59,26 @@ def subject_rule(options: SubjectOptions, pairs: Sequence[Pair]) -> Callable[[Pa
         if tag_for_keyword(options.tag) is None:
             raise InvalidOption(f"--subject-tag {options.tag}: DICOM has no such keyword. Write it as in PatientID.")
         return lambda pair, case: (case.tagged_subject or None, f"it has no {options.tag}")
-    return lambda pair, case: (case.tagged_subject or pair.name, "")
+    return lambda pair, case: (case.tagged_subject or case.study or split_fragment(pair.name)[0], "")
 
 
-def subjects_from(options: SubjectOptions, *, tagged: int, cases: int) -> str:
+def subjects_from(options: SubjectOptions, *, tagged: int, studies: int, cases: int) -> str:
     """Where the subjects come from, in words.
 
     Args:
         options: As the user gave them.
         tagged: Cases whose file says whose it is.
+        studies: Cases whose file says at least which study it is of.
         cases: All cases.
     """
     if options.column:
         return f"column {Path(options.column).name}"
     if options.pattern:
         return f"pattern {options.pattern}"
-    if options.tag or tagged == cases:
-        return f"DICOM {options.tag or 'PatientID'}"
-    return ONE_A_FILE if not tagged else f"DICOM PatientID where present, else {ONE_A_FILE}"
+    if options.tag:
+        return f"DICOM {options.tag}"
+    counts = {"DICOM PatientID": tagged, "DICOM StudyInstanceUID": studies, ONE_A_FILE: cases - tagged - studies}
+    return " where present, else ".join(name for name, count in counts.items() if count)
 
 
 def subject_by_pattern(pattern: str, pair: Pair) -> str | None:

@@ -19,7 +19,8 @@ from pipeline.datalist import Datalist, Finding, load_cases, read_datalist, subj
 from pipeline.errors import InvalidDatalist, OutputExists
 from pipeline.fingerprint import CaseFigures, Fingerprint, Gatherer, Histogram, SetFacts, near_duplicates, order_of
 from pipeline.fingerprint.thumbnails import SIDE
-from pipeline.readers import natural_order
+from pipeline.fragments import FRAGMENT
+from pipeline.readers import natural_order, volume_of
 from pipeline.split import PARTS
 from pipeline.tasks.index.parallel import map_in_order
 from pipeline.tasks.inspect.measuring import Look, Seen, look_at, looks_of
@@ -141,6 +142,7 @@ def inspect_set(
         subjects={part: _subjects(datalist.part(part)) for part in PARTS},
         refused=Counter(finding.code for finding in [*datalist.refused, *failed]),
         warnings=Counter(finding.code for finding in datalist.warnings),
+        volume_slices=sum(_is_slice(look.image) for look, part in zip(looks, part_of, strict=True) if part in measured),
         **_compare(album, part_of, on_progress),
     )
     return Inspection(
@@ -151,6 +153,11 @@ def inspect_set(
         histograms=gatherer.histograms(datalist.labels),
         looks=dict(zip(names, looks, strict=True)),
     )
+
+
+def _is_slice(image: str) -> bool:
+    """Whether a picture is one slice of a volume: of one file, or of a series of files that lie together."""
+    return FRAGMENT in image or volume_of(image) is not None
 
 
 class Album:

@@ -227,10 +227,9 @@ def test_image_without_subject_is_refused(small_set):
 
 
 def test_subject_by_pattern(small_set):
-    for patient in "abcd":
-        for view in "12":
-            small_set.image(f"{patient}_{view}.png")
-            small_set.mask(f"{patient}_{view}.png")
+    for seed, name in enumerate(f"{patient}_{view}.png" for patient in "abcd" for view in "12"):
+        small_set.image(name, seed=seed)
+        small_set.mask(name)
     result = index(small_set, subjects=SubjectOptions(pattern="^(.)_"))
     assert sum(result.datalist.split["subjects"].values()) == 4
 
@@ -424,6 +423,68 @@ def test_palette_masks_follow_their_own_palette_under_colours(small_set):
         assert np.unique(decoded(result, f"c{k:02d}.png"), return_counts=True)[1].tolist() == [380, 100]
 
 
+def palette_mask(path, indices, palette):
+    """A palette PNG of 24×20 pixels: rows of equal height of some indices."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(np.repeat(np.array(indices, np.uint8), 20 // len(indices))[:, None].repeat(24, 1), "P")
+    image.putpalette([value for grey in palette for value in (grey,) * 3])
+    image.save(path)
+
+
+def classes_in(item, n_classes):
+    mask = read_picture(item["label"], labels=True).array
+    return np.unique(LabelCoding.parse(item["label_coding"]).decode(mask, n_classes=n_classes)).tolist()
+
+
+def test_masks_of_one_bit_are_black_and_white_under_a_threshold(small_set):
+    small_set.cases(4)
+    for file in small_set.masks.iterdir():
+        Image.open(file).convert("1").save(file)
+    result = index(small_set, labels=LabelOptions(threshold=127))
+    assert result.class_pixels[1] == 4 * 100 and not result.datalist.warnings
+    assert all(classes_in(item, 2) == [0, 1] for item in load_cases(small_set.output, "training"))
+
+
+def test_folders_of_one_bit_masks_are_one_class_too(small_set):
+    small_set.cases(4)
+    small_set.cases(4, folder="right", box=(16, 5, 20, 15))
+    for file in [*small_set.masks.iterdir(), *(small_set.root / "right").iterdir()]:
+        Image.open(file).convert("1").save(file)
+    Image.new("1", (24, 20)).save(small_set.root / "right" / "c00.png")  # a lung that is gone
+    result = index(small_set, "masks", "right", labels=LabelOptions(threshold=127, merge=True))
+    assert result.class_pixels[1] == 4 * 100 + 3 * 40
+
+
+@pytest.mark.parametrize(
+    ("palette", "levels", "half"),
+    [
+        ((0, 128, 255), "0=background,128=cytoplasm,255=nucleus", 2),
+        ((0, 128, 255), "0=background,1=cytoplasm,2=nucleus", 2),  # of the indices
+        ((255, 0, 128), "0=background,128=cytoplasm,255=nucleus", 1),
+    ],
+)
+def test_grey_palettes_mean_their_greys_where_the_levels_speak_of_them(small_set, palette, levels, half):
+    """Half of each mask has the index 2."""
+    small_set.cases(4)
+    for k in range(4):
+        palette_mask(small_set.masks / f"c{k:02d}.png", [0, 1, 2, 2], palette)
+    result = index(small_set, labels=LabelOptions(levels=levels))
+    assert all(classes_in(item, 3) == [0, 1, 2] for item in load_cases(small_set.output, "training"))
+    assert result.class_pixels[half] == 4 * 240
+
+
+def test_masks_of_which_no_pixel_is_a_class_are_refused_with_what_to_say(small_set):
+    small_set.cases(4, value=1)
+    with pytest.raises(UnknownLabel, match=r"c00\.png: it holds values other than 0.*threshold:127.*--threshold 0"):
+        index(small_set, labels=LabelOptions(threshold=127))
+    assert not small_set.output.exists()
+
+
+def test_masks_that_are_empty_in_truth_may_all_be_so_where_the_coding_is_said(small_set):
+    small_set.cases(4, value=0)
+    assert index(small_set, labels=LabelOptions(threshold=127)).class_pixels == (4 * 480, 0)
+
+
 def test_blurred_colours_are_not_guessed(small_set):
     small_set.cases(5, value=(0, 0, 255))
     for k in range(5):
@@ -609,6 +670,58 @@ def test_files_whose_names_begin_alike_are_pointed_out_where_each_is_a_subject(s
 )
 def test_numbers_behind_the_name_of_a_set_are_no_patients(names):
     assert names_that_begin_alike([Pair(name, f"{name}.png", (f"{name}.png",)) for name in names]) == []
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"P{patient:02d}/{number:03d}" for patient in (1, 2) for number in range(60)],
+        [f"P{patient:02d}/P{patient:02d}_{number:03d}" for patient in range(6) for number in range(60)],
+        [f"P{patient:02d}_{number:03d}" for patient in range(6) for number in range(60)],
+        ["one/left", "one/right", "two/left", "two/right"],
+    ],
+)
+def test_folders_and_names_of_patients_with_all_their_slices_are_pointed_out(names):
+    found = names_that_begin_alike([Pair(name, f"{name}.png", (f"{name}.png",)) for name in names])
+    assert len(found) == len(names)
+    pattern = "^(.+)/" if "/" in names[0] else "^(.+?)([_. -][^_. -]+)?$"
+    assert f"'{pattern}'" in found[0].reason
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"{kind}/{kind}{number:03d}" for kind in ("normal", "tb") for number in range(60)],
+        [f"all/{number:03d}" for number in range(60)],
+        [f"{name}/image" for name in "abcdef"],
+    ],
+)
+def test_folders_that_are_no_patients_are_not_pointed_out(names):
+    assert names_that_begin_alike([Pair(name, f"{name}.png", (f"{name}.png",)) for name in names]) == []
+
+
+def test_a_picture_of_two_subjects_makes_them_one(small_set):
+    """One copy of it is dropped; what else the two have must not land on two sides."""
+    table = small_set.root / "subjects.csv"
+    rows = []
+    for k in range(12):
+        small_set.image(f"c{k:02d}.png", seed=k if k != 11 else 0)
+        small_set.mask(f"c{k:02d}.png")
+        rows.append(f"c{k:02d}.png,{'anon' if k in (10, 11) else f's{k}'}")
+    table.write_text("file,subject\n" + "\n".join(rows) + "\n")
+    result = index(small_set, subjects=SubjectOptions(column=f"{table}:subject"))
+    assert refused(result) == {"c11.png": "duplicate_image"}
+    subject = {name: item["subject"] for name, item in by_name(result).items()}
+    assert subject["c00.png"] == subject["c10.png"] and len(set(subject.values())) == 10
+
+
+def test_films_without_a_patient_are_their_studys(small_set):
+    for k in range(8):
+        film(small_set.images / f"{k}.dcm", seed=k, patient="", study=f"1.2.{k // 2}")
+        small_set.mask(f"{k}.png")
+    found = index(small_set).datalist
+    assert found.split["subjects_from"] == "DICOM StudyInstanceUID"
+    assert sum(found.split["subjects"].values()) == 4
 
 
 def test_images_and_masks_the_wrong_way_round_are_told(small_set):
