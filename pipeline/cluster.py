@@ -26,6 +26,8 @@ Result = TypeVar("Result")
 TASKS_A_WORKER = 2
 # Results that wait for an earlier one, for each worker.
 AHEAD = 8
+# Settings of this process that workers get. A cluster keeps what it is told: passwords and keys stay here.
+GIVEN = ("PLANAR_CACHE", "PLANAR_STATE", "PLANAR_TRACEBACK")
 PATIENCE_S = 5.0  # for the other side to take a connection
 STARTING_S = 300.0  # for the first worker to begin, in a cluster that others use too
 # Workers that may be lost over one task before it is given up. After the first it has a worker to itself.
@@ -47,13 +49,14 @@ class Cluster:
 
     Args:
         workers: As many at most; as many as there are free cores, or GPUs, by default.
+        gpus: Each worker has a GPU of its own, where machines of the cluster have any.
 
     Raises:
         MissingExtra: without Ray.
         ClusterUnreachable: if nothing answers at RAY_ADDRESS, or no machine there has as many cores as a worker needs.
     """
 
-    def __init__(self, workers: int | None = None) -> None:
+    def __init__(self, workers: int | None = None, *, gpus: bool = True) -> None:
         require_ray()
         import ray
 
@@ -61,7 +64,7 @@ class Cluster:
         alone = _start_or_join() if self._own else False
         threads = asked_threads() or 1
         machines = [machine["Resources"] for machine in ray.nodes() if machine["Alive"]]
-        gpus = any(machine.get("GPU", 0) >= 1 for machine in machines)
+        gpus = gpus and any(machine.get("GPU", 0) >= 1 for machine in machines)
         self._options: dict[str, Any] = {"num_cpus": threads, "max_restarts": 0, "max_task_retries": 0}
         if gpus:
             self._options["num_gpus"] = 1
@@ -175,7 +178,7 @@ class _Turns:
     def __init__(self, workers: int, options: dict[str, Any], make: Callable[[], Any]) -> None:
         import ray
 
-        settings = {name: value for name, value in os.environ.items() if name.startswith(("PLANAR_", "MLFLOW_"))}
+        settings = {name: os.environ[name] for name in GIVEN if name in os.environ}
         settings["OMP_NUM_THREADS"] = str(options["num_cpus"])
         arguments = (str(Path.cwd()), settings, make)
         remote = ray.remote(_Worker).options(**options)

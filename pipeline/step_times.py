@@ -69,14 +69,15 @@ class StepTimes:
         self._step: Counter[str] = Counter()
         self._since = 0.0
         self._written = 0.0
-        self._waits = False
+        self._waits, self._device = False, None
 
     def attach(self, trainer: Any) -> None:
         """Attach to a MONAI trainer."""
         from ignite.engine import Events
         from monai.engines import IterationEvents
 
-        self._waits = getattr(trainer.state.device, "type", "") == "cuda"
+        self._device = trainer.state.device
+        self._waits = getattr(self._device, "type", "") == "cuda"
         trainer.add_event_handler(Events.STARTED, lambda _: self._begin())
         ends = {
             Events.GET_BATCH_STARTED: "metrics and handlers",
@@ -139,7 +140,7 @@ class StepTimes:
         if self._waits:
             import torch
 
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(self._device)
         now, written = time.perf_counter(), self._writing
         wrote = written - self._written
         for name, seconds in ((phase, now - self._since - wrote), ("checkpoint", wrote)):

@@ -34,6 +34,13 @@ def cluster() -> Iterator[Cluster]:
         ray.shutdown()
 
 
+def _setting(name: str) -> str | None:
+    """Of the worker: `os.environ` itself would be pickled, with what it holds here."""
+    import os as of_the_worker
+
+    return of_the_worker.environ.get(name)
+
+
 def test_results_come_in_the_order_of_the_tasks(cluster: Cluster) -> None:
     assert cluster.workers == 2
     found = cluster.map_in_order(partial(partial, pow, 2), range(40), when_lost=int)
@@ -59,8 +66,16 @@ def test_workers_have_as_many_cores_as_they_compute_with(cluster: Cluster, monke
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     with Cluster() as wide:
         assert (cluster.workers, wide.workers) == (2, 1)
-        threads = list(wide.map_in_order(partial(partial, os.environ.get), ["OMP_NUM_THREADS"], when_lost=str))
+        threads = list(wide.map_in_order(partial(partial, _setting), ["OMP_NUM_THREADS"], when_lost=str))
     assert threads == ["2"]
+
+
+def test_passwords_and_keys_are_not_told_to_the_cluster(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["PLANAR_CACHE", "PLANAR_SUBJECT_KEY", "PLANAR_DICOMWEB_PASSWORD", "MLFLOW_TRACKING_PASSWORD"]
+    for name in names:
+        monkeypatch.setenv(name, "told")
+    found = list(cluster.map_in_order(partial(partial, _setting), names, when_lost=str))
+    assert found == ["told", None, None, None]
 
 
 def test_workers_that_no_machine_has_room_for_are_told(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,8 @@ from pipeline.tasks.infer.gating import gate_of
 from pipeline.tasks.workflow import quiet_libraries
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from pipeline.gate import Gate
     from pipeline.tasks.infer.prediction import Predicts
 
@@ -42,6 +44,8 @@ __all__ = ["LEAST_DICE", "ExportResult", "export_program"]
 LEAST_DICE = 0.999
 # Phantom films to compare on, by their longer side in pixels: to be reduced, enlarged, and neither square nor even.
 PHANTOMS = (512, 301, 96)
+# How much of its window a network sees filled by them, where they have a spacing.
+FILLED = 0.9
 PACKAGES = ("onnx", "onnxscript", "openvino", "torch", "monai")
 
 
@@ -108,7 +112,8 @@ def export_program(
         with written_aside(path) as aside:
             file = _written(bundle, runs, gate, aside)
             on_progress("comparing masks")
-            names = [*_phantoms(Path(folder), bundle.modality), *(name for one in pictures for name in slices_in(one))]
+            drawn = _phantoms(Path(folder), bundle.modality, file)
+            names = [*drawn, *(name for one in pictures for name in slices_in(one))]
             found = _compared(bundle, file, gate, runs, names)
             if found["dice"] < LEAST_DICE and file.bfloat16:
                 on_progress(f"comparing masks in float32: in bfloat16 the lowest Dice is {found['dice']:.4f}")
@@ -215,6 +220,11 @@ def _compared(bundle: Bundle, file: ProgramFile, gate: Gate | None, runs: Any, n
         _require_same_refinement(bundle, file, mask, refining)
         for other, to in ((plain, dice), (runs, as_run)):
             to += [_dice(mask == index, reference == index) for reference in [_mask(other, name)] for index in classes]
+    if left_out == len(names):
+        raise InvalidBundle(
+            f"{bundle.name}: not one picture could be compared: the program covers none of them. Give some of "
+            "those that the bundle is for with --compare-on. Nothing was written."
+        )
     return {
         "pictures": len(names) - left_out,
         "dice": float(min(dice)),
@@ -245,30 +255,44 @@ def _dice(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> float:
     return 2 * int((one & other).sum()) / total if total else 1.0
 
 
-def _phantoms(folder: Path, modality: str) -> list[str]:
+def _phantoms(folder: Path, modality: str, file: ProgramFile) -> list[str]:
     """Films of several sizes, wide and upright, in grey and in colour; slices for a bundle of CT.
 
     Of a picture unlike those it knows a network is sure of little, and the last bit of a number moves whole contours.
+    Where the network sees pictures at a spacing they are volumes of one slice, which have one.
     """
     from PIL import Image
 
+    from pipeline.readers import read_picture
     from pipeline.tasks.phantom import make_phantoms
 
+    spacing_mm = file.size_from.get("spacing_mm")
     kind, images = ("ct", "ct_images") if modality == "CT" else ("radiograph", "images")
+    if spacing_mm is not None:  # in Hounsfield units, as pictures with a spacing are
+        images = "ct" if modality == "CT" else "dicom"
     made = folder / "phantom"
-    make_phantoms(made, number=1, size=max(PHANTOMS), kind=kind, format="png", workers=1)
-    drawn = sorted((made / images).glob("*.png"))
-    film = drawn[len(drawn) // 2]
+    make_phantoms(made, number=1, size=max(PHANTOMS), kind=kind, format="png" if spacing_mm is None else "dicom")
+    drawn = sorted(one for one in (made / images).rglob("*") if one.is_file())
+    film = Image.fromarray(read_picture(drawn[len(drawn) // 2]).array.T.astype(np.float32))
     names = []
-    with Image.open(film) as opened:
-        grey = opened.convert("L")
-        for number, longest in enumerate(PHANTOMS):
-            size = (longest, longest * 4 // 5 + 1) if number % 2 else (longest * 5 // 6, longest)
-            picture = grey.resize(size, Image.Resampling.BILINEAR)
-            for mode in ("L", "RGB"):
-                names.append(str(folder / f"{longest}_{mode}.png"))
-                picture.convert(mode).save(names[-1])
+    for number, longest in enumerate(PHANTOMS):
+        size = (longest, longest * 4 // 5 + 1) if number % 2 else (longest * 5 // 6, longest)
+        picture = film.resize(size, Image.Resampling.BILINEAR)
+        if spacing_mm is not None:
+            names.append(str(folder / f"{longest}.nii.gz"))
+            _write_slice(names[-1], picture, FILLED * spacing_mm * min(file.padded_to) / longest)
+            continue
+        for mode in ("L", "RGB"):
+            names.append(str(folder / f"{longest}_{mode}.png"))
+            picture.convert("L").convert(mode).save(names[-1])
     return names
+
+
+def _write_slice(name: str, picture: Image.Image, spacing_mm: float) -> None:
+    import nibabel
+
+    pixels = np.asarray(picture).T.round().astype(np.int16)[:, :, None]
+    nibabel.save(nibabel.Nifti1Image(pixels, np.diag([-spacing_mm, -spacing_mm, spacing_mm, 1.0])), name)
 
 
 def _versions() -> dict[str, str]:

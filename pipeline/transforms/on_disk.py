@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import pickle
+import re
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ from pipeline.tensor_files import save_aside
 __all__ = ["ComposeOnDisk", "keep_slices", "kept_pictures"]
 
 FILES = ("image", "label")
+OWN = re.compile(r"[0-9a-f]{64}\.pt")
 UNUSED_S = 30 * 24 * 3600.0
 # The weights of the training, and its record, may be written to the same disk.
 RESERVE_BYTES = 5e9
@@ -162,6 +164,8 @@ def _read(path: Path) -> Tensors | None:
 def _remove_unused(folder: Path) -> None:
     before = time.time() - UNUSED_S
     for path in folder.glob("*.pt"):
-        with suppress(OSError):  # somebody else's, or gone
+        if OWN.fullmatch(path.name) is None:  # $PLANAR_CACHE may be a folder with checkpoints in it
+            continue
+        with suppress(OSError):  # another user's, or gone
             if path.stat().st_mtime < before:
                 path.unlink()

@@ -91,6 +91,20 @@ def test_a_bundle_of_ct_is_compared_on_slices(tmp_path: Path) -> None:
     assert export_program(str(tmp_path / "ct")).dice >= LEAST_DICE
 
 
+def test_a_bundle_at_a_spacing_is_compared_on_pictures_that_have_one(bundle: Bundle) -> None:
+    for kind in ("inference", "evaluate", "train"):
+        path = bundle.config(kind)
+        text = path.read_text()
+        resized = next((line for line in text.splitlines() if "_target_: Resized," in line), None)
+        if resized is not None:
+            keys = "[image, label]" if "label" in resized else "image"
+            step = f"- {{_target_: pipeline.transforms.ToSpacingd, keys: {keys}, spacing_mm: 2.5}}"
+            path.write_text(text.replace(resized.lstrip(), step))
+    result = export_program(str(bundle.root))
+    assert (result.pictures, result.left_out, result.most) == (3, 0, (64, 64))
+    assert result.dice >= LEAST_DICE
+
+
 def test_infer_takes_the_program_and_gives_the_masks_of_the_bundle(bundle: Bundle, films: Path, tmp_path: Path) -> None:
     by_program = infer(str(bundle.root), [str(films)], tmp_path / "program", probabilities=True)
     program_files(bundle)[1].unlink()

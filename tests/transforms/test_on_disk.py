@@ -152,12 +152,13 @@ def test_files_that_nobody_has_used_for_a_month_are_removed(cases: list[Case], k
     chain = ComposeOnDisk(steps())
     for case in cases[:2]:
         chain(case)
+    (kept / "model.pt").write_bytes(b"a checkpoint of the user's")
     old = time.time() - UNUSED_S - 60
     for file in files(kept):
         os.utime(file, (old, old))
     chain(cases[0])  # was used
     ComposeOnDisk(steps())
-    assert len(files(kept)) == 1
+    assert len(files(kept)) == 2 and (kept / "model.pt").is_file()
 
 
 def test_the_folder_is_the_users_own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def engine_of(name: str, workers: int | None) -> Iterator[MapInOrder]:
     if name == "local":
         yield partial(map_in_order, workers=workers or usable_cores())
         return
-    with Cluster(workers) as cluster:
+    with Cluster(workers, gpus=False) as cluster:
 
         def spread(
             function: Callable[[Task], Result], tasks: Sequence[Task], *, when_killed: Callable[[Task], Result]

@@ -64,7 +64,7 @@ def spread(job: Job, sources: Iterable[Source], aside: Path) -> Generator[tuple[
             asked.append(source)
             yield source
 
-    with Cluster() as cluster:
+    with Cluster(gpus=job.program is None) as cluster:  # a program computes on cores
         make = partial(_Share, job, aside.absolute())
         for number, done in enumerate(cluster.map_in_order(make, noted(), when_lost=_lost)):
             yield asked[number], done
