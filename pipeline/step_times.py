@@ -18,7 +18,7 @@ from pipeline.atomic import write_text_aside
 if TYPE_CHECKING:
     from ignite.engine import Engine
 
-__all__ = ["PHASES", "PhaseTime", "StepTimes"]
+__all__ = ["PHASES", "PhaseTime", "StepTimes", "read_step_times"]
 
 # In the order in which a step has them; what comes after the steps is an epoch's.
 STEP_PHASES = (
@@ -164,6 +164,26 @@ class StepTimes:
             step = "" if one.step_ms is None else f"{one.step_ms:.4g}"
             writer.writerow([one.phase, f"{one.seconds:.4g}", f"{one.share:.4g}", step])
         write_text_aside(self.path, text.getvalue())
+
+
+def read_step_times(path: str | os.PathLike[str]) -> list[PhaseTime]:
+    """The table that `StepTimes` writes.
+
+    Raises: ValueError: if a file is none.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            return [
+                PhaseTime(
+                    row["phase"],
+                    float(row["seconds"]),
+                    float(row["share"]),
+                    float(row["step_ms"]) if row["step_ms"] else None,
+                )
+                for row in csv.DictReader(file)
+            ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no table of step times ({error})") from error
 
 
 def _plain(phase: str) -> str:

@@ -13,7 +13,7 @@ from monai.engines import IterationEvents
 from tiny_engines import Training
 
 from pipeline.checkpoints import Checkpoints
-from pipeline.step_times import PHASES, StepTimes
+from pipeline.step_times import PHASES, StepTimes, read_step_times
 
 WAIT_S = 1.0
 
@@ -124,4 +124,14 @@ def test_the_table_has_a_row_for_each_phase_and_the_metrics_the_same_numbers(tmp
     assert float(rows["forward"]["step_ms"]) == pytest.approx(times.metrics["profile_ms_forward"], rel=1e-3)
     assert float(rows["validation"]["share"]) == pytest.approx(times.metrics["profile_share_validation"], rel=1e-3)
     assert rows["validation"]["step_ms"] == ""
+    again = {one.phase: one for one in read_step_times(tmp_path / "step_times.csv")}
+    assert again["validation"].step_ms is None
+    assert again["forward"].step_ms == pytest.approx(times.metrics["profile_ms_forward"], rel=1e-3)
     assert len(times.steps["forward"]) == 2
+
+
+@pytest.mark.parametrize("text", ["nothing,of,this\n1,2,3\n", "phase,seconds,share,step_ms\ndata,much,0.1,\n"])
+def test_a_table_that_is_none_is_told(text: str, tmp_path: Path) -> None:
+    (tmp_path / "step_times.csv").write_text(text)
+    with pytest.raises(ValueError, match=r"step_times\.csv is no table of step times"):
+        read_step_times(tmp_path / "step_times.csv")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from pipeline.report.risk import GateOutcome, gate_outcome, predicted_dice_chart
 from pipeline.report.score_tables import glance, score_tables, with_interval
 from pipeline.report.settings import settings_of
 from pipeline.report.strips import pictures_of
+from pipeline.step_times import PhaseTime
 
 __all__ = ["evaluation_page", "headline", "hex_colour"]
 
@@ -74,6 +75,7 @@ def evaluation_page(material: Material, advance: Callable[[], None] = lambda: No
         gate_reasons=[[reason, number(count)] for reason, count in gate.reasons] if gate is not None else [],
         curves=training_curves(material.history, material.kept_epoch),
         duration=duration(material.history),
+        step_times=_step_times(material.step_times),
         fingerprint=fingerprint_facts(found) if found is not None else [],
         near_duplicates=near_duplicate_rows(found, evaluation.split) if found is not None else [],
         fingerprint_name=str(found["name"]) if found is not None else "",
@@ -113,6 +115,18 @@ def _facts(material: Material) -> list[tuple[str, str]]:
     if digest:
         facts.append(("Weights, SHA-256", digest[:16]))
     return facts
+
+
+def _step_times(times: Sequence[PhaseTime]) -> list[list[str]]:
+    return [
+        [
+            one.phase,
+            f"{one.seconds:.3g}",
+            f"{100 * one.share:.1f} %",
+            "" if one.step_ms is None else f"{one.step_ms:.3g}",
+        ]
+        for one in times
+    ]
 
 
 def _gate_rows(gate: GateOutcome) -> list[list[str]]:

@@ -21,6 +21,7 @@ from pipeline.report.page import write_page
 from pipeline.report.picture_files import require_drawable, require_free_folder, write_pictures
 from pipeline.report.pictures import CaseSource
 from pipeline.report.strips import cases_shown
+from pipeline.step_times import PhaseTime, read_step_times
 from pipeline.tracking import read_training_record
 
 __all__ = ["ReportResult", "require_free", "write_report"]
@@ -108,6 +109,7 @@ def write_report(
         bundle=used,
         same_weights=same,
         history=_history(used, notes),
+        step_times=_step_times(used, notes),
         kept_epoch=read_training_record(used.root / "models").get("step") if used is not None else None,
         fingerprint=_fingerprint(evaluation, fingerprint, datalist, used),
     )
@@ -153,6 +155,17 @@ def _history(bundle: Bundle | None, notes: list[str]) -> list[dict[str, float]]:
         notes.append(f"No curves: {bundle.name} has no models/history.csv, which its training writes.")
         return []
     return read_history(path)
+
+
+def _step_times(bundle: Bundle | None, notes: list[str]) -> list[PhaseTime]:
+    path = bundle.root / "models" / "step_times.csv" if bundle is not None else None
+    if path is None or not path.is_file():
+        return []
+    try:
+        return read_step_times(path)
+    except ValueError as error:
+        notes.append(f"No times of the training: {error}.")
+        return []
 
 
 def _fingerprint(

@@ -19,6 +19,7 @@ from pipeline.report.material import Material
 from pipeline.report.measures import MEASURES, share
 from pipeline.report.page import number
 from pipeline.report.pictures import CaseSource
+from pipeline.step_times import PhaseTime
 
 HISTORY = [{"epoch": k, "train_loss": 1 / k, "val_mean_dice": 1 - 1 / k, "learning_rate": 0.1} for k in range(1, 9)]
 FINGERPRINT = {
@@ -86,6 +87,7 @@ def whole(view: EvaluationView, datalist: Path) -> Material:
         datalist=read_datalist(datalist),
         bundle=find_bundle("cxr_lung_segmentation"),
         history=HISTORY,
+        step_times=[PhaseTime("forward", 12.34, 0.4567, 88.1), PhaseTime("validation", 3.0, 0.111, None)],
         fingerprint=FINGERPRINT,
     )
 
@@ -93,6 +95,12 @@ def whole(view: EvaluationView, datalist: Path) -> Material:
 @pytest.fixture(scope="module")
 def page(whole: Material) -> str:
     return evaluation_page(whole)[0]
+
+
+def test_a_profile_stands_with_the_training(page: str) -> None:
+    training = page[page.index('id="training"') : page.index('id="data"')]
+    for row in ('forward</th><td class="n">12.3</td>', "45.7 %", 'validation</th><td class="n">3</td>'):
+        assert row in training
 
 
 def test_a_whole_report_has_all_its_sections_in_order(page: str) -> None:
