@@ -183,6 +183,10 @@ class SourceGrid:
         x, y, _ = spacing_of(self.affine)
         return float(x), float(y)
 
+    def as_displayed(self, spacing_mm: tuple[float, float] | None) -> tuple[float, float] | None:
+        """Pixel size (x, y) of the display array from that of the stored one, mm: turned with the picture."""
+        return (spacing_mm[1], spacing_mm[0]) if spacing_mm is not None and self.axes[:2] == (1, 0) else spacing_mm
+
     @property
     def exif_orientation(self) -> int:
         """The EXIF orientation that says the same as axes and flips of a picture."""

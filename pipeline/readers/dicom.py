@@ -82,7 +82,7 @@ def read_dicom(path: str, *, voi: bool = False, labels: bool = False) -> Picture
         layout.grid.to_display(values.reshape(layout.grid.stored_shape + ((3,) if colour else ()))),
         layout.grid,
         "DICOM",
-        spacing_mm=spacing_mm,
+        spacing_mm=layout.grid.as_displayed(spacing_mm),
         spacing_source=source,
         modality=str(ds.get("Modality") or ""),
         photometric=photometric,

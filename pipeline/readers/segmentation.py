@@ -174,7 +174,7 @@ def _picture(
         grid.to_display(mask.reshape(grid.stored_shape)),
         grid,
         "DICOM",
-        spacing_mm=seg.spacing_mm,
+        spacing_mm=grid.as_displayed(seg.spacing_mm),
         # Without a place there is nothing to compare with the image's.
         spacing_source=seg.spacing_source if placed else "unknown",
         modality="SEG",

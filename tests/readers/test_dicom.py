@@ -248,6 +248,9 @@ def test_slices_are_shown_as_a_viewer_does(tmp_path, cosines, to_display):
     picture = read_picture(save_dicom(ct_slice(pixels, cosines), tmp_path / "slice"))
     np.testing.assert_array_equal(picture.array, to_display(pixels.T))
     np.testing.assert_array_equal(picture.grid.to_source(picture.array)[:, :, 0], pixels.T)
+    # Rows that run along the display's y have their spacing there.
+    np.testing.assert_allclose(picture.spacing_mm, picture.grid.spacing_mm)
+    assert picture.spacing_mm == ((0.5, 0.4) if cosines == [0, 1, 0, 1, 0, 0] else (0.4, 0.5))
 
 
 def test_the_affine_of_an_oblique_slice_follows_the_standard(tmp_path):

@@ -56,6 +56,16 @@ def test_slices_are_ordered_from_foot_to_head(shuffled):
     assert series.warnings == ()
 
 
+def test_the_spacing_of_a_volume_is_turned_with_it(tmp_path):
+    for number in range(3):
+        write_slice(tmp_path / f"{number}", number, (0, 0, 2 * number), cosines=[0, 1, 0, 1, 0, 0])
+    (series,) = group_series(files_in(tmp_path))
+    picture = read_series(series)
+    assert picture.array.shape == (5, 7, 3)
+    assert picture.spacing_mm == (0.5, 0.4)
+    np.testing.assert_allclose(picture.grid.spacing_mm, (0.5, 0.4))
+
+
 def test_a_series_reads_as_one_volume_of_hounsfield_units(shuffled):
     (series,) = group_series(files_in(shuffled))
     volume = read_series(series)
