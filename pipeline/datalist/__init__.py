@@ -8,6 +8,7 @@ from pipeline.datalist.document import (
     load_cases,
     read_datalist,
     relative_to,
+    sets_in,
     subject_of,
     write_datalist,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "pixel_digest",
     "read_datalist",
     "relative_to",
+    "sets_in",
     "subject_of",
     "write_datalist",
 ]

@@ -227,6 +227,11 @@ def _with_absolute_paths(item: Item, folder: str) -> Item:
     return {key: absolute(value) if key in ("image", "label") else value for key, value in item.items()}
 
 
+def sets_in(name: str) -> set[str]:
+    """The sets that a name stands for, in lower case: `planar merge` calls what it joins "one+other"."""
+    return {part.strip().casefold() for part in name.split("+") if part.strip()}
+
+
 def subject_of(item: Mapping[str, Any]) -> str:
     """Whose picture a case is: its subject, or its file where a datalist knows none. Slices of a volume are one's."""
     image = item["image"] if isinstance(item["image"], str) else item["image"][0]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
+from pipeline.datalist import sets_in
 from pipeline.report.evaluation import EvaluationView
 from pipeline.report.limits import Limit, limits_of
 from pipeline.report.material import Material
@@ -207,7 +208,20 @@ class CardFacts:
                 known = {"subjects_unknown": self._subjects_known, "same_set": self.tested_elsewhere}
                 if not known.get(limit.code, False):
                     found.setdefault(limit.text, limit)
+        if self.began_with:
+            text = (
+                f"It began with the weights of {self.began_with[0]}: whether these had seen pictures of the test part "
+                "is not in this record."
+            )
+            found.setdefault(text, Limit("start_weights", text, True))
         return sorted(found.values(), key=lambda limit: not limit.grave)
+
+    @property
+    def began_with(self) -> tuple[str, str] | None:
+        """Name and SHA-256 of the weights that the training began with; None if it began at random."""
+        tags = self.training.tags if self.training is not None else {}
+        name = tags.get("planar.start_from")
+        return (name, tags.get("planar.start_from_sha256", "")) if name else None
 
     @property
     def _subjects_known(self) -> bool:
@@ -216,7 +230,12 @@ class CardFacts:
     @property
     def tested_elsewhere(self) -> bool:
         """Whether it was scored on data other than those it was trained on."""
-        return any(scored.view.data.casefold() != self.data.casefold() for scored in self.evaluations)
+        return bool(self.elsewhere)
+
+    @property
+    def elsewhere(self) -> list[ScoredRun]:
+        """The evaluations on sets of which none was trained on."""
+        return [scored for scored in self.evaluations if not sets_in(scored.view.data) & sets_in(self.data)]
 
 
 def _codes(findings: Any) -> Counter[str]:

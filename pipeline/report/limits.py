@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from pipeline.bundle import Bundle
+from pipeline.datalist import sets_in
 from pipeline.report.evaluation import EvaluationView
 from pipeline.report.fingerprint_facts import near_duplicates_of
 from pipeline.report.material import Material
@@ -102,7 +103,7 @@ def _origin(evaluation: EvaluationView) -> Iterator[Limit]:
             "What the bundle was trained on is not recorded: whether these cases are new to it is not known.",
             True,
         )
-    elif trained.partition(" (")[0].strip().casefold() == tested.casefold():
+    elif sets_in(trained.partition(" (")[0]) & sets_in(tested):
         yield Limit(
             "same_set",
             f"Trained and measured on one set ({tested}). Other hospitals and scanners are not measured; scores there "
@@ -163,13 +164,21 @@ def _subjects(material: Material) -> Iterator[Limit]:
 
 def _near_duplicates(material: Material) -> Iterator[Limit]:
     fingerprint, evaluation = material.fingerprint, material.evaluation
-    if fingerprint is None or fingerprint.get("name") != evaluation.data:
+    known = sets_in(str(fingerprint.get("name"))) if fingerprint is not None else set()
+    if not sets_in(evaluation.data) <= known:
         yield Limit(
             "near_duplicates_unknown",
             "Whether a case here nearly repeats one of the training is not known: no fingerprint of "
             f"{evaluation.data} was given (planar inspect).",
         )
         return
+    trained = sets_in(evaluation.trained_on.partition(" (")[0])
+    if not trained <= known:
+        yield Limit(
+            "near_duplicates_unknown",
+            f"Whether a case here nearly repeats one of {', '.join(sorted(trained - known))}, which trained the "
+            "network, is not known: the fingerprint is not of it.",
+        )
     across = near_duplicates_of(fingerprint, evaluation.split)
     if across:
         named = len(fingerprint["near_duplicates"]) == fingerprint.get("near_duplicates_across", len(across))

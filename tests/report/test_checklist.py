@@ -13,6 +13,7 @@ from evaluation_phantoms import evaluated, films
 from pipeline.report.card_facts import CardFacts, ScoredRun
 from pipeline.report.checklist import ChecklistItem, Mark, checklist, checklist_items
 from pipeline.report.evaluation import view_evaluation
+from pipeline.report.model_card import model_card
 from pipeline.tracking.facts import Point, RunFacts
 
 CONFIG = {
@@ -201,6 +202,27 @@ def test_weights_that_were_loaded_are_not_called_random(tmp_path: Path) -> None:
     handlers = [{"_target_": "CheckpointLoader", "load_path": "others.pt"}]
     config = CONFIG | {"train": {"handlers": handlers}}
     assert claim(CardFacts(trained(tmp_path, config)), 24).mark is Mark.NOT_RECORDED
+
+
+def test_weights_that_a_training_began_with_are_named_and_are_a_limit(tmp_path: Path, scored: ScoredRun) -> None:
+    run = trained(tmp_path / "run")
+    run.tags.update({"planar.start_from": "older", "planar.start_from_sha256": "ab" * 32})
+    facts = CardFacts(run, (scored,))
+    assert (
+        claim(facts, 24).says
+        == "With the weights of older (SHA-256 abababababab); what does not fit them at random with the seed 7."
+    )
+    (limit,) = [one for one in facts.limits if one.code == "start_weights"]
+    assert limit.grave and "weights of older" in limit.text
+    assert f"It began with the weights of `older` (SHA-256 `{'ab' * 32}`)" in model_card(facts)
+    assert "began with" not in model_card(CardFacts(trained(tmp_path / "other"), (scored,)))
+
+
+def test_a_set_that_was_joined_to_another_is_no_other_data(tmp_path: Path, scored: ScoredRun) -> None:
+    both = CardFacts(trained(tmp_path / "both", name="Phantoms+films"), (scored,))
+    assert not both.tested_elsewhere and claim(both, 32).mark is Mark.NOT_RECORDED
+    other = CardFacts(trained(tmp_path / "other", name="films"), (scored,))
+    assert other.tested_elsewhere and claim(other, 32).says == "Scored on other data: phantoms."
 
 
 def test_the_document_counts_what_is_answered_and_keeps_its_table_whole(tmp_path: Path, scored: ScoredRun) -> None:

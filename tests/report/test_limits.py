@@ -56,6 +56,8 @@ def test_cases_that_are_not_new_to_the_model_are_told_first(view: EvaluationView
 
 def test_a_set_that_was_trained_on_is_told_from_another(view: EvaluationView) -> None:
     assert "same_set" in limits(recorded(view, trained_on="Phantoms (40 training cases)"))
+    assert "same_set" in limits(recorded(view, trained_on="films+Phantoms (40 training cases)"))
+    assert "origin" in limits(recorded(view, trained_on="films (40 training cases)"))
     assert "unknown_training" in limits(recorded(view, trained_on=None))
 
 
@@ -92,8 +94,13 @@ def test_near_duplicates_count_where_one_of_them_is_scored(view: EvaluationView)
     assert found["near_duplicates"].grave
     more = limits(view, fingerprint={"name": "phantoms", "near_duplicates": pairs, "near_duplicates_across": 900})
     assert "at least 2 pairs" in more["near_duplicates"].text
-    none = limits(view, fingerprint={"name": "phantoms", "near_duplicates": []})
+    own = recorded(view, trained_on="phantoms (40 training cases)")
+    none = limits(own, fingerprint={"name": "phantoms", "near_duplicates": []})
     assert not {"near_duplicates", "near_duplicates_unknown"} & set(none)
+    # A fingerprint of these pictures alone says nothing of others that were trained on.
+    both = recorded(view, trained_on="phantoms+films (40 training cases)")
+    (said,) = [limits(both, fingerprint={"name": "phantoms", "near_duplicates": []})["near_duplicates_unknown"].text]
+    assert "nearly repeats one of films, which trained the network" in said
 
 
 def test_empty_masks_are_counted_by_what_becomes_of_them(tmp_path: Path) -> None:

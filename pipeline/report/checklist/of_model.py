@@ -49,6 +49,10 @@ def initialisation(facts: CardFacts) -> str:
     if resumes:
         after = facts.main.tags.get("planar.resumes_after_epoch", "?")
         return f"From the training that it resumes, {resumes}, after epoch {after}."
+    if facts.began_with:
+        name, digest = facts.began_with
+        seed = f" with the seed {facts.params['seed']}" if "seed" in facts.params else ""
+        return f"With the weights of {name} (SHA-256 {digest[:12]}); what does not fit them at random{seed}."
     if facts.training is None or "seed" not in facts.params or _loads_weights(facts):
         return ""
     return f"At random with the seed {facts.params['seed']}; no weights were loaded."

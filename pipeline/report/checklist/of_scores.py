@@ -25,9 +25,7 @@ def intervals(facts: CardFacts) -> str:
 
 def external(facts: CardFacts) -> str:
     """CLAIM 32, GMLP 8."""
-    others = sorted(
-        {scored.view.data for scored in facts.evaluations if scored.view.data.casefold() != facts.data.casefold()}
-    )
+    others = sorted({scored.view.data for scored in facts.elsewhere})
     # Without one, other stores may still have some: that it was not done is nothing that a record knows.
     return f"Scored on other data: {', '.join(others)}." if others else ""
 

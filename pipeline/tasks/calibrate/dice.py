@@ -113,7 +113,8 @@ def fit_dice(
             if wanted is not None
             else "5th percentile of the Dice of the pictures as they are, not below 0.5",
             "risk": risk,
-            "rule": "Among accepted predictions at most this share may have a Dice below the minimum.",
+            "rule": "Among accepted predictions at most this share may have a Dice below the minimum"
+            + ("." if wanted is not None else ", unless that turned away a tenth of the pictures as they are."),
         },
         "dice": {"as_they_are": _figures(clean), "all": _figures(whole[judged])},
         "held_out": {
@@ -123,6 +124,7 @@ def fit_dice(
             "aurc_oracle": round(risk_coverage(whole[judged], whole[judged]).aurc, 4),
             "within_distance_limit": int(chosen.sum()),
             "accepted_as_they_are": round(kept, 4),
+            "accepted_below_minimum": _below(guessed[chosen], whole[chosen], limit, minimum),
         },
     }
     return FittedDice(models, band, limit, record, notes)
@@ -173,6 +175,12 @@ def _dice_limit(
             f"Of the pictures as they are {1 - kept:.0%} would go to review. A lower --minimum-dice accepts more."
         )
     return limit, kept, notes
+
+
+def _below(guessed: NDArray[np.float64], whole: NDArray[np.float64], limit: float, minimum: float) -> float | None:
+    """The share of the accepted predictions that have a Dice below the minimum; None if none is accepted."""
+    accepted = whole[guessed >= limit]
+    return round(float((accepted < minimum).mean()), 4) if len(accepted) else None
 
 
 def _figures(dice: NDArray[np.float64]) -> dict[str, float]:

@@ -55,6 +55,8 @@ def test_the_gate_is_the_same_byte_for_byte_and_holds_no_path(
     assert not result.notes
     document = json.loads(text)
     assert document["fitted_on"]["images"] == 10
+    # The minimum was given, so that the risk is held.
+    assert document["held_out"]["accepted_below_minimum"] <= document["aim"]["risk"]
     assert document["fitted_on"]["predictions"] == 90
     assert document["fitted_on"]["made_worse"] == 80
     assert document["fitted_on"]["compared_with"]["images"] == 24
