@@ -165,7 +165,7 @@ def _subjects(material: Material) -> Iterator[Limit]:
 def _near_duplicates(material: Material) -> Iterator[Limit]:
     fingerprint, evaluation = material.fingerprint, material.evaluation
     known = sets_in(str(fingerprint.get("name"))) if fingerprint is not None else set()
-    if not sets_in(evaluation.data) <= known:
+    if fingerprint is None or not sets_in(evaluation.data) <= known:
         yield Limit(
             "near_duplicates_unknown",
             "Whether a case here nearly repeats one of the training is not known: no fingerprint of "

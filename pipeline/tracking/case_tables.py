@@ -55,6 +55,8 @@ def _without_names(row: Mapping[str, Any], names: Pseudonyms, folder: Path) -> d
     for key, value in row.items():
         if key == "image":
             clean["case"] = names.case(str(value), str(row.get("image_sha256") or ""))
+        elif key == "image_sha256":  # a datalist of another tool has none
+            clean[key] = value or names.digest(str(row.get("image") or ""))
         elif key == "mask":
             mask = folder / str(value)
             clean["mask_sha256"] = file_sha256(mask) if value and mask.is_file() else ""

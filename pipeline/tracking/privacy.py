@@ -45,6 +45,7 @@ class Pseudonyms:
 
     def __init__(self, classes: Iterable[str] = ()) -> None:
         self._plain = COMMON | {name.lower() for name in classes}
+        self._digests: dict[str, str] = {}
         self._cases: dict[str, str] = {}  # a path, in all the ways it is written, to its case
         self._subjects: dict[str, str] = {}
         self._given: Counter[str] = Counter()
@@ -99,6 +100,10 @@ class Pseudonyms:
             for written in _spellings(word):
                 self._words.setdefault(written, name)
 
+    def digest(self, image: str) -> str:
+        """The pixel digest of a case by its image's path; empty for one that is not known here."""
+        return self._digests.get(self.case(image), "")
+
     def case(self, image: str, digest: str = "") -> str:
         """What a case is called by its image's path; by the pixel digest for an image that is not known here."""
         known = self._cases.get(image) or self._cases.get(os.path.normpath(image))
@@ -144,6 +149,7 @@ class Pseudonyms:
             if self._given[case] > 1:
                 case = f"{case}-{self._given[case]}"
             case = str(item.get("case") or case)
+            self._digests[case] = str(item.get("image_sha256") or "")
         # A volume is called by its first slice.
         for written in (*spellings, *(split_fragment(written)[0] for written in spellings)):
             self._cases.setdefault(written, case)

@@ -16,9 +16,20 @@ from pipeline.tasks.audit.tolerance import AuditTolerance
 from pipeline.tracking import RunFacts
 from pipeline.tracking.words import allowed
 
-__all__ = ["CASES", "SUMMARY", "TableDifference", "compare_tables", "expected_metrics", "read_cases", "read_summary"]
+__all__ = [
+    "CASES",
+    "CONFUSION",
+    "SUMMARY",
+    "TableDifference",
+    "compare_confusion",
+    "compare_intervals",
+    "compare_tables",
+    "expected_metrics",
+    "read_cases",
+    "read_summary",
+]
 
-CASES, SUMMARY = "tables/cases.csv", "tables/metrics.json"
+CASES, SUMMARY, CONFUSION = "tables/cases.csv", "tables/metrics.json", "tables/confusion.csv"
 WORDS = ("case", "image", "image_sha256", "subject", "class", "distance_unit", "mask", "mask_sha256")
 # In mm or pixels; the surface Dice is a share.
 DISTANCES = {name for name, metric in METRICS.items() if metric.kind == "distance" and metric.better == "lower"}
@@ -101,6 +112,44 @@ def expected_metrics(cases: pd.DataFrame) -> dict[str, float]:
             mean = figures["mean"]
             found[allowed(f"{metric}_{label}")] = math.nan if mean is None else float(mean)
     return found
+
+
+def compare_intervals(before: Mapping[str, Any], after: Mapping[str, Any], tolerance: AuditTolerance) -> list[str]:
+    """The intervals that differ between two summaries of an evaluation.
+
+    Subjects may have other names in the record, and are then drawn in another order: a tenth of an interval's width is
+    within what another draw gives.
+    """
+    wrong = []
+    for label, units in after.items():
+        for unit, metrics in units.items():
+            for metric, figures in metrics.items():
+                was = before.get(label, {}).get(unit, {}).get(metric, {})
+                low, high = figures.get("ci_low"), figures.get("ci_high")
+                slack = 0.1 * (high - low) if low is not None and high is not None else 0.0
+                for name, now in (("ci_low", low), ("ci_high", high)):
+                    then = was.get(name)
+                    if then is None or now is None:
+                        same = then is None and now is None
+                    else:
+                        same = abs(now - then) <= slack or tolerance.allows(then, now, distance=metric in DISTANCES)
+                    if not same:
+                        wrong.append(f"{name} of {metric}, {label}, {unit}: {then} → {now}")
+    return wrong
+
+
+def compare_confusion(before: Path, after: Path, tolerance: AuditTolerance) -> list[str]:
+    """The cells that differ between two tables of confusion, as shares of all pixels."""
+    old, new = (pd.read_csv(path, index_col=0) for path in (before, after))
+    if list(old.index) != list(new.index) or list(old.columns) != list(new.columns):
+        return ["the confusion matrix has other classes"]
+    total = max(float(old.to_numpy().sum()), float(new.to_numpy().sum()), 1.0)
+    return [
+        f"confusion of {row} with {column}: {old.loc[row, column]} → {new.loc[row, column]}"
+        for row in old.index
+        for column in old.columns
+        if not tolerance.allows(old.loc[row, column] / total, new.loc[row, column] / total, distance=False)
+    ]
 
 
 def read_summary(run: RunFacts) -> dict[str, Any] | None:

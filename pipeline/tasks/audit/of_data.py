@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,10 @@ def _look_at(part: str, item: Mapping[str, Any], datalist: Path) -> HereCase:
 
     images, labels = files("image"), files("label")
     found = digest(images, False), digest(labels, True)
-    return HereCase(RecordedCase.of(part, item), images, labels, *found, tuple(faults))
+    listed = RecordedCase.of(part, item)
+    # A datalist of another tool has no digests; a run records those of the pixels.
+    listed = replace(listed, image_sha256=listed.image_sha256 or found[0], label_sha256=listed.label_sha256 or found[1])
+    return HereCase(listed, images, labels, *found, tuple(faults))
 
 
 def _datalist(

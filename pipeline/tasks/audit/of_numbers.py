@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pipeline.datalist import load_cases, pixel_digest, read_datalist, write_datalist
 from pipeline.errors import user_error_within
 from pipeline.history import read_history
-from pipeline.tasks.audit.case_tables import CASES, compare_tables, expected_metrics, read_cases
+from pipeline.readers import read_picture
+from pipeline.tasks.audit.case_tables import (
+    CASES,
+    CONFUSION,
+    compare_confusion,
+    compare_intervals,
+    compare_tables,
+    expected_metrics,
+    read_cases,
+    read_summary,
+)
 from pipeline.tasks.audit.check import SCORED, Check, Outcome, failed, passed, skipped
 from pipeline.tasks.audit.material import AuditMaterial
 from pipeline.tasks.audit.of_checkpoint import load_weights, weights_in_record
@@ -88,10 +100,21 @@ def _evaluation(
         distance = name.startswith(("hd95", "asd"))
         if was is not None and not tolerance.allows(was, value, distance=distance):
             wrong.append(f"metric {name}: {was:.6f} → {value:.6f}")
+    wrong += _other_tables(run, material.folder / "again" / "scores", tolerance)
     most = f"{found.greatest:.6f}{f' ({found.where})' if found.where else ''}"
     if wrong:
         return failed(SCORED, f"{len(wrong)} of {found.compared} numbers differ; greatest difference {most}", wrong)
     return passed(SCORED, f"{found.compared} numbers of {found.cases} cases; greatest difference of a share {most}")
+
+
+def _other_tables(run: RunFacts, scores: Path, tolerance: AuditTolerance) -> list[str]:
+    """What differs between the recorded intervals and confusion of an evaluation and those of now."""
+    recorded = read_summary(run)
+    now = json.loads((scores / "metrics.json").read_text(encoding="utf-8"))["summary"]
+    wrong = compare_intervals(recorded["summary"], now, tolerance) if recorded is not None else []
+    if CONFUSION in run.files:
+        wrong += compare_confusion(run.fetch(CONFUSION), scores / "confusion.csv", tolerance)
+    return wrong
 
 
 def _evaluate_again(
@@ -102,12 +125,30 @@ def _evaluate_again(
     return evaluate_again(
         config,
         material.folder / "again",
-        datalist=Path(str(material.datalist)),
+        datalist=_with_digests(Path(str(material.datalist)), split, material.folder),
         split=split,
         weights=weights,
         bundle=material.bundle.root if material.bundle is not None else None,
         handlers=handlers,
     )
+
+
+def _with_digests(datalist: Path, split: str, folder: Path) -> Path:
+    """The datalist; one of another tool, which has no digests of pixels, with those by which cases are told apart."""
+    items = load_cases(datalist, split)
+    if all(item.get("image_sha256") for item in items):
+        return datalist
+    content = read_datalist(datalist)
+    content.part(split)[:] = [
+        {**item, "image_sha256": pixel_digest(*(read_picture(file).array for file in _listed(item["image"])))}
+        for item in items
+    ]
+    write_datalist(content, folder / "datalist.json")
+    return folder / "datalist.json"
+
+
+def _listed(entry: Any) -> list[str]:
+    return entry if isinstance(entry, list) else [entry]
 
 
 def _training(

@@ -15,6 +15,10 @@ from pipeline.tracking.manifest import FORMAT, MANIFEST, TAG, params_sha256, poi
 __all__ = ["check_record"]
 
 
+# What Planar records of these has a manifest once it has come to its end.
+WITH_MANIFEST = ("training", "evaluation", "inference")
+
+
 def check_record(material: AuditMaterial) -> Iterator[Check]:
     """The run's end, and its files, numbers and parameters by its manifest."""
     run = material.run
@@ -45,7 +49,8 @@ def _manifest(run: RunFacts) -> Check | dict[str, Any]:
     # A cross-validation that is gone on with after `kill -9` has a former one, which does not hold any more.
     if said is None and (MANIFEST not in run.files or run.kind == "cross-validation"):
         # Older runs, and those whose process was killed, have none; their config and weights have digests of their own.
-        return skipped("files", f"the run has no {MANIFEST}, by which its files could be checked", essential=False)
+        ended = run.status == "FINISHED" and run.kind in WITH_MANIFEST
+        return skipped("files", f"the run has no {MANIFEST}, by which its files could be checked", essential=ended)
     path = run.fetch(MANIFEST)
     if file_sha256(path) != said:
         return failed("files", f"{MANIFEST} is not the one whose digest is the tag {TAG}", [MANIFEST])

@@ -22,8 +22,9 @@ __all__ = ["HISTORY", "check_tables"]
 HISTORY = "tables/history.csv"
 # Cells and means are written with six decimals.
 ROUNDING = 2e-6
-# The intervals are left out: subjects are drawn in the order of their names, which the record may have replaced.
-FIGURES = ("mean", "median", "p5", "p95", "min", "max", "n")
+# The intervals are computed again with the scores: subjects are drawn in the order of their names, which the record may
+# have replaced.
+FIGURES = ("mean", "std", "median", "p5", "p95", "min", "max", "n")
 # Of the history, what MLflow knows under another name or not at all.
 NOT_LOGGED = ("epoch", "seconds")
 

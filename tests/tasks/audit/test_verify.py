@@ -19,6 +19,7 @@ from PIL import Image
 from pipeline.errors import TrackingUnreachable
 from pipeline.tasks.audit import Outcome, Verdict
 from pipeline.tasks.audit.verify import verify
+from pipeline.tasks.evaluate import evaluate
 from pipeline.tasks.train import train
 from pipeline.tracking.record import Record
 from pipeline.tracking.state import note_places
@@ -105,7 +106,51 @@ def test_the_copied_datalist_of_another_place_is_taken_by_its_cases(story: Story
     assert any("another file with the same 16 cases" in check.words for check in verdict.checks)
 
 
+def test_runs_on_a_datalist_of_another_tool_pass_without_digests_in_it(
+    story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MONAI's own tools write the Decathlon layout, which has paths and no more."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", story.store)
+    monkeypatch.chdir(story.folder)
+    content = json.loads(story.datalist.read_text())
+    plain = {"name": "plain", "labels": content["labels"], "modality": {"0": "CR"}}
+    for part in ("training", "validation", "test"):
+        plain[part] = [
+            {key: value for key, value in item.items() if key in ("image", "label", "label_coding")}
+            for item in content[part]
+        ]
+    plainly = story.folder / "plain.json"
+    plainly.write_text(json.dumps(plain))
+    trained = train("cxr_lung_segmentation", plainly, tmp_path / "trained", [*SMALL, "max_epochs=1"])
+    scored = evaluate(str(tmp_path / "trained"), plainly, "test", tmp_path / "scores")
+    for run in (trained.run_id, scored.run_id):
+        verdict = audit(story, run)
+        assert failures(verdict) == {}
+        assert verdict.outcome is Outcome.PASS
+
+
 # --- tampering: each is named
+
+
+def test_forged_intervals_are_found_where_the_manifest_is_gone(story: Story, changing: Keep) -> None:
+    """Whoever takes the manifest away leaves a run that cannot pass; what is forged is named all the same."""
+    summary = story.artifact(story.evaluation, "tables/metrics.json")
+    confusion = story.artifact(story.evaluation, "tables/confusion.csv")
+    manifest = story.artifact(story.evaluation, "manifest.json")
+    changing(summary, confusion, manifest, story.database)
+    story.sql("DELETE FROM tags WHERE key = 'planar.manifest_sha256' AND run_uuid = ?", story.evaluation)
+    manifest.unlink()
+    verdict = audit(story)
+    assert verdict.outcome is not Outcome.PASS and verdict.status != 0 and not failures(verdict)
+    content = json.loads(summary.read_text())
+    content["summary"]["lung"]["per_subject"]["dice"]["ci_low"] += 0.2
+    summary.write_text(json.dumps(content))
+    lines = confusion.read_text().splitlines()
+    first = lines[1].split(",")
+    confusion.write_text("\n".join([lines[0], ",".join([first[0], str(2 * int(first[1])), *first[2:]]), *lines[2:]]))
+    told = failures(audit(story))["scored again"]
+    assert "ci_low of dice, lung, per_subject" in told
+    assert "confusion of background with background" in told
 
 
 def test_1_one_pixel_of_one_image(story: Story, changing: Keep) -> None:
