@@ -47,8 +47,9 @@ def markdown(document: Mapping[str, Any]) -> str:
 
 
 def _fitted(runs: Sequence[Mapping[str, Any]], stages: Sequence[str], target: int) -> list[str]:
+    measured = any(run["films"] >= target for run in runs)
     lines = [
-        f"Lines through these, and what they say of {target} films (not measured):",
+        f"Lines through these, and what they say of {target} films{'' if measured else ' (not measured)'}:",
         "",
         f"| stage | before the first film, processor s | for each film, ms | {target} films, processor minutes | "
         "memory for each film, MB |",

@@ -341,7 +341,11 @@ def entrants_of_inference(
         if network == "planned":
             for flips in (False, True):
                 own = given | {"flips": flips, "overrides": []}
-                how = "as planned" if flips else "as planned, no flips"
+                how = (
+                    f"as planned (input {material.own_side}²)"
+                    if flips
+                    else f"as planned (input {material.own_side}²), no flips"
+                )
                 name = f"planar/{network}/{'own' if flips else 'own_no_flips'}"
                 file = files / f"planar_own_{flips}_infer_{size}.json"
                 yield Entrant(name, f"Planar, {how}", "", ours, worker("planar_inference", own, file))
@@ -364,7 +368,7 @@ def _with_programs(
     material: Material, side: int, images: Path, masks: Path, files: Path, precision: str
 ) -> Iterator[Entrant]:
     """`planar infer` with bundles whose program was exported."""
-    own = "as planned"
+    own = f"as planned (input {material.own_side}²)"
     for network, at, flips, title in (
         *((one, side, False, f"{TITLES[one]}, input {side}², no flips") for one in material.networks),
         ("planned", None, False, f"{own}, no flips"),

@@ -128,6 +128,12 @@ class Material:
             (str((self.folder / one["image"]).resolve()), str((self.folder / one["label"]).resolve())) for one in items
         ]
 
+    @property
+    def own_side(self) -> int:
+        """The longer side of the input that the bundle was planned for, pixels."""
+        config = yaml.safe_load(find_bundle(BUNDLE).config("inference").read_text(encoding="utf-8"))
+        return int(max(config["image_size"]))
+
     @cached_property
     def networks(self) -> dict[str, dict[str, Any]]:
         """Definitions of the networks: that of the stock bundle, and the one that Planar plans."""
