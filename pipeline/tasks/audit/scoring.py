@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["evaluate_again", "validate_again"]
 
 # Of an evaluation's handlers, those that the scores come from; the others draw, tell and record.
-NEEDED = ("CheckpointLoader", "CaseTable")
+NEEDED = ("CheckpointLoader", "monai.handlers.CheckpointLoader", "pipeline.metrics.CaseTable")
 
 
 def evaluate_again(
@@ -123,4 +123,4 @@ def _workflow(content: Mapping[str, Any], folder: Path, kind: str, settings: Map
 
 
 def _is_needed(handler: Any) -> bool:
-    return isinstance(handler, Mapping) and str(handler.get("_target_", "")).rpartition(".")[2] in NEEDED
+    return isinstance(handler, Mapping) and handler.get("_target_") in NEEDED
