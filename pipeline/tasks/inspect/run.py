@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -200,7 +200,10 @@ def _compare(album: Album, part_of: Sequence[str], on_progress: OnProgress) -> d
     across = [pair for pair in pairs if sides[pair.first] != sides[pair.second]]
     order = order_of(pictures, sides)
     copies = {(pair.first, pair.second) for pair in across}
-    neighbours = [pair for pair in (order.across if order else ()) if pair[:2] not in copies]
+    found = {
+        pair[:2]: pair for pair in (*(order.across if order else ()), *_within_folders(pictures, places, names, sides))
+    }
+    neighbours = [pair for ends, pair in found.items() if ends not in copies]
     listed = [entry(pair.first, pair.second, pair.similarity, "copy", pair.how) for pair in across]
     listed += [entry(*pair, "neighbour", "as it is") for pair in sorted(neighbours, key=lambda pair: -pair[2])]
     return {
@@ -209,6 +212,20 @@ def _compare(album: Album, part_of: Sequence[str], on_progress: OnProgress) -> d
         "near_duplicates_within": len(pairs) - len(across),
         "order": order,
     }
+
+
+def _within_folders(
+    pictures: NDArray[np.uint8], places: Sequence[int], names: Sequence[str], sides: NDArray[np.int_]
+) -> Iterator[tuple[int, int, float]]:
+    """Neighbours across the split in folders that are stacks of their own: of a set that was joined from several."""
+    folders: dict[str, list[int]] = {}
+    for row, place in enumerate(places):
+        folders.setdefault(names[place].rpartition("/")[0], []).append(row)
+    for rows in folders.values() if len(folders) > 1 else ():
+        if len(set(sides[rows].tolist())) > 1:
+            order = order_of(pictures[rows], sides[rows])
+            for first, second, similarity in order.across if order else ():
+                yield rows[first], rows[second], similarity
 
 
 def write_fingerprint(fingerprint: Fingerprint, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
