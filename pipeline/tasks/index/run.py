@@ -180,8 +180,8 @@ def _require_a_class(cases: Sequence[Case], plan: LabelPlan) -> None:
         raise UnknownLabel(
             f"{full[0].masks[0]}: it holds values other than 0, but no pixel of this or of any other mask belongs to a "
             f"class under the coding '{plan.coding}'. Look at the values of the masks, and say what they mean: "
-            "--threshold 0 for masks of 0 and 1 (with --class-names in place of --task), --levels or --colours. Nothing "
-            "was written."
+            "--threshold 0 for masks of 0 and 1 (with --class-names in place of --task), --levels or --colours. "
+            "Nothing was written."
         )
 
 
