@@ -60,7 +60,9 @@ __all__ = ["command"]
 )
 @click.option("--subjects", metavar="CSV:COLUMN[@FILECOLUMN]", help="Table that says whose picture each file is.")
 @click.option("--subject-pattern", metavar="REGEX", help="Group 1 of it in the file's name is the subject.")
-@click.option("--subject-tag", metavar="KEYWORD", help="DICOM keyword of the subject (default: PatientID).")
+@click.option(
+    "--subject-tag", metavar="KEYWORD", help="DICOM keyword of the subject (default: PatientID, else the study)."
+)
 @click.option(
     "--split",
     default="0.7,0.1,0.2",

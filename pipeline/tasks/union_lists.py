@@ -104,6 +104,6 @@ def require_unions_known(content: Datalist, datalist: Path, *, known: bool, by: 
     several = sum(max(coding.known_classes or {0}) >= len(content.labels) for coding in codings)
     if several and not known:
         raise InvalidOption(
-            f"{datalist}: {several} training cases mark several classes as one (--union), from which "
-            f"{by} cannot learn. Give the datalist that was there before planar merge --union."
+            f"{datalist}: {several} training {'cases mark' if several > 1 else 'case marks'} several classes as one "
+            f"(--union), from which {by} cannot learn. Give the datalist that was there before planar merge --union."
         )

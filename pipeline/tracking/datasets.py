@@ -17,7 +17,7 @@ from pipeline.readers import read_picture
 from pipeline.split import PARTS
 from pipeline.tracking.privacy import Pseudonyms
 
-__all__ = ["DatasetFacts", "GivenData", "case_leaf", "merkle_root"]
+__all__ = ["DatasetFacts", "GivenData", "case_leaf", "merkle_root", "with_digests"]
 
 DIGEST_LENGTH = 36  # what MLflow's column takes
 # Of a case, what names nobody.
@@ -119,7 +119,7 @@ class GivenData:
         own = {part: _each_once(cases[part]) for part in PARTS if cases is not None and part in cases}
         given = {part: own.get(part, listed[part]) for part in PARTS}
         used = tuple(part for part in PARTS if given[part] and (not own or part in own or "training" in own))
-        parts = {part: [_with_digests(item, folder, part in used) for item in given[part]] for part in PARTS}
+        parts = {part: [with_digests(item, folder, part in used) for item in given[part]] for part in PARTS}
         # As they were loaded, and as they are written, so that tables that name them so are understood.
         items = [item for where in (parts, listed) for part in PARTS for item in where[part]]
         labels = tuple(content.labels) if content is not None else ()
@@ -200,7 +200,7 @@ def _split(said: Mapping[str, Any]) -> dict[str, Any]:
     return told | ({"subjects_from": known} if known else {})
 
 
-def _with_digests(item: Item, folder: str | None, used: bool) -> dict[str, Any]:
+def with_digests(item: Item, folder: str | None, used: bool) -> dict[str, Any]:
     """An item with the digests of its pixels, which a datalist of another tool does not have; "" if it is not used."""
     found = {}
     for key in ("image", "label"):

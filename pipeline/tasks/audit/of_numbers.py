@@ -6,12 +6,11 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pipeline.datalist import load_cases, pixel_digest, read_datalist, write_datalist
+from pipeline.datalist import load_cases, read_datalist, write_datalist
 from pipeline.errors import user_error_within
 from pipeline.history import read_history
-from pipeline.readers import read_picture
 from pipeline.tasks.audit.case_tables import (
     CASES,
     CONFUSION,
@@ -28,6 +27,7 @@ from pipeline.tasks.audit.of_checkpoint import load_weights, weights_in_record
 from pipeline.tasks.audit.of_tables import HISTORY
 from pipeline.tasks.audit.tolerance import AuditTolerance
 from pipeline.tracking import RunFacts
+from pipeline.tracking.datasets import with_digests
 from pipeline.tracking.headline import SELECTING
 from pipeline.tracking.recorded import config_artifact, scored_part
 
@@ -139,16 +139,9 @@ def _with_digests(datalist: Path, split: str, folder: Path) -> Path:
     if all(item.get("image_sha256") for item in items):
         return datalist
     content = read_datalist(datalist)
-    content.part(split)[:] = [
-        {**item, "image_sha256": pixel_digest(*(read_picture(file).array for file in _listed(item["image"])))}
-        for item in items
-    ]
+    content.part(split)[:] = [with_digests(item, None, used=True) for item in items]
     write_datalist(content, folder / "datalist.json")
     return folder / "datalist.json"
-
-
-def _listed(entry: Any) -> list[str]:
-    return entry if isinstance(entry, list) else [entry]
 
 
 def _training(
