@@ -8,13 +8,14 @@ from types import MethodType
 from typing import Any
 
 import torch
+from monai.networks.blocks import Convolution
 from monai.networks.nets import UNet
 from torch import nn
 
 from pipeline.allocation import keep_freed_memory
-from pipeline.instance_norm import laid_out_for_cpu
+from pipeline.cpu_layout import laid_out_for_cpu
 
-__all__ = ["AveragedNetwork", "FoldEnsemble", "UNetWithHead", "best_dtype", "with_autocast"]
+__all__ = ["AveragedNetwork", "FoldEnsemble", "UNetWithHead", "best_dtype", "freeze_idle_biases", "with_autocast"]
 
 # Pictures and flipped pictures in one batch.
 FLIPS_AT_ONCE = 16
@@ -61,7 +62,7 @@ def with_autocast(network: nn.Module, device: torch.device | str, enabled: bool 
     """Let a network compute in bfloat16 where the device can, with float32 weights and float32 output.
 
     On a CPU it also computes in the quickest layout, in either precision, and the process keeps the memory that it
-    frees.
+    frees. Biases without effect are no longer trained (`freeze_idle_biases`).
 
     MONAI's engines autocast on CUDA alone (``torch.autocast("cuda")`` is written into them); this wraps the forward
     pass itself, so that training, sliding windows and evaluation get it on CPU as well. The weights, their names and
@@ -73,6 +74,7 @@ def with_autocast(network: nn.Module, device: torch.device | str, enabled: bool 
     """
     dtype = best_dtype(device)
     kind = torch.device(device).type
+    freeze_idle_biases(network)
     if kind == "cpu":
         keep_freed_memory()
         laid_out_for_cpu(network)
@@ -87,6 +89,20 @@ def with_autocast(network: nn.Module, device: torch.device | str, enabled: bool 
     # A method and not a closure over the network: a deep copy then computes with its own weights.
     network.forward = MethodType(forward, network)
     return network
+
+
+def freeze_idle_biases(network: nn.Module) -> None:
+    """Stop training the biases of convolutions whose output an instance norm takes the mean from.
+
+    What such a bias adds goes with that mean: its gradient is zero but for rounding. To find that out is costly, above
+    all behind a transposed convolution. Measured on two cores with AVX-512 and AMX, 16-32-64-128-160-192 in bfloat16: a
+    training step 1.11 (256²) and 1.17 times as quick without (512²).
+    """
+    for block in network.modules():
+        if isinstance(block, Convolution) and hasattr(block, "adn") and block.conv.bias is not None:
+            follows = next(iter(block.adn), None)
+            if isinstance(follows, nn.InstanceNorm2d | nn.InstanceNorm3d) and not follows.track_running_stats:
+                block.conv.bias.requires_grad_(False)
 
 
 def _as_float32(out: Any) -> Any:

@@ -7,7 +7,14 @@ import torch
 from torch import nn
 
 from pipeline import networks
-from pipeline.networks import AveragedNetwork, FoldEnsemble, UNetWithHead, best_dtype, with_autocast
+from pipeline.networks import (
+    AveragedNetwork,
+    FoldEnsemble,
+    UNetWithHead,
+    best_dtype,
+    freeze_idle_biases,
+    with_autocast,
+)
 
 
 @pytest.fixture
@@ -119,6 +126,36 @@ def test_autocast_can_be_switched_off() -> None:
 def test_without_bfloat16_nothing_is_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks, "best_dtype", lambda device: torch.float32)
     assert "forward" not in vars(with_autocast(small(), "cpu"))
+
+
+# --- biases that a norm takes away ---
+
+
+def unet(norm: str) -> UNetWithHead:
+    torch.manual_seed(0)
+    return UNetWithHead(
+        spatial_dims=2, in_channels=1, out_channels=2, channels=[4, 8], strides=[2], num_res_units=2, norm=norm
+    )
+
+
+def test_biases_before_an_instance_norm_have_no_effect_and_are_not_trained() -> None:
+    network = unet("INSTANCE")
+    before = network(picture())
+    freeze_idle_biases(network)
+    frozen = [name for name, weight in network.named_parameters() if not weight.requires_grad]
+    # All but those of the residual convolutions, the last block, whose output stays as it is, and the head.
+    assert len(frozen) == 5
+    assert all(name.endswith("conv.bias") for name in frozen)
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            weight += 3.0 if name in frozen else 0.0
+    torch.testing.assert_close(network(picture()), before, rtol=1e-4, atol=1e-4)
+
+
+def test_other_biases_are_trained() -> None:
+    for network in (unet("BATCH"), small()):
+        freeze_idle_biases(network)
+        assert all(weight.requires_grad for weight in network.parameters())
 
 
 # --- ensembles and flips ---

@@ -59,7 +59,7 @@ class BatchAugmentation(Randomizable):
     @torch.no_grad()
     def apply(self, data: Mapping[str, torch.Tensor], drawn: Sequence[Sequence[Any]]) -> dict[str, torch.Tensor]:
         """Do to a batch what was drawn; its own pictures stay as they are."""
-        batch = {key: one.as_tensor() if isinstance(one, MetaTensor) else one for key, one in data.items()}
+        batch = {key: (one.as_tensor() if isinstance(one, MetaTensor) else one).clone() for key, one in data.items()}
         for step, those in zip(self.steps, drawn, strict=True):
             batch = step.apply(batch, those)
         return batch

@@ -28,7 +28,7 @@ class Step(Protocol):
         """What happens to the next case of that shape; None for nothing."""
 
     def apply(self, batch: Batch, drawn: Sequence[Any]) -> dict[str, torch.Tensor]:
-        """The batch, changed as was drawn for each of its cases; the same for the same."""
+        """The batch, changed as was drawn for each of its cases, maybe in its place; the same for the same."""
 
 
 @dataclass(frozen=True)

@@ -37,10 +37,10 @@ def per_case(values: npt.ArrayLike, like: torch.Tensor) -> torch.Tensor:
 
 
 def changed(batch: torch.Tensor, which: Sequence[int], change: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-    """A batch with some of its cases changed together.
+    """A batch with some of its cases changed together, in their place: a copy of all would cost more than the change.
 
     Args:
-        batch: Shape (B, …); stays as it is.
+        batch: Shape (B, …); changed, unless all of its cases are.
         which: Numbers of the cases.
         change: From those cases, shape (n, …), to what takes their place.
     """
@@ -49,4 +49,4 @@ def changed(batch: torch.Tensor, which: Sequence[int], change: Callable[[torch.T
     if len(which) == len(batch):
         return change(batch)
     index = on_device(which, batch.device, torch.int64)
-    return batch.index_copy(0, index, change(batch.index_select(0, index)).to(batch.dtype))
+    return batch.index_copy_(0, index, change(batch.index_select(0, index)).to(batch.dtype))

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from monai.transforms.utils import create_control_grid, create_rotate, create_scale, create_shear, create_translate
-from torch.nn.functional import affine_grid, grid_sample, interpolate
+from torch.nn.functional import grid_sample, interpolate
 
 from pipeline.augmentation.subsets import on_device
 
@@ -134,7 +135,10 @@ def sampling_grid(warps: Sequence[Warp | None], shape: tuple[int, int], device: 
         for one in warps
     ]
     theta = on_device(np.stack(thetas), device, torch.float32)
-    grid = affine_grid(theta, [len(warps), 1, *shape], align_corners=False)
+    # As torch's affine_grid, which multiplies each pixel's place by a matrix: here by axis, which is less to compute.
+    rows, columns = (torch.linspace(-1, 1, size, device=device)[:, None] * (size - 1) / size for size in shape)
+    by_row, by_column = theta[:, None, :, 1] * rows + theta[:, None, :, 2], theta[:, None, :, 0] * columns
+    grid = by_column[:, None] + by_row[:, :, None]
     bent = [(number, one.elastic) for number, one in enumerate(warps) if one is not None and one.elastic is not None]
     for spacing in dict.fromkeys(field.spacing for _, field in bent):
         which = [number for number, field in bent if field.spacing == spacing]
@@ -150,14 +154,26 @@ def sampling_grid(warps: Sequence[Warp | None], shape: tuple[int, int], device: 
 def _displacement(offsets: torch.Tensor, spacing: tuple[float, float], shape: tuple[int, int]) -> torch.Tensor:
     """The offsets of control points as a field, pixels, shape (n, W, H, 2), the last axis's displacement first."""
     device = offsets.device
-    control = create_control_grid(shape, spacing, False, torch.float32, device, "torch")
-    places = interpolate(
-        control + offsets, scale_factor=list(spacing), mode="bicubic", align_corners=False, recompute_scale_factor=True
+    places = create_control_grid(shape, spacing, False, torch.float32, device, "torch") + offsets
+    across, along = (
+        _bicubic(places.shape[axis], spacing[axis - 2], size, device) for axis, size in enumerate(shape, 2)
     )
-    for axis, size in enumerate(shape, 2):  # MONAI's CenterSpatialCrop
-        places = places.narrow(axis, max(places.shape[axis] // 2 - size // 2, 0), size)
+    places = across @ places @ along.T
     x, y = (torch.arange(size, device=device, dtype=torch.float32) - (size - 1) / 2 for size in shape)
     return torch.stack([places[:, 1] - y[None, None, :], places[:, 0] - x[None, :, None]], dim=-1)
+
+
+@lru_cache(maxsize=64)
+def _bicubic(points: int, spacing: float, size: int, device: torch.device) -> torch.Tensor:
+    """What each control point adds to each pixel along one axis, bicubic, shape (size, points)."""
+    weights = interpolate(
+        torch.eye(points)[None, None],
+        scale_factor=[spacing, 1.0],
+        mode="bicubic",
+        align_corners=False,
+        recompute_scale_factor=True,
+    )[0, 0]
+    return weights.narrow(0, max(len(weights) // 2 - size // 2, 0), size).to(device)  # MONAI's CenterSpatialCrop
 
 
 def resampled(batch: torch.Tensor, grid: torch.Tensor, mode: str, padding: str) -> torch.Tensor:

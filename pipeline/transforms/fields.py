@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, pad
 
 __all__ = ["box_blur", "position_grid", "upsampled"]
 
@@ -30,26 +32,23 @@ def box_blur(field: torch.Tensor, radius: int) -> torch.Tensor:
     """
     if radius < 1:
         return field
-    for axis in (0, 1, 0, 1):
-        field = _box_mean(field, radius, axis)
+    for _ in range(2):  # running sums along what lies together are several times as quick
+        field = _box_mean(_box_mean(field, radius), radius).T.contiguous()
     return field
 
 
-def _box_mean(field: torch.Tensor, radius: int, axis: int) -> torch.Tensor:
-    size = field.shape[axis]
-    place = torch.arange(size, device=field.device)
-    count = (place + radius + 1).clamp(max=size) - (place - radius).clamp(min=0)
-    sums = field.cumsum(axis)
+def _box_mean(field: torch.Tensor, radius: int) -> torch.Tensor:
+    size = field.shape[1]
     # Nothing before the border, all behind it: the sum of each box is a difference of two slices.
-    before = torch.zeros_like(field.narrow(axis, 0, 1)).expand(_with(field.shape, axis, radius + 1))
-    behind = sums.narrow(axis, size - 1, 1).expand(_with(field.shape, axis, radius))
-    sums = torch.cat([before, sums, behind], dim=axis)
-    boxes = sums.narrow(axis, 2 * radius + 1, size) - sums.narrow(axis, 0, size)
-    return boxes / (count.reshape(-1, 1) if axis == 0 else count)
+    sums = pad(field, (radius + 1, radius)).cumsum(1)
+    return (sums[:, 2 * radius + 1 :] - sums[:, :size]) / _inside(size, radius, field.device)
 
 
-def _with(shape: torch.Size, axis: int, size: int) -> list[int]:
-    return [size if number == axis else length for number, length in enumerate(shape)]
+@lru_cache(maxsize=256)
+def _inside(size: int, radius: int, device: torch.device) -> torch.Tensor:
+    """How many pixels of the box round each place of a row lie in that row, shape (size,)."""
+    place = torch.arange(size, device=device)
+    return (place + radius + 1).clamp(max=size) - (place - radius).clamp(min=0)
 
 
 def position_grid(shape: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:

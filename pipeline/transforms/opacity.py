@@ -15,7 +15,7 @@ from pipeline.transforms.fields import box_blur, position_grid, upsampled
 __all__ = ["SAMPLES", "Opacity", "RandLungOpacityd", "add_opacity"]
 
 # Pixels of a film, evenly spread, that its tissue's brightness is taken from.
-SAMPLES = 16_384
+SAMPLES = 4096
 
 
 @dataclass(frozen=True)

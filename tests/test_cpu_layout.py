@@ -1,4 +1,4 @@
-"""The quick instance norm is PyTorch's own, in training too, and leaves the weights as they are."""
+"""What keeps to a CPU's layout computes as PyTorch and MONAI do, in training too; the weights stay as they are."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import copy
 
 import pytest
 import torch
+from monai.networks.layers.simplelayers import SkipConnection
 from torch import nn
 
-from pipeline.instance_norm import laid_out_for_cpu
+from pipeline.cpu_layout import laid_out_for_cpu
 
 
 def pictures(**options: torch.dtype) -> torch.Tensor:
@@ -91,3 +92,31 @@ def test_a_single_pixel_is_refused_as_pytorch_does() -> None:
     for norm in (plain, quick):
         with pytest.raises(ValueError, match="more than 1"):
             norm(torch.zeros(2, 5, 1, 1))
+
+
+@pytest.mark.parametrize(("first", "second"), [(4, 8), (16, 16), (3, 5)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_skip_connections_are_monais_and_their_gradients_lie_by_themselves(
+    first: int, second: int, dtype: torch.dtype
+) -> None:
+    found, layouts = [], []
+    torch.manual_seed(0)
+    plain = SkipConnection(nn.Conv2d(first, second, 1)).to(dtype)
+    for skip in (plain, laid_out_for_cpu(copy.deepcopy(plain))):
+        image = torch.randn(2, first, 6, 5, generator=torch.Generator().manual_seed(1)).to(dtype).requires_grad_()
+        skip.submodule.register_full_backward_hook(
+            lambda module, into, out: layouts.append(out[0].is_contiguous(memory_format=torch.channels_last))
+        )
+        out = skip(image.contiguous(memory_format=torch.channels_last))
+        weights = torch.linspace(-1, 1, out.numel()).view_as(out).to(dtype)
+        out.backward(weights.contiguous(memory_format=torch.channels_last))
+        found.append([out.detach(), image.grad, *(weight.grad for weight in skip.parameters())])
+    for expected, got in zip(*found, strict=True):
+        torch.testing.assert_close(got, expected)
+    assert layouts == [False, True]
+
+
+def test_other_connections_are_left_to_monai() -> None:
+    network = nn.Sequential(SkipConnection(nn.Identity(), mode="add"), SkipConnection(nn.Identity(), dim=2))
+    laid_out_for_cpu(network)
+    assert all("forward" not in vars(module) for module in network)
