@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,33 @@ def test_freed_blocks_are_taken_again_without_asking_the_system() -> None:
     usual, kept = faults("usual"), faults("kept")
     assert kept < 200
     assert usual > 10 * max(kept, 1)
+
+
+HUGE = """
+import re
+from pathlib import Path
+import numpy as np
+from pipeline.allocation import keep_freed_memory
+
+keep_freed_memory()
+resident = lambda: int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text()).group(1))
+before = resident()
+block = np.ones(64 << 20, np.uint8)
+huge = re.search(r"AnonHugePages:\\s+(\\d+)", Path("/proc/self/smaps_rollup").read_text()).group(1)
+print(before, resident() - before, huge)
+"""
+PAGES_OF_SYSTEM = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+@pytest.mark.skipif(
+    not PAGES_OF_SYSTEM.is_file() or "[never]" in PAGES_OF_SYSTEM.read_text(), reason="No huge pages on this system."
+)
+def test_blocks_come_in_huge_pages_and_no_memory_is_taken_for_what_is_not_written() -> None:
+    done = subprocess.run([sys.executable, "-c", HUGE], capture_output=True, text=True, check=True)
+    before, grown, huge = (int(number) * 2**10 for number in done.stdout.split())
+    assert before < allocation.ROOM // 4
+    assert 64 << 20 <= grown < 80 << 20
+    assert huge > 0
 
 
 def test_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
