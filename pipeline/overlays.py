@@ -158,7 +158,10 @@ def with_caption(
     width = picture.shape[0]
     size = int(np.clip(width // 45, 9, 48))
     font = picture_font(size)
-    entries = [(colour, name) for name, colour in classes] + [(None, title)]
+    entries: list[tuple[Colour | None, str]] = []
+    for colour, text in [*((colour, name) for name, colour in classes), (None, title)]:
+        first, *more = _lines(text, width - size // 2 - (0 if colour is None else 3 * size // 2), font)
+        entries += [(colour, first), *((None, one) for one in more)]
     places: list[tuple[int, int]] = []
     left, line = size // 2, 0
     for colour, text in entries:
@@ -176,6 +179,21 @@ def with_caption(
             left += 3 * size // 2
         draw.text((left, top), text, fill=CAPTION, font=font)
     return np.concatenate([picture, np.asarray(bar).swapaxes(0, 1)], axis=1)
+
+
+def _lines(text: str, room: int, font: Any) -> list[str]:
+    """A text in lines that have room, broken at blanks, and within a word only if that alone has none."""
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and font.getlength(f"{lines[-1]} {word}") <= room:
+            lines[-1] += f" {word}"
+            continue
+        lines.append("")
+        for letter in word:
+            if lines[-1] and font.getlength(lines[-1] + letter) > room:
+                lines.append("")
+            lines[-1] += letter
+    return [line for line in lines if line] or [""]
 
 
 def _canvas(image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -170,3 +170,15 @@ def test_a_caption_goes_below_and_leaves_the_picture() -> None:
     assert captioned.shape[0] == picture.shape[0] and captioned.shape[1] > picture.shape[1]
     below = captioned[:, 30:]
     assert pixels_of(below, (1, 200, 3)).any() and pixels_of(below, (9, 9, 250)).any()
+
+
+def test_a_long_title_is_broken_and_not_cut_off() -> None:
+    picture = np.zeros((300, 20, 3), np.uint8)
+    heights = []
+    for title in ("model 1", "stored as 1.2", "stored as 2.25.305426018389253890560331765145077755602 by somebody"):
+        bar = with_caption(picture, [("lung", (1, 200, 3))], title)[:, 20:]
+        assert bar[:-2].any() and not bar[-2:].any()
+        heights.append(bar.shape[1])
+    assert heights[0] == heights[1] < heights[2]
+    very_narrow = with_caption(np.zeros((12, 8, 3), np.uint8), [("right_lung", (1, 200, 3))], "by a model")
+    assert very_narrow.shape[0] == 12
