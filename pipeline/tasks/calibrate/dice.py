@@ -148,6 +148,10 @@ def _dice_limit(
     from pipeline.gate import lowest_acceptable
 
     notes = []
+
+    def passing(limit: float) -> float:
+        return float((guessed[clean] >= limit).mean()) if clean.any() else 0.0
+
     limit = lowest_acceptable(guessed[near], whole[near], minimum, risk)
     if limit is None:
         limit = lowest_acceptable(guessed[near], whole[near], minimum, risk, next_counts=False)
@@ -159,17 +163,19 @@ def _dice_limit(
         if limit is not None:
             above = near & (guessed >= limit)
             notes.append(
-                f"The limit lets 90% of the pictures as they are pass; of all above it "
+                f"The limit gives way so that no more than a tenth of the pictures as they are should go to review: of "
+                f"these {int(clean.sum())}, {passing(limit):.0%} pass; of all above it "
                 f"{float((whole[above] < minimum).mean()):.0%} have a Dice below {minimum:.3f}. With --minimum-dice "
                 "the risk is held instead."
             )
+            return limit, passing(limit), notes
     if limit is None:
         notes.append(
             f"No limit holds the risk: predictions below Dice {minimum:.3f} look like better ones. All go to review. "
             "Train the bundle longer, or give a lower --minimum-dice or a higher --risk."
         )
         return NEVER, 0.0, notes
-    kept = float((guessed[clean] >= limit).mean()) if clean.any() else 0.0
+    kept = passing(limit)
     if kept < 1 - 2 * ORDINARY:
         notes.append(
             f"Of the pictures as they are {1 - kept:.0%} would go to review. A lower --minimum-dice accepts more."
