@@ -121,9 +121,9 @@ def _step_times(times: Sequence[PhaseTime]) -> list[list[str]]:
     return [
         [
             one.phase,
-            f"{one.seconds:.3g}",
+            number(one.seconds),
             f"{100 * one.share:.1f} %",
-            "" if one.step_ms is None else f"{one.step_ms:.3g}",
+            "" if one.step_ms is None else number(one.step_ms),
         ]
         for one in times
     ]
