@@ -49,7 +49,7 @@ def test_multi_gpu_training_is_training_but_for_the_lines_marked_ddp(bundle: Pat
     # What several processes do not have: the plain device, batch size, network, shuffling and seed.
     keys = sorted(line.strip().split(":")[0].strip('- "$') for line in removed if not line.strip().startswith("#"))
     seeding = ["monai.utils.set_determinism(seed=@seed)"]
-    threads = ["torch.set_num_threads(max(1, (os.cpu_count() or 1) - @num_workers))"]  # torchrun sets them
+    threads = ["torch.set_num_threads(compute_threads(@num_workers))"]  # torchrun sets them
     assert keys == sorted(["device", "batch_size", "network", "shuffle", "shuffle", *seeding, *threads])
 
 
