@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from functools import cache
+from pathlib import Path
 
 __all__ = ["keep_freed_memory"]
 
@@ -41,7 +42,12 @@ def keep_freed_memory() -> bool:
 
 
 def _ask_for_huge_pages(library: ctypes.CDLL) -> None:
-    """Let the heap's next `ROOM` bytes come in huge pages. Without room or such pages all stays as it is."""
+    """Let the heap's next `ROOM` bytes come in huge pages.
+
+    Without such pages all stays as it is, and where address space is counted: it stays with the process.
+    """
+    if _address_space_is_counted():
+        return
     library.malloc.restype, library.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
     library.free.restype, library.free.argtypes = None, [ctypes.c_void_p]
     library.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
@@ -51,3 +57,14 @@ def _ask_for_huge_pages(library: ctypes.CDLL) -> None:
     first = -(-block // HUGE_PAGE) * HUGE_PAGE
     library.madvise(first, (block + ROOM - first) // HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE)
     library.free(block)  # which stays with the process, as all that is freed
+
+
+def _address_space_is_counted() -> bool:
+    """Whether the system limits what a process may ask for, be it written to or not."""
+    import resource
+
+    limits = [resource.getrlimit(one)[0] for one in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
+    strict = Path("/proc/sys/vm/overcommit_memory")
+    return any(limit != resource.RLIM_INFINITY for limit in limits) or (
+        strict.is_file() and strict.read_text().strip() == "2"
+    )

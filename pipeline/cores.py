@@ -26,18 +26,19 @@ def asked_threads() -> int | None:
 
 
 def compute_threads(workers: int = 0) -> int:
-    """The threads to compute with: those asked for, else one for each usable core but those that other processes take.
-
-    Threads that share a core with another process wait for one another.
+    """The threads to compute with: those asked for, else one a usable core, less what other processes take of them.
 
     Args:
-        workers: Processes beside, such as those that load pictures.
+        workers: Processes beside, such as those that load pictures: threads that share a core with one wait for it.
     """
-    return asked_threads() or max(1, usable_cores() - workers)
+    return max(1, (asked_threads() or usable_cores()) - workers)
 
 
 def _share() -> float:
-    """The cores' worth of time that Linux's control groups leave this process; infinite without a limit."""
+    """The cores' worth of time that Linux's control groups leave this process; infinite without a limit.
+
+    Of the groups' first version a container's limit is seen, and none of groups within it.
+    """
     try:
         own = next(line for line in OWN_GROUP.read_text().splitlines() if line.startswith("0::"))
     except (OSError, StopIteration):

@@ -62,4 +62,5 @@ def test_threads_that_somebody_asked_for_have_the_last_word(
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", said)
     assert asked_threads() == expected
-    assert compute_threads(workers=1) == (expected or 7)
+    assert compute_threads() == (expected or 8)
+    assert compute_threads(workers=2) == max(1, (expected or 8) - 2)

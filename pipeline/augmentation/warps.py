@@ -153,14 +153,22 @@ def sampling_grid(warps: Sequence[Warp | None], shape: tuple[int, int], device: 
 
 def _displacement(offsets: torch.Tensor, spacing: tuple[float, float], shape: tuple[int, int]) -> torch.Tensor:
     """The offsets of control points as a field, pixels, shape (n, W, H, 2), the last axis's displacement first."""
-    device = offsets.device
-    places = create_control_grid(shape, spacing, False, torch.float32, device, "torch") + offsets
     across, along = (
-        _bicubic(places.shape[axis], spacing[axis - 2], size, device) for axis, size in enumerate(shape, 2)
+        _bicubic(offsets.shape[axis], spacing[axis - 2], size, offsets.device) for axis, size in enumerate(shape, 2)
     )
-    places = across @ places @ along.T
-    x, y = (torch.arange(size, device=device, dtype=torch.float32) - (size - 1) / 2 for size in shape)
-    return torch.stack([places[:, 1] - y[None, None, :], places[:, 0] - x[None, :, None]], dim=-1)
+    field = across @ offsets @ along.T + _at_rest(spacing, shape, offsets.device)
+    return torch.stack([field[:, 1], field[:, 0]], dim=-1)
+
+
+@lru_cache(maxsize=16)
+def _at_rest(spacing: tuple[float, float], shape: tuple[int, int], device: torch.device) -> torch.Tensor:
+    """How far interpolated control points lie from the pixels without any offset, as at the borders, (2, W, H)."""
+    places = create_control_grid(shape, spacing, False, torch.float32, torch.device("cpu"), "torch")[:2]
+    across, along = (
+        _bicubic(places.shape[axis], spacing[axis - 1], size, places.device) for axis, size in enumerate(shape, 1)
+    )
+    x, y = (torch.arange(size, dtype=torch.float32) - (size - 1) / 2 for size in shape)
+    return (across @ places @ along.T - torch.stack(torch.meshgrid(x, y, indexing="ij"))).to(device)
 
 
 @lru_cache(maxsize=64)
