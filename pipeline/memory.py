@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from pipeline.control_groups import memory_left
+
 __all__ = ["CACHE_SHARE", "half_of_memory_gb", "share_in_memory"]
 
 # Of the half of a machine's memory that a training may use, what decoded pictures may take.
@@ -11,8 +13,9 @@ CACHE_SHARE = 0.4
 
 
 def half_of_memory_gb() -> float:
-    """Half of this machine's memory, GB."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2e9 if hasattr(os, "sysconf") else 8.0
+    """Half of this machine's memory, or of what a container may take of it, GB."""
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 16e9
+    return min(whole, memory_left()) / 2e9
 
 
 def share_in_memory(decoded_gb: float) -> float:

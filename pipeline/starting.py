@@ -1,4 +1,4 @@
-"""Weights that a training begins with: another training's, as far as they fit."""
+"""What a training begins with: another training's weights, as far as they fit, and the seed of its draws."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 from pipeline.errors import InvalidBundle
 
-__all__ = ["begin_with"]
+__all__ = ["begin_with", "seed_of"]
 
 MEMBER = "networks.0."  # of the ensembles of a cross-validation: the first of them
 
@@ -46,3 +46,19 @@ def begin_with(network: nn.Module, weights: str | Path) -> list[str]:
         )
     network.load_state_dict(fits, strict=False)
     return [name for name in wanted if name not in fits]
+
+
+def seed_of(seed: int, folder: str | Path, resume: bool) -> int:
+    """The seed that a training draws from: its own, and another one for each time that it goes on.
+
+    With its own seed again the epochs to come would be shuffled and augmented as the first ones were.
+
+    Args:
+        seed: Of the training.
+        folder: Of its checkpoints and `history.csv`, which has a row for each epoch that it has behind it.
+        resume: Whether it goes on.
+    """
+    history = Path(folder) / "history.csv"
+    if not resume or not history.is_file():
+        return seed
+    return seed + max(0, len(history.read_text(encoding="utf-8").splitlines()) - 1)

@@ -142,6 +142,13 @@ def test_a_copy_has_code_and_configs_and_no_weights_data_or_results(tmp_path: Pa
     assert [path.name for path in copy.root.parent.iterdir()] == ["copy"]
 
 
+def test_what_is_said_of_the_originals_networks_is_not_said_of_a_training(tmp_path: Path) -> None:
+    facts = {"cross_validated_on_sha256": "ab", "record": {"run": "cd"}, "planned_by": "0.1.0"}
+    made = make(tmp_path / "source", metadata__json=METADATA | {"planar": facts})
+    copy = copy_bundle(made, tmp_path / "copy", LUNG, trained_on="other films")
+    assert json.loads(copy.metadata.read_text())["planar"] == {"planned_by": "0.1.0"}
+
+
 def test_with_the_same_labels_the_configs_are_copied_to_the_letter(tmp_path: Path) -> None:
     copy = copy_bundle(make(tmp_path / "source"), tmp_path / "copy", LUNG)
     assert copy.config("train").read_text() == TRAIN

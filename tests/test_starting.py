@@ -10,7 +10,7 @@ from torch import nn
 
 from pipeline.errors import InvalidBundle
 from pipeline.networks import FoldEnsemble, UNetWithHead
-from pipeline.starting import begin_with
+from pipeline.starting import begin_with, seed_of
 
 
 def network(classes: int = 2, channels: tuple[int, ...] = (4, 8), seed: int = 0) -> UNetWithHead:
@@ -73,3 +73,10 @@ def test_a_file_that_is_no_weights_is_refused_in_a_line(tmp_path: Path, content:
     with pytest.raises(InvalidBundle, match=r"model\.pt: no weights of a network") as told:
         begin_with(network(), tmp_path / "model.pt")
     assert "\n" not in str(told.value)
+
+
+def test_a_training_that_goes_on_draws_anew_and_the_same_each_time(tmp_path: Path) -> None:
+    assert seed_of(7, tmp_path, False) == seed_of(7, tmp_path, True) == 7
+    (tmp_path / "history.csv").write_text("epoch,train_loss\n1,0.5\n2,0.4\n3,0.3\n")
+    assert seed_of(7, tmp_path, False) == 7
+    assert seed_of(7, tmp_path, True) == seed_of(7, tmp_path, True) == 10

@@ -170,7 +170,9 @@ def _describe(root: Path, labels: Mapping[int, str], trained_on: str | None) -> 
             for key in ("references", "eval_metrics"):
                 content.pop(key, None)
             if isinstance(content.get("planar"), dict):
-                content["planar"].pop("record", None)
+                # Of the original's networks, which are not trained on.
+                for key in ("record", "cross_validated_on_sha256"):
+                    content["planar"].pop(key, None)
         metadata.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if trained_on is not None:
         shutil.rmtree(root / "docs", ignore_errors=True)

@@ -58,7 +58,7 @@ def choose_scale(fingerprint: Mapping[str, Any], largest: int = LARGEST) -> Scal
         return _patches(fingerprint)
     spacing = fingerprint["spacing_mm"]
     cases = fingerprint["cases"]["training"] + fingerprint["cases"]["validation"]
-    if fingerprint["modality"] in SPACING_MODALITIES and spacing["known"] >= 0.99 * cases and spacing["x"]:
+    if fingerprint["modality"] in SPACING_MODALITIES and spacing["known"] == cases and spacing["x"]:
         return _one_spacing(fingerprint, largest)
     size, asked = _size(fingerprint, 1.0, largest)
     shape = _box(fingerprint, size)
@@ -105,9 +105,14 @@ def _size(fingerprint: Mapping[str, Any], room: float, largest: int) -> tuple[in
 def _is_full_of_small_things(fingerprint: Mapping[str, Any]) -> bool:
     classes = fingerprint["classes"].values()
     return any(
-        c["cases"] and c["objects"]["median"] >= MANY_OBJECTS and c["object_diameter_share"]["median"] < SMALL_OBJECT
+        c["cases"] and _objects(c) >= MANY_OBJECTS and c["object_diameter_share"]["median"] < SMALL_OBJECT
         for c in classes
     )
+
+
+def _objects(measured: Mapping[str, Any]) -> float:
+    """How many objects of a class the median picture has: specks, as of noise in a mask, are none."""
+    return float(measured.get("counted_objects", measured["objects"])["median"])
 
 
 def _patches(fingerprint: Mapping[str, Any]) -> Scale:

@@ -93,5 +93,5 @@ def read_slice_header(file: str) -> SliceHeader | None:
                 spacing_of_film(ds)[0],
                 (int(ds.get("AcquisitionNumber") or 0), int(ds.get("InstanceNumber") or 0)),
             )
-    except PlanarError:
+    except (PlanarError, OSError):
         return None  # reading the file says what is wrong with it

@@ -147,6 +147,9 @@ def _write_nifti(stored: npt.NDArray[Any], channels: int, source: _Source, path:
         image = nib.Nifti1Image(stored, source.grid.stored_affine)
         image.set_sform(source.grid.stored_affine, "scanner")
         image.set_qform(source.grid.stored_affine, "scanner")
+        if not np.allclose(image.get_qform(), source.grid.stored_affine, rtol=0, atol=1e-3):
+            # A quaternion has no shear, which a tilted gantry's slices have: only the sform says where they lie.
+            image.set_qform(source.grid.stored_affine, "unknown")
         image.header.set_xyzt_units("mm")
     with written_aside(path) as aside:
         nib.save(image, aside)

@@ -48,7 +48,7 @@ def test_multi_gpu_training_is_training_but_for_the_lines_marked_ddp(bundle: Pat
     assert [line for line in added if not any(word in line for word in allowed)] == []
     # What several processes do not have: the plain device, batch size, network, shuffling and seed.
     keys = sorted(line.strip().split(":")[0].strip('- "$') for line in removed if not line.strip().startswith("#"))
-    seeding = ["monai.utils.set_determinism(seed=@seed)"]
+    seeding = ["monai.utils.set_determinism(seed=seed_of(@seed, @ckpt_dir, @resume))"]
     threads = ["torch.set_num_threads(compute_threads(@num_workers))"]  # torchrun sets them
     assert keys == sorted(["device", "batch_size", "network", "shuffle", "shuffle", *seeding, *threads])
 

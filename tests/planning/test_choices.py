@@ -75,6 +75,20 @@ def test_many_small_things_are_seen_in_patches_with_foreground_at_their_centre(
     assert "Resized" not in [step.target for step in chosen.steps()]
 
 
+def test_specks_in_masks_do_not_make_things_small(fingerprint: Maker, class_of: Callable[..., dict[str, Any]]) -> None:
+    specked = class_of(200_000, 3, 7, 2000, 0.25) | {"counted_objects": {"median": 2.0}}
+    document = fingerprint(width=2000, height=2000, labels=("background", "lung"), classes={"lung": specked})
+    assert plan(document, "lung").scale.mode == "longest"
+    document["classes"]["lung"].pop("counted_objects")  # of a version that did not count them apart
+    assert plan(document, "lung").scale.mode == "patch"
+
+
+def test_one_slice_of_unknown_spacing_is_enough_to_plan_without(fingerprint: Maker) -> None:
+    document = fingerprint(modality="CT", spacing=0.8)
+    document["spacing_mm"]["known"] -= 1
+    assert plan(document, "lung").scale.mode == "longest"
+
+
 def test_ct_of_known_spacing_is_brought_to_one_spacing_and_a_film_is_not(fingerprint: Maker) -> None:
     slices = plan(fingerprint(modality="CT", spacing=0.8), "lung")
     assert slices.scale.mode == "spacing"
@@ -175,6 +189,21 @@ def test_only_films_of_lungs_get_opacities(fingerprint: Maker) -> None:
     assert "RandLungOpacityd" in targets(plan(fingerprint(), "lung"))
     assert "RandLungOpacityd" not in targets(plan(fingerprint(labels=("background", "hip")), "hip"))
     assert "RandLungOpacityd" not in targets(plan(fingerprint(modality="CT"), "lung"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "missing"),
+    [
+        (("lung", "lung_opacity"), "RandLungOpacityd"),
+        (("lung", "infection"), "RandLungOpacityd"),
+        (("lung", "Tubes"), "RandDevicesd"),
+        (("pacemaker",), "RandDevicesd"),
+    ],
+)
+def test_nothing_is_painted_that_looks_like_a_class(fingerprint: Maker, labels: tuple[str, ...], missing: str) -> None:
+    found = targets(plan(fingerprint(labels=("background", *labels)), *labels))
+    assert missing not in found
+    assert {"RandLungOpacityd", "RandDevicesd"} - {missing} & {"RandDevicesd"} <= set(found)
 
 
 def test_opacities_fall_into_every_lung_class(fingerprint: Maker) -> None:

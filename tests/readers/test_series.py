@@ -1,12 +1,13 @@
 """Files of one DICOM series become one volume, by place and never by name."""
 
+import nibabel as nib
 import numpy as np
 import pytest
 from pydicom.uid import generate_uid
 from reader_phantoms import CT_IMAGE, dicom_of, save_dicom, write_dicom, write_raster
 
 from pipeline.errors import UnreadableImage, UnsupportedImage
-from pipeline.readers import DicomSeries, group_series, read_grid, read_picture, read_series, slices_in
+from pipeline.readers import DicomSeries, group_series, read_grid, read_picture, read_series, slices_in, write_mask
 
 AXIAL = (1, 0, 0, 0, 1, 0)
 SERIES, OTHER_SERIES = generate_uid(), generate_uid()
@@ -109,6 +110,12 @@ def test_a_tilted_gantry_shears_the_affine(tmp_path):
         write_slice(tmp_path / f"{number}", number, (0, number * 0.5, number * 2))
     (series,) = group_series(files_in(tmp_path))
     np.testing.assert_allclose(series.grid.affine[:3, 2], [0, -0.5, 2])
+    volume = read_series(series)
+    write_mask(np.zeros(volume.array.shape, np.uint8), volume, tmp_path / "mask.nii.gz")
+    written = nib.load(tmp_path / "mask.nii.gz")
+    # A quaternion cannot say it, and must not be taken for where the slices lie.
+    assert (int(written.header["sform_code"]), int(written.header["qform_code"])) == (1, 0)
+    np.testing.assert_allclose(written.affine, volume.grid.stored_affine, atol=1e-5)
 
 
 def test_a_slice_is_turned_as_its_volume_is_where_slices_are_sheared_and_oblique(tmp_path):

@@ -469,3 +469,11 @@ def test_a_training_whose_start_weights_do_not_fit_takes_its_folder_away(
         )
     assert "another network" in str(user_error_within(caught.value))
     assert not (tmp_path / "new").exists()
+
+
+def test_a_training_that_would_never_be_validated_is_told_before_anything_is_written(
+    phantom_datalist: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidOption, match=r"max_epochs=1 is less than val_interval=3: nothing would be validated"):
+        train("cxr_lung_segmentation", phantom_datalist, tmp_path / "new", ("max_epochs=1",), tracking=False)
+    assert not (tmp_path / "new").exists()

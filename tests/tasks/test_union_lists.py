@@ -16,6 +16,7 @@ from pipeline.labels import LabelCoding
 from pipeline.planning import PlanOptions, make_plan, read_task_spec, write_bundle
 from pipeline.readers import read_mask
 from pipeline.split import Fractions
+from pipeline.tasks.folds import train_folds
 from pipeline.tasks.index import IndexOptions, LabelOptions, SplitOptions, index_set
 from pipeline.tasks.inspect import fingerprint_of
 from pipeline.tasks.merge import merge_datalists
@@ -166,4 +167,6 @@ def test_what_cannot_learn_from_unions_says_so_before_anything_is_written(
         train(str(planned(tmp_path, lists[0])), both, tmp_path / "trained", recipe="drishti", tracking=False)
     with pytest.raises(InvalidOption, match="from which cxr_lung_segmentation cannot learn"):
         train("cxr_lung_segmentation", both, tmp_path / "trained", tracking=False)
+    with pytest.raises(InvalidOption, match="from which a cross-validation cannot learn"):
+        train_folds(str(tmp_path / "eyes_segmentation"), both, tmp_path / "trained", folds=2, tracking=False)
     assert not (tmp_path / "trained").exists()

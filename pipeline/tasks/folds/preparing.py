@@ -17,7 +17,7 @@ from pipeline.tasks.folds.record import FoldsRecord, is_folds, read_folds, write
 from pipeline.tasks.resuming import data_digest
 from pipeline.tasks.workflow import default_folder
 
-__all__ = ["lay_out", "require_same", "require_validation"]
+__all__ = ["lay_out", "require_same"]
 
 
 def lay_out(
@@ -95,16 +95,6 @@ def require_same(record: FoldsRecord, settings: Mapping[str, Any], datalist: Pat
         divided = divide(datalist, record.folds, record.root)
         record.require_same(replace(record, data_sha256=data_digest(divided.whole)))
         _write_datalists(divided, record.root)  # the pictures may have been moved
-
-
-def require_validation(config: Mapping[str, Any]) -> None:
-    """Raise InvalidOption if no fold would ever be validated, and so none have weights."""
-    epochs, interval = config.get("max_epochs"), config.get("val_interval")
-    if isinstance(epochs, int) and isinstance(interval, int) and epochs < interval:
-        raise InvalidOption(
-            f"max_epochs={epochs} is less than val_interval={interval}: no fold would be validated, and there would be "
-            f"no weights. Give val_interval={epochs} too, or more epochs."
-        )
 
 
 def _write_datalists(divided: Divided, folder: Path) -> None:

@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from pipeline.atomic import write_text_aside
 from pipeline.bundle import Bundle, find_bundle, parse_overrides
+from pipeline.datalist import read_datalist
 from pipeline.errors import InvalidOption
 from pipeline.interrupts import interrupts_first
 from pipeline.tasks.folds.one_fold import Handlers, do_fold
-from pipeline.tasks.folds.preparing import lay_out, require_same, require_validation
+from pipeline.tasks.folds.preparing import lay_out, require_same
 from pipeline.tasks.folds.record import FoldsRecord, FoldState, read_folds, read_state
 from pipeline.tasks.folds.table import TABLES, Table, write_tables
 from pipeline.tasks.lock import held
+from pipeline.tasks.prepared import require_validation, train_config
 from pipeline.tasks.train import SET_ELSEWHERE
+from pipeline.tasks.union_lists import require_unions_known
 from pipeline.tasks.workflow import tracking_settings
 
 if TYPE_CHECKING:
@@ -98,13 +99,14 @@ def train_folds(
             raise InvalidOption("A cross-validation needs a datalist (--data) and a number of folds (--folds).")
         settings = _settings(name_or_path, overrides)
         source = find_bundle(name_or_path)
-        require_validation(_config(source) | settings)
+        require_validation(train_config(source) | settings)
         if only is not None:
             _require_fold(only, folds)
+        require_unions_known(read_datalist(datalist), datalist, known=False, by="a cross-validation")
         record, notes = lay_out(source, datalist, folds, out, settings, shared=only is not None)
     if only is not None:
         _require_fold(only, record.folds)
-    config = _config(Bundle(record.root / "bundle", record.bundle))
+    config = train_config(Bundle(record.root / "bundle", record.bundle))
     on_loading()
 
     parent = _parent_run(record, settings) if tracking else None
@@ -140,11 +142,6 @@ def train_folds(
 
 def _settings(name_or_path: str | Path, overrides: Sequence[str]) -> dict[str, Any]:
     return parse_overrides(tuple(overrides), find_bundle(str(name_or_path)).config("train"), SET_ELSEWHERE)
-
-
-def _config(bundle: Bundle) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load(bundle.config("train").read_text(encoding="utf-8"))
-    return content
 
 
 def _require_fold(fold: int, folds: int) -> None:

@@ -69,6 +69,9 @@ class Earlier:
         if planned:
             others = [(path, one) for one in planned for path in self.files(stem, [one])]
             there = [path for path, one in others if instance_of(path) not in one.instances]
+            # And what this inference would not write, and so would remove.
+            ends = self._wanted.ends
+            there += [path for end in RESULTS if end not in ends and (path := self._out / f"{stem}{end}").is_file()]
         else:
             there = [path for end in RESULTS if (path := self._out / f"{stem}{end}").exists()]
         if not there:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pipeline.atomic import write_text_aside
+from pipeline.atomic import replace_folder, write_text_aside
 from pipeline.errors import OutputExists
 from pipeline.readers import write_mask, write_probabilities
 from pipeline.tasks.infer.resuming import FILE
@@ -190,8 +190,9 @@ def _write_overlays(result: Segmented, folder: Path) -> Path:
 def _publish(path: Path, final: Path) -> None:
     final.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir() and final.is_dir():  # only with --overwrite; fewer slices than before must not leave some
-        shutil.rmtree(final)
-    path.replace(final)
+        replace_folder(path, final)
+    else:
+        path.replace(final)
 
 
 def _remove(path: Path) -> None:

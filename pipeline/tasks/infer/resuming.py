@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.atomic import write_text_aside
 from pipeline.errors import InvalidOption
+from pipeline.fragments import split_fragment
+from pipeline.tasks.infer.wanted import ENDS
 
-__all__ = ["FILE", "has_masks", "note_job", "require_same_job"]
+__all__ = [
+    "FILE",
+    "SOURCES",
+    "Known",
+    "has_masks",
+    "note_job",
+    "note_source",
+    "read_sources",
+    "require_same_job",
+    "state_of",
+]
 
 # Hidden, so that nobody takes it for a result. Other jobs in the same folder end what can be gone on with.
 FILE = ".planar-inference.json"
 SEVERAL = {"several": "jobs"}
-# What a mask of each format may be called behind its source's name.
-ENDS = {
-    "auto": ("_mask.png", "_mask.nii.gz", "_mask"),
-    "png": ("_mask.png", "_mask"),
-    "nifti": ("_mask.nii.gz",),
-    "dicomseg": ("_seg.dcm",),
-    "sc": ("_sc.dcm", "_sc"),
-}
+# A line for each source that is done: what its results are called, and what it was then.
+SOURCES = ".planar-sources.jsonl"
 
 
 def note_job(out: Path, job: Mapping[str, Any]) -> None:
@@ -60,6 +69,55 @@ def require_same_job(out: Path, job: Mapping[str, Any]) -> None:
 def has_masks(out: Path, stem: str, formats: Sequence[str]) -> bool:
     """Whether a source has all its masks. They are the last of its results that get their names."""
     return all(any((out / f"{stem}{end}").exists() for end in ENDS[kind]) for kind in formats)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A source that was done.
+
+    Attributes:
+        said: What messages call it.
+        state: From `state_of`.
+    """
+
+    said: str
+    state: str
+
+
+def state_of(files: Sequence[str]) -> str:
+    """Where a source's files are and how they are, as far as that is known without reading them.
+
+    Args:
+        files: Its files; members of an archive and slices of a file count as that.
+    """
+    found = []
+    for name in sorted(set(files)):
+        path = Path(split_fragment(name)[0]).absolute()
+        inside = next((one for one in (path, *path.parents) if one.exists()), path)
+        about = inside.stat() if inside.exists() else None
+        found.append([str(path), about.st_size, about.st_mtime_ns] if about else [str(path)])
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:32]
+
+
+def note_source(out: Path, stem: str, known: Known) -> None:
+    """Write down that the results of a source lie in a folder."""
+    line = json.dumps({"stem": stem, **asdict(known)})
+    with (out / SOURCES).open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+def read_sources(out: Path) -> dict[str, Known] | None:
+    """What results are called → the source that they are of; None if that was not written down."""
+    try:
+        lines = (out / SOURCES).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return None
+    known = {}
+    for line in lines:
+        with suppress(ValueError, KeyError):  # a process that was killed may leave half of its last line
+            one = json.loads(line)
+            known[one["stem"]] = Known(one["said"], one["state"])
+    return known
 
 
 def _read(out: Path) -> dict[str, Any] | None:

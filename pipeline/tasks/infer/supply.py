@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from pipeline.tasks.infer.resuming import has_masks
+from pipeline.errors import InvalidOption
+from pipeline.tasks.infer.resuming import Known, has_masks, note_source, read_sources, state_of
 from pipeline.tasks.infer.sources import Refusal, Source, find_sources, require_new
 
 if TYPE_CHECKING:
@@ -76,13 +77,34 @@ class FileSupply:
         self.named = [str(source.path) for source in self._sources] + [one.file for one in self.refused]
         self.sources = len(self.named)
         self.slices = sum(len(source.slices) for source in self._sources)
+        self._out = out
         there = [source for source in self._sources if formats is not None and has_masks(out, source.stem, formats)]
+        there = self._unchanged(there)
         self.earlier = {source.stem: source.said for source in there}
         self.passed = sum(len(source.slices) for source in there)
         self._sources = [source for source in self._sources if source.stem not in self.earlier]
         if there:
             self.warnings.append(f"{len(there)} of {len(there) + len(self._sources)} sources have their masks already.")
         self.lasting = True
+
+    def _unchanged(self, there: list[Source]) -> list[Source]:
+        """Those of some sources with masks that the masks are of; a name alone may be another patient's."""
+        known = read_sources(self._out) if there else None
+        if known is None:  # also of a version that did not write it down
+            return there
+        same = []
+        for source in there:
+            one = known.get(source.stem)
+            if one is not None and one.state == state_of(source.slices):
+                same.append(source)
+            elif one is not None and one.said != source.said:
+                raise InvalidOption(
+                    f"{self._out}: the results called {source.stem} are of {one.said}, and those of {source.said} "
+                    "would be called so too. Give another folder with -o, or --overwrite."
+                )
+            elif one is not None:
+                self.warnings.append(f"{source.said} has changed since its results were written: they are made again.")
+        return same
 
     def __enter__(self) -> FileSupply:
         return self
@@ -94,7 +116,8 @@ class FileSupply:
         return iter(self._sources)
 
     def written(self, source: Source, masks: Sequence[Path]) -> None:
-        """Nothing more is done with them."""
+        """Its results are known as its own, should this inference be stopped."""
+        note_source(self._out, source.stem, Known(source.said, state_of(source.slices)))
 
     def spoken(self, text: str) -> str:
         """Files are called as the user called them."""

@@ -6,9 +6,17 @@ from dataclasses import dataclass
 
 from pipeline.errors import InvalidOption
 
-__all__ = ["FORMATS", "SEG_TYPES", "Wanted"]
+__all__ = ["ENDS", "FORMATS", "SEG_TYPES", "Wanted"]
 
 FORMATS = ("auto", "png", "nifti", "dicomseg", "sc")
+# What a mask of each format may be called behind its source's name.
+ENDS = {
+    "auto": ("_mask.png", "_mask.nii.gz", "_mask"),
+    "png": ("_mask.png", "_mask"),
+    "nifti": ("_mask.nii.gz",),
+    "dicomseg": ("_seg.dcm",),
+    "sc": ("_sc.dcm", "_sc"),
+}
 # Those that belong into an archive, beside DICOM images alone.
 ARCHIVED = frozenset({"dicomseg", "sc"})
 SEG_TYPES = ("binary", "fractional", "labelmap")
@@ -42,6 +50,21 @@ class Wanted:
             raise InvalidOption(f"There is no format {what}. Choose from {', '.join(FORMATS)}.")
         if self.seg_type not in SEG_TYPES:
             raise InvalidOption(f"There is no SEG type '{self.seg_type}'. Choose from {', '.join(SEG_TYPES)}.")
+
+    @property
+    def ends(self) -> frozenset[str]:
+        """What the names of results may end with."""
+        extra = {
+            "_prob.nii.gz": self.probabilities,
+            "_overlay.png": self.overlay,
+            "_overlay": self.overlay,
+            "_statistics.json": self.statistics,
+            "_preview.png": self.preview,
+            "_quality.json": True,
+        }
+        return frozenset(
+            [*(end for kind in self.formats for end in ENDS[kind]), *(end for end, made in extra.items() if made)]
+        )
 
     @property
     def archived(self) -> bool:

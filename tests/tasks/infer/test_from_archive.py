@@ -403,3 +403,17 @@ def test_the_record_says_neither_whose_images_they_were_nor_which(
     for film in fake.of_modality("DX"):
         for word in (film.SOPInstanceUID, film.StudyInstanceUID, film.PatientID, "PHANTOM^", "s3cret", "radiographer"):
             assert not [text for text in texts if str(word) in text], word
+
+
+def test_results_that_would_be_removed_are_not_replaced_unasked(
+    random_bundle: Bundle, fake: FakeArchive, films: list[bytes], tmp_path: Path
+) -> None:
+    fake.add(films[:1])
+    run(random_bundle, fake, tmp_path / "out", store=False, formats=("png",), overlay=True)
+    kept = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.png")}
+    assert len(kept) == 2
+    (refused,) = run(random_bundle, fake, tmp_path / "out").refused
+    assert "_mask.png exists" in refused.reason or "_overlay.png exists" in refused.reason
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert run(random_bundle, fake, tmp_path / "out", overwrite=True).refused == ()
+    assert not any(path.exists() for path in kept)

@@ -17,7 +17,7 @@ from pipeline.bundle import Bundle
 from pipeline.errors import InvalidOption, MissingFile, OutputExists
 from pipeline.tasks.infer import infer
 from pipeline.tasks.infer.predictor import Predictor
-from pipeline.tasks.infer.resuming import FILE
+from pipeline.tasks.infer.resuming import FILE, SOURCES
 
 
 def film(width: int = 90, height: int = 70, seed: int = 0) -> np.ndarray:
@@ -341,7 +341,7 @@ def test_results_of_an_earlier_run_with_other_options_do_not_stay(random_bundle:
     infer(str(random_bundle.root), [str(source)], out, overlay=True, probabilities=True)
     (out / "film_sc").mkdir()  # a folder may be a user's own
     infer(str(random_bundle.root), [str(source)], out, formats=["nifti"], overwrite=True)
-    assert {path.name for path in out.iterdir()} == {"film_mask.nii.gz", "film_sc", FILE}
+    assert {path.name for path in out.iterdir()} == {"film_mask.nii.gz", "film_sc", FILE, SOURCES}
 
 
 @pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names of files are Unicode there")
@@ -405,3 +405,32 @@ def test_only_its_own_results_are_gone_on_with(random_bundle: Bundle, tmp_path: 
     (tmp_path / "theirs" / "film_mask.png").touch()
     with pytest.raises(InvalidOption, match="is not known how they were made"):
         infer(bundle, [str(source)], tmp_path / "theirs", resume=True)
+
+
+def test_a_mask_of_another_file_of_the_same_name_is_not_taken_for_this_ones(
+    random_bundle: Bundle, tmp_path: Path
+) -> None:
+    films = [save_png(tmp_path / folder / "film.png", film(seed=n)) for n, folder in enumerate(("one", "two"))]
+    bundle, out = str(random_bundle.root), tmp_path / "out"
+    infer(bundle, [str(films[0])], out)
+    mask = (out / "film_mask.png").read_bytes()
+    with pytest.raises(InvalidOption, match=r"film are of .*one.film\.png, and those of .*two.film\.png"):
+        infer(bundle, [str(films[1])], out, resume=True)
+    assert (out / "film_mask.png").read_bytes() == mask
+
+
+def test_a_file_that_has_changed_since_is_segmented_again(random_bundle: Bundle, tmp_path: Path) -> None:
+    bundle, out = str(random_bundle.root), tmp_path / "out"
+    source = save_png(tmp_path / "film.png", film())
+    infer(bundle, [str(source)], out)
+    save_png(source, np.pad(film(seed=1), ((0, 9), (0, 0))))
+    result = infer(bundle, [str(source)], out, resume=True)
+    assert result.segmented == 1
+    assert any("has changed since its results were written" in line for line in result.warnings)
+    assert infer(bundle, [str(source)], out, resume=True).segmented == 0
+    # A process that was killed leaves half a line, and a version before this one no file.
+    with (out / SOURCES).open("a") as file:
+        file.write('{"stem": "fi')
+    assert infer(bundle, [str(source)], out, resume=True).segmented == 0
+    (out / SOURCES).unlink()
+    assert infer(bundle, [str(source)], out, resume=True).segmented == 0

@@ -148,3 +148,11 @@ def test_of_what_a_library_has_wrapped_the_inner_reason_is_told() -> None:
             raise RuntimeError("applying transform <object at 0x7f>") from error
     except RuntimeError as error:
         assert reason(error, "film.png") == "film.png: no such axis"
+
+
+def test_a_slice_that_cannot_be_opened_is_refused_and_the_others_go_on(tmp_path: Path) -> None:
+    draw(tmp_path, "a.png")
+    (tmp_path / "gone.dcm").symlink_to(tmp_path / "nowhere.dcm")
+    found, refused, _ = find_sources([str(tmp_path)], tmp_path / "out")
+    assert [source.stem for source in found] == ["a"]
+    assert [Path(refusal.file).name for refusal in refused] == ["gone.dcm"]
