@@ -8,8 +8,7 @@ import sys
 import traceback
 from collections.abc import Mapping
 
-from pipeline import __version__
-from pipeline.tracking import signals
+from pipeline import __version__, terminations
 from pipeline.tracking.record import PATIENCE_S, Record
 from pipeline.tracking.store import tracking_uri
 
@@ -69,7 +68,7 @@ class OpenRun:
         """Take over a record, to be ended at the latest with the process."""
         self._record, self.run_id, self.shortfall = record, record.run_id, None
         self._pid = os.getpid()
-        signals.watch(self)
+        terminations.watch(self)
         # A run that nothing ended (Ctrl-C and errors outside the engine) is ended when the process is.
         atexit.register(self._close_at_exit)
 
@@ -95,20 +94,20 @@ class OpenRun:
     def _let_go(self) -> Record:
         record, self._record = self.record, None
         atexit.unregister(self._close_at_exit)
-        signals.unwatch(self)
+        terminations.unwatch(self)
         return record
 
     def _close_at_exit(self) -> None:
         if os.getpid() != self._pid:  # a process that was forked: the run is not its own
             return
-        error = signals.end_of_process() or getattr(sys, "last_value", None)
+        error = terminations.end_of_process() or getattr(sys, "last_value", None)
         self.close(status_after(error), error)
 
 
 def _wish(error: BaseException) -> BaseException | None:
     """Ctrl-C or SIGTERM where that is behind an error: MONAI wraps what an expression of a config raises."""
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, (KeyboardInterrupt, signals.Terminated)):
+    while cause is not None and not isinstance(cause, (KeyboardInterrupt, terminations.Terminated)):
         cause = cause.__cause__
     return cause
 

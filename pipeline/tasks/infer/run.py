@@ -31,6 +31,7 @@ from pipeline.tasks.infer.supply import FileSupply, Supply
 from pipeline.tasks.infer.wanted import FORMATS, SEG_TYPES, Wanted
 from pipeline.tasks.infer.working import FATAL, Job, Worker
 from pipeline.tasks.workflow import quiet_libraries
+from pipeline.terminations import raised_within
 
 if TYPE_CHECKING:
     from pipeline.tasks.infer.retrieved import FromArchive
@@ -165,7 +166,14 @@ def infer(
     asked |= {"gate": gate, "sources": supply.sources, **settings}
     changed = bool(checkpoints or overrides or not test_time_flips)
     program, instead = program_for(bundle, changed=changed, slices=supply.slices if archive is None else None)
-    with quiet_libraries(), decoded_once(), folder_aside(out) as aside, supply, ExitStack() as stack:
+    with (
+        raised_within(),
+        quiet_libraries(),
+        decoded_once(),
+        folder_aside(out) as aside,
+        supply,
+        ExitStack() as stack,
+    ):
         clock = time.perf_counter()
         stream = iter(supply)
         first = next(stream, None)

@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from pipeline.errors import InvalidOption, MissingFile, OutputExists
 from pipeline.tasks.infer import infer
 from pipeline.tasks.infer.predictor import Predictor
 from pipeline.tasks.infer.resuming import FILE, SOURCES
+from pipeline.terminations import Terminated
 
 
 def film(width: int = 90, height: int = 70, seed: int = 0) -> np.ndarray:
@@ -434,3 +437,17 @@ def test_a_file_that_has_changed_since_is_segmented_again(random_bundle: Bundle,
     assert infer(bundle, [str(source)], out, resume=True).segmented == 0
     (out / SOURCES).unlink()
     assert infer(bundle, [str(source)], out, resume=True).segmented == 0
+
+
+def test_a_terminated_inference_leaves_nothing_half_done(random_bundle: Bundle, tmp_path: Path) -> None:
+    for number in range(3):
+        save_png(tmp_path / "in" / f"film{number}.png", film(seed=number))
+
+    def ended(done: int, total: int, name: str) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+
+    with pytest.raises(Terminated):
+        infer(str(random_bundle.root), [str(tmp_path / "in")], tmp_path / "out", tracking=False, on_progress=ended)
+    assert not list((tmp_path / "out").glob(".part-*"))
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -1,16 +1,18 @@
-"""SIGTERM, said to the records that are open: a queue, a container or `kill` ends the training."""
+"""SIGTERM, said to those whom it matters to: a queue, a container or `kill` ends a training or an inference."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 from pipeline.interrupts import leave_children
 
-__all__ = ["Terminated", "end_of_process", "unwatch", "watch"]
+__all__ = ["Terminated", "end_of_process", "raised_within", "unwatch", "watch"]
 
 
 class Terminated(SystemExit):
@@ -57,6 +59,17 @@ def unwatch(who: object) -> None:
     if signal.getsignal(signal.SIGTERM) is _terminated:
         signal.signal(signal.SIGTERM, _before)
     _installed = False
+
+
+@contextmanager
+def raised_within() -> Iterator[None]:
+    """Within it SIGTERM is raised as `Terminated`, so that what is half done is cleared away."""
+    who = object()
+    watch(who)
+    try:
+        yield
+    finally:
+        unwatch(who)
 
 
 def end_of_process() -> Terminated | None:
