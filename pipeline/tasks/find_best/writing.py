@@ -58,8 +58,10 @@ def write_bundle(
             config["test_time_flips"] = flow([list(flip) for flip in flips])
             _comment(config, "test_time_flips", f"Cross-validation: {flip_decision.line()}." if flip_decision else "")
         if refinement is not None and "refinement" in config:
-            config["refinement"] = _steps(refinement)
+            unions = [dict(step) for step in config["refinement"] or () if _is_of_a_union(step)]
+            config["refinement"] = _steps([*unions, *refinement.steps])
             said = [f"{decision.about}: {decision.line()}." for decision in refinement.decisions]
+            said += ["Rules of several classes as one are the task's, and stay."] if unions else []
             _comment(config, "refinement", "\n".join(["Chosen by cross-validation, on masks out of fold:", *said]))
         return True
 
@@ -166,13 +168,20 @@ def model_card(record: FoldsRecord, found: Best, dice: Mapping[str, float]) -> s
     return "\n".join([*lines, "", "Rules and all candidates: `find_best.json`.", ""])
 
 
-def _steps(refinement: Refinement) -> Any:
+def _steps(steps: Sequence[Mapping[str, Any]]) -> Any:
     """One transform a line."""
-    if not refinement.steps:
+    if not steps:
         return flow([])
     from ruamel.yaml.comments import CommentedSeq
 
-    return CommentedSeq(flow(dict(step)) for step in refinement.steps)
+    return CommentedSeq(flow(dict(step)) for step in steps)
+
+
+def _is_of_a_union(step: Any) -> bool:
+    """Whether a step of refinement takes several classes as one: no rule of single classes can stand for it."""
+    if not isinstance(step, Mapping):
+        return False
+    return len(step.get("applied_labels") or ()) > 1 and not step.get("independent", True)
 
 
 def _comment(config: Any, key: str, text: str) -> None:

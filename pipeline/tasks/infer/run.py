@@ -21,6 +21,7 @@ from pipeline.tasks.infer.archive import model_of, require_highdicom
 from pipeline.tasks.infer.choosing import program_for
 from pipeline.tasks.infer.engines import here, spread
 from pipeline.tasks.infer.gating import Judged, gate_of, quality_documents, review_table
+from pipeline.tasks.infer.kept_rows import with_rows_of_others
 from pipeline.tasks.infer.outcome import InferenceResult
 from pipeline.tasks.infer.recording import recorded
 from pipeline.tasks.infer.results import folder_aside
@@ -211,6 +212,7 @@ def infer(
         masks: list[Path] = []
         judged: list[Judged] = []
         rows: list[dict[str, Any]] = []
+        names: set[str] = set()
         done = finished = segmented = 0
 
         def report(source: Source, slices: int) -> None:
@@ -221,6 +223,7 @@ def infer(
         results = spread(job, sources, aside) if spreads else here(worker, supply, sources, aside, report)
         stack.callback(results.close)  # what it began uses the folder aside
         for source, result in results:
+            names.add(source.said)
             refusal = result.refusal
             if result.written is not None:
                 try:
@@ -244,11 +247,15 @@ def infer(
             done += len(source.slices)
             on_progress(supply.passed + done, supply.slices, source.said)
         returned = supply.finish()
+        tables: list[tuple[Path, str]] = []
         if review_list is not None:
-            write_text_aside(review_list, review_table(judged, quality_documents(out, supply.earlier)))
+            tables.append((review_list, review_table(judged, quality_documents(out, supply.earlier))))
         if table is not None:
             rows += [row for stem, said in supply.earlier.items() for row in statistics_rows_of(stem, said, out)]
-            write_text_aside(table, statistics_table(rows))
+            tables.append((table, statistics_table(rows)))
+        names |= {*supply.earlier.values(), *(one.file for one in refused)}
+        for path, text in tables:
+            write_text_aside(path, text if overwrite else with_rows_of_others(text, path, names))
         seconds = waited_s + time.perf_counter() - began
         told.finish(refused, seconds, returned)
     return InferenceResult(

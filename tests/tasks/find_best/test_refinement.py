@@ -9,6 +9,7 @@ from pipeline.tasks.find_best.candidates import ReferenceRegions, fills_of, remo
 from pipeline.tasks.find_best.deciding import decide_flips, decide_refinement
 from pipeline.tasks.find_best.observed import Observed
 from pipeline.tasks.find_best.scoring import dice_of, refine, score_candidates, subject_means, transforms_of
+from pipeline.tasks.find_best.writing import _is_of_a_union
 
 LUNG = {0: "background", 1: "lung"}
 DISC = {0: "background", 1: "rim", 2: "cup"}
@@ -161,3 +162,11 @@ def test_images_of_a_subject_count_once(tmp_path: Path) -> None:
     means, folds = subject_means(np.array([[1.0], [2.0], [3.0], [10.0]]), cases)
     assert means.tolist() == [[2.0], [10.0]]
     assert folds == [0, 1]
+
+
+def test_what_is_said_of_several_classes_as_one_is_no_rule_of_single_classes() -> None:
+    disc = {"_target_": "KeepLargestConnectedComponentd", "applied_labels": [1, 2], "independent": False}
+    assert _is_of_a_union(disc)
+    for other in ({"independent": True}, {"applied_labels": [1]}, {"applied_labels": None}):
+        assert not _is_of_a_union(disc | other)
+    assert not _is_of_a_union("@some_step")
