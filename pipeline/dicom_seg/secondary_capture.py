@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pydicom import Dataset
 from pydicom.uid import RLELossless
 
+from pipeline import MANUFACTURER
 from pipeline.atomic import written_aside
 from pipeline.dicom_seg.algorithm import LONG_STRING, Algorithm
 from pipeline.dicom_seg.identity import (
@@ -124,7 +125,7 @@ def _built(
         series_number=series_number(source, SERIES_OFFSET),
         sop_instance_uid=instance,
         instance_number=instance_number(source) if images.grid.depth == 1 else number + 1,
-        manufacturer="Planar",
+        manufacturer=MANUFACTURER,
         manufacturer_model_name=algorithm.name,
         software_versions=algorithm.software,
         device_serial_number=algorithm.digest[:LONG_STRING],

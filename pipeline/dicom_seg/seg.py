@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
+from pipeline import MANUFACTURER
 from pipeline.atomic import written_aside
 from pipeline.dicom_seg.algorithm import LONG_STRING, Algorithm, Annotation
 from pipeline.dicom_seg.identity import (
@@ -130,7 +131,7 @@ def _built(
         series_number=series_number(first, SERIES_OFFSET),
         sop_instance_uid=instance,
         instance_number=instance_number(first),
-        manufacturer="Planar",
+        manufacturer=MANUFACTURER,
         manufacturer_model_name=algorithm.name,
         software_versions=algorithm.software,
         device_serial_number=algorithm.digest[:LONG_STRING],

@@ -13,7 +13,7 @@
 from pipeline.dicomweb.address import Address
 from pipeline.dicomweb.ahead import Behind, ahead
 from pipeline.dicomweb.archive import Archive, open_archive
-from pipeline.dicomweb.choosing import OWN, Choice, are_slices, choose
+from pipeline.dicomweb.choosing import Choice, are_slices, choose
 from pipeline.dicomweb.credentials import Credentials
 from pipeline.dicomweb.listing import Instance, Series, find_series, instances_of
 from pipeline.dicomweb.patience import Patience
@@ -24,7 +24,6 @@ from pipeline.dicomweb.selection import Selection
 from pipeline.dicomweb.storing import StoredObject, present, store
 
 __all__ = [
-    "OWN",
     "Address",
     "Archive",
     "Behind",

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from pipeline import MANUFACTURER
 from pipeline.dicomweb.listing import Instance, Series
 
-__all__ = ["OWN", "Choice", "alike", "are_slices", "choose"]
+__all__ = ["Choice", "alike", "are_slices", "choose"]
 
 # Modalities of objects that are no pictures of a patient (PS3.16, CID 29 and 32).
 WORDS = """
@@ -16,8 +17,6 @@ ANN AR ASMT AU CTPROTOCOL DOC ECG EEG EMG EOG EPS FID HD KER KO LEN M3D OAM OPM 
 RTPLAN RTRAD RTRECORD RTSEGANN RTSTRUCT RWV SEG SMR SR SRF STAIN TEXTUREMAP VA
 """
 NO_IMAGES = frozenset(WORDS.split())
-# What our own results have as Manufacturer.
-OWN = "Planar"
 # One slice an object, so that a series of them is a volume: CT, MR, PET, and RT images of CT.
 SLICES = frozenset(
     {"1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.128"},
@@ -74,7 +73,7 @@ def choose(series: Iterable[Series], modalities: frozenset[str] = frozenset()) -
     for one in series:
         if one.modality in NO_IMAGES:
             left_out[one.modality] += 1
-        elif one.manufacturer == OWN:
+        elif one.manufacturer == MANUFACTURER:
             left_out["results of Planar"] += 1
         elif modalities and one.modality and one.modality not in modalities:
             others[one.modality] += 1

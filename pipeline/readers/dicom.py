@@ -9,6 +9,7 @@ from typing import Any
 import pydicom
 from pydicom.uid import UID
 
+from pipeline import MANUFACTURER
 from pipeline.archives import open_binary, split_archive, time_of_change
 from pipeline.errors import NoPicture, UnsupportedImage
 from pipeline.geometry import SourceGrid
@@ -27,6 +28,7 @@ NO_PICTURES = {
     "1.2.840.10008.5.1.4.1.1.66.7": "a segmentation (label map), not an image",
     "1.2.840.10008.5.1.4.1.1.481.2": "a radiotherapy dose, not an image",
 }
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 # SEG and label map.
 SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
@@ -133,6 +135,8 @@ def _check_is_picture(path: str, ds: Any) -> None:
     what = NO_PICTURES.get(sop_class)
     if what is not None:
         raise NoPicture(f"{path}: the DICOM object is {what}. Give the images it was made from.")
+    if sop_class == SECONDARY_CAPTURE and str(ds.get("Manufacturer") or "") == MANUFACTURER:
+        raise NoPicture(f"{path}: the DICOM object shows outlines by Planar. Give the images it was made from.")
     if sop_class == WHOLE_SLIDE:
         raise UnsupportedImage(f"{path}: the DICOM object is a tiled whole-slide image. Give the regions as images.")
     if "Rows" in ds and "Columns" in ds:

@@ -19,7 +19,7 @@ from pipeline.readers.dicom_geometry import plane_affine
 from pipeline.readers.faults import library_errors
 from pipeline.readers.picture import Picture, exact_dtype
 from pipeline.readers.slice_header import SliceHeader, read_slice_header
-from pipeline.readers.slice_places import passes_of, remarks_on_places
+from pipeline.readers.slice_places import evenly_placed, passes_of, remarks_on_places
 
 __all__ = ["DicomSeries", "group_series", "read_series", "series_in", "volume_of"]
 
@@ -89,7 +89,8 @@ class _Series:
 def group_series(files: Iterable[str]) -> list[DicomSeries | str]:
     """Files with the slices of each DICOM volume put together.
 
-    Slices belong together that share patient, SeriesInstanceUID, size, pixel spacing and orientation. Films,
+    Slices belong together that share patient, SeriesInstanceUID, size, pixel spacing and orientation, and the phase
+    where phases overlap. Films,
     multi-frame objects, other formats, and what cannot be read stay as they are, in their place. A second copy of a
     slice (the same SOPInstanceUID) is left out with a warning.
 
@@ -115,7 +116,7 @@ def group_series(files: Iterable[str]) -> list[DicomSeries | str]:
             result.append(entry)
             continue
         series, group = entry
-        volumes = _one_slice_a_place(group.slices)
+        volumes = _phases(group.slices) or _one_slice_a_place(group.slices)
         remarks = _remarks_on_group(series, group, volumes)
         result += [volume[0].file if len(volume) == 1 else _series_of(volume, remarks) for volume in volumes]
     return result
@@ -188,6 +189,25 @@ def _files_in(folder: str) -> list[str]:
     return [str(file) for file in below if file.parent == Path(folder) and not file.name.startswith(".")]
 
 
+def _phases(slices: Sequence[SliceHeader]) -> list[list[SliceHeader]]:
+    """Slices by phase, where that makes even stacks of what is none as a whole; else an empty list.
+
+    A scanner may give each slice, or each stretch of the body, an acquisition of its own: those remain one volume.
+    """
+    if evenly_placed(np.array([s.height for s in slices])):
+        return []
+    phases: dict[tuple[int, int], list[SliceHeader]] = {}
+    for found in slices:
+        phases.setdefault(found.phase, []).append(found)
+    heights = [np.array([s.height for s in phases[phase]]) for phase in sorted(phases)]
+    apart = all(
+        one.max() < other.min() or other.max() < one.min() for k, one in enumerate(heights) for other in heights[:k]
+    )
+    if apart or not all(len(one) > 2 and evenly_placed(one) for one in heights):
+        return []
+    return [phases[phase] for phase in sorted(phases)]
+
+
 def _one_slice_a_place(slices: Sequence[SliceHeader]) -> list[list[SliceHeader]]:
     """Slices as volumes with one slice at each place: a second pass over the same places is a volume of its own."""
     ordered = sorted(slices, key=lambda s: s.turn)
@@ -205,9 +225,9 @@ def _remarks_on_group(series: _Series, group: _Group, volumes: Sequence[Sequence
         others = sum(len(other.slices) for other in series.groups if other is not group)
         parts = [f"{others} slices of other orientations or sizes (localisers?)"] * bool(others)
         again = sum(len(volume) for volume in volumes[1:])
-        parts += [f"{again} slices in second or later passes over the same places"] * (len(volumes) > 1)
+        parts += [f"{again} slices of other phases, or passes over the same places"] * (len(volumes) > 1)
         told.append(
-            f"The series holds several orientations, sizes or passes: {' and '.join(parts)} stand beside "
+            f"The series holds several orientations, sizes, phases or passes: {' and '.join(parts)} stand beside "
             "these slices and are no part of this volume."
         )
     if len({s.frame_of_reference for s in group.slices}) > 1:

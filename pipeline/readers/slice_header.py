@@ -23,6 +23,7 @@ HEADER_TAGS = [
     "PatientID",
     "SeriesInstanceUID",
     "FrameOfReferenceUID",
+    "TemporalPositionIdentifier",
     "AcquisitionNumber",
     "InstanceNumber",
     "NumberOfFrames",
@@ -50,7 +51,8 @@ class SliceHeader:
         cosines: ImageOrientationPatient.
         position: ImagePositionPatient, mm, LPS.
         spacing_mm: Pixel size (x, y), or None.
-        turn: AcquisitionNumber and InstanceNumber: in which order slices at one place were taken.
+        phase: TemporalPositionIdentifier and AcquisitionNumber, 0 where the header has none.
+        turn: The phase and InstanceNumber: in which order slices at one place were taken.
     """
 
     file: str
@@ -61,7 +63,8 @@ class SliceHeader:
     cosines: tuple[float, ...]
     position: npt.NDArray[np.float64]
     spacing_mm: tuple[float, float] | None
-    turn: tuple[int, int]
+    phase: tuple[int, int]
+    turn: tuple[int, int, int]
 
     @property
     def plane(self) -> npt.NDArray[np.float64]:
@@ -82,6 +85,7 @@ def read_slice_header(file: str) -> SliceHeader | None:
             cosines, positions = orientation_of(ds), frame_positions(ds, 1)
             if cosines is None or positions is None or number_of_frames(ds) > 1:
                 return None
+            phase = (int(ds.get("TemporalPositionIdentifier") or 0), int(ds.get("AcquisitionNumber") or 0))
             return SliceHeader(
                 file,
                 str(ds.get("SOPInstanceUID") or ""),
@@ -91,7 +95,8 @@ def read_slice_header(file: str) -> SliceHeader | None:
                 cosines,
                 positions[0],
                 spacing_of_film(ds)[0],
-                (int(ds.get("AcquisitionNumber") or 0), int(ds.get("InstanceNumber") or 0)),
+                phase,
+                (*phase, int(ds.get("InstanceNumber") or 0)),
             )
     except (PlanarError, OSError):
         return None  # reading the file says what is wrong with it

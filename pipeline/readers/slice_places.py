@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["PLACE_MM", "passes_of", "remarks_on_places"]
+__all__ = ["PLACE_MM", "evenly_placed", "passes_of", "remarks_on_places"]
 
 # Steps between slices that differ by more than this part of their median are uneven: a slice may be missing.
 UNEVEN = 0.1
@@ -49,10 +49,20 @@ def remarks_on_places(positions: npt.NDArray[np.float64], cosines: Sequence[floa
     return told
 
 
+def evenly_placed(heights: npt.NDArray[np.float64]) -> bool:
+    """Whether slices follow one another in even steps, one a place: two at least, in any order."""
+    steps = np.diff(np.sort(heights))
+    return len(steps) > 0 and float(steps.min()) > PLACE_MM and _are_even(steps)
+
+
+def _are_even(steps: npt.NDArray[np.float64]) -> bool:
+    return bool(np.ptp(steps) <= UNEVEN * np.median(steps))
+
+
 def _uneven(steps: npt.NDArray[np.float64]) -> list[str]:
-    usual = float(np.median(steps))
-    if np.ptp(steps) <= UNEVEN * usual:
+    if _are_even(steps):
         return []
+    usual = float(np.median(steps))
     span = f"Slices lie {steps.min():.2f} to {steps.max():.2f} mm apart"
     ratio = steps / usual
     gaps = np.flatnonzero(ratio > 1 + UNEVEN)

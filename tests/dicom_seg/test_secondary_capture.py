@@ -12,7 +12,8 @@ from seg_phantoms import ALGORITHM, GEOMETRIES, phantom_film, write_ct, write_fi
 
 from pipeline.dicom_seg import source_images, write_secondary_capture
 from pipeline.dicom_seg.secondary_capture import orientation_letters
-from pipeline.errors import UnsupportedImage
+from pipeline.errors import NoPicture, UnsupportedImage
+from pipeline.readers import read_picture, slices_in
 
 SC_IMAGE = "1.2.840.10008.5.1.4.1.1.7"
 
@@ -38,6 +39,18 @@ def test_a_picture_comes_back_pixel_by_pixel_in_the_films_study(tmp_path: Path) 
         film.SOPInstanceUID,
     )
     assert "cxr_lung_segmentation 1.2.3" in sc.DerivationDescription
+
+
+def test_it_is_no_image_to_segment_but_that_of_a_scanner_is(tmp_path: Path) -> None:
+    source = write_film(tmp_path / "film.dcm", phantom_film())
+    file = tmp_path / "sc.dcm"
+    write_secondary_capture(file, source_images(str(source)), 0, colours(40, 33), ALGORITHM)
+    with pytest.raises(NoPicture, match="outlines by Planar"):
+        slices_in(str(file))
+    digitised = pydicom.dcmread(file)
+    digitised.Manufacturer = "A maker of film scanners"
+    digitised.save_as(file)
+    assert read_picture(str(file)).array.shape == (40, 33, 3)
 
 
 def test_slices_of_a_volume_are_one_series_in_order(tmp_path: Path) -> None:

@@ -146,6 +146,34 @@ def test_a_second_pass_over_the_same_places_is_a_volume_of_its_own(shuffled):
         read_picture(shuffled)
 
 
+def test_phases_at_other_places_are_volumes_of_their_own(tmp_path):
+    for number in range(4):
+        write_slice(tmp_path / f"early{number}", 2 * number, (0, 0, 2.0 * number), AcquisitionNumber=1)
+        write_slice(tmp_path / f"late{number}", 2 * number + 1, (0, 0, 2.0 * number + 0.7), AcquisitionNumber=2)
+    early, late = group_series(files_in(tmp_path))
+    assert all("early" in name for name in early.files) and len(early.files) == 4
+    assert all("late" in name for name in late.files) and len(late.files) == 4
+    assert early.grid.affine[2, 2] == late.grid.affine[2, 2] == 2
+    assert "phases" in early.warnings[0]
+
+
+def test_a_phase_that_lacks_a_slice_does_not_take_another_phases(tmp_path):
+    for number in range(5):
+        write_slice(tmp_path / f"early{number}", number, (0, 0, 2.0 * number), TemporalPositionIdentifier=1)
+    for number in range(1, 5):
+        write_slice(tmp_path / f"late{number}", 10 + number, (0, 0, 2.0 * number), TemporalPositionIdentifier=2)
+    assert [len(series.files) for series in group_series(files_in(tmp_path))] == [5, 4]
+
+
+@pytest.mark.parametrize("of_each", [1, 3])
+def test_acquisitions_of_stretches_or_of_slices_remain_one_volume(tmp_path, of_each):
+    # A slice is missing too, so that the whole is no even stack.
+    for number in (0, 1, 2, 3, 4, 5, 6, 8):
+        write_slice(tmp_path / f"{number}", number, (0, 0, 2 * number), AcquisitionNumber=1 + number // of_each)
+    (series,) = group_series(files_in(tmp_path))
+    assert len(series.files) == 8
+
+
 def test_a_missing_slice_is_told(tmp_path):
     for number in (0, 1, 2, 4):
         write_slice(tmp_path / f"{number}", number, (0, 0, 2 * number))

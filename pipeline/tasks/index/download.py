@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline import MANUFACTURER
 from pipeline.datalist import Finding
 from pipeline.dicomweb import (
-    OWN,
     Archive,
     Query,
     Selection,
@@ -127,7 +127,7 @@ def _segmentations_of(archive: Archive, images: Iterable[Series]) -> tuple[list[
     own = 0
     for study in dict.fromkeys(one.study for one in images):
         for series in find_series(archive, Query({"StudyInstanceUID": (study,), "Modality": ("SEG",)})):
-            if series.manufacturer == OWN:
+            if series.manufacturer == MANUFACTURER:
                 own += 1
                 continue
             try:

@@ -40,10 +40,12 @@ class Earlier:
     def found(self, series: Series, stem: str, images: Sequence[ImageName]) -> str:
         """Where the results of some images are already: "stored" in the archive, "written" in the folder, or "".
 
+        What no archive takes (overlays, tables) must lie in the folder, if it is asked for.
+
         Raises: ArchiveUnreachable, ArchiveRefusal: if the archive cannot be asked.
         """
         planned = self.planned(series, images)
-        if not planned:
+        if not planned or self._wanted.lacks(self._out / stem):
             return ""
         if self._store and all(
             present(self._archive, series.study, one.series, one.instances) == one.instances for one in planned
@@ -76,5 +78,5 @@ class Earlier:
             there = [path for end in RESULTS if (path := self._out / f"{stem}{end}").exists()]
         if not there:
             return None
-        told = f"{there[0]} exists and was made by another model or with other settings. "
+        told = f"{there[0]} exists and was made of other images, by another model or with other settings. "
         return str(OutputExists(told + "Give --overwrite, or another -o."))

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.dicomweb import OWN, Archive, Instance, Series, are_slices, instances_of
+from pipeline import MANUFACTURER
+from pipeline.dicomweb import Archive, Instance, Series, are_slices, instances_of
 from pipeline.errors import NoPicture, PlanarError
 from pipeline.readers import DicomSeries, group_series, header_value, slices_in
 from pipeline.tasks.infer.sources import Refusal, Source, reason
@@ -77,7 +78,7 @@ def sources_in(unit: Unit, files: Sequence[Path]) -> Iterator[tuple[Source, list
             continue
         stem = f"{unit.series.study}/{_uid_of(entry)}"
         try:
-            if not unit.series.manufacturer and header_value(entry, "Manufacturer") == OWN:
+            if not unit.series.manufacturer and header_value(entry, "Manufacturer") == MANUFACTURER:
                 yield "results of Planar"
                 continue
             slices = slices_in(entry)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 
 from pipeline.errors import InvalidOption
 
@@ -54,17 +56,27 @@ class Wanted:
     @property
     def ends(self) -> frozenset[str]:
         """What the names of results may end with."""
+        masks = (ENDS[kind] for kind in self.formats)
+        return frozenset(chain(("_quality.json",), *masks, *self._extra()))
+
+    def lacks(self, stem: Path) -> bool:
+        """Whether one of the results beside the archived ones, asked for, is not there.
+
+        Args:
+            stem: Path of the results, without what their names end with.
+        """
+        results = [*(ENDS[kind] for kind in self.formats if kind not in ARCHIVED), *self._extra()]
+        return not all(any(Path(f"{stem}{end}").exists() for end in ends) for ends in results)
+
+    def _extra(self) -> list[tuple[str, ...]]:
+        """What each result that is no mask may be called behind its source's name."""
         extra = {
-            "_prob.nii.gz": self.probabilities,
-            "_overlay.png": self.overlay,
-            "_overlay": self.overlay,
-            "_statistics.json": self.statistics,
-            "_preview.png": self.preview,
-            "_quality.json": True,
+            ("_prob.nii.gz",): self.probabilities,
+            ("_overlay.png", "_overlay"): self.overlay,
+            ("_statistics.json",): self.statistics,
+            ("_preview.png",): self.preview,
         }
-        return frozenset(
-            [*(end for kind in self.formats for end in ENDS[kind]), *(end for end, made in extra.items() if made)]
-        )
+        return [ends for ends, made in extra.items() if made]
 
     @property
     def archived(self) -> bool:

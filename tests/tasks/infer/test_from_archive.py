@@ -172,6 +172,19 @@ def test_one_image_makes_one_object_wherever_it_is_segmented(
     assert one.SOPInstanceUID == two.SOPInstanceUID
 
 
+def test_a_second_command_that_asks_for_more_makes_it(
+    random_bundle: Bundle, fake: FakeArchive, films: list[bytes], tmp_path: Path
+) -> None:
+    fake.add(films[:2])
+    run(random_bundle, fake, tmp_path / "out")
+    options = {"overlay": True, "statistics": True}
+    again = run(random_bundle, fake, tmp_path / "out", **options)
+    assert (again.segmented, again.refused) == (2, ())
+    assert len([name for name in names_in(tmp_path / "out") if name.endswith("_overlay.png")]) == 2
+    assert len(fake.of_modality("SEG")) == 2
+    assert run(random_bundle, fake, tmp_path / "out", **options).segmented == 0
+
+
 def test_what_was_only_written_is_stored_later_without_being_made_again(
     random_bundle: Bundle, fake: FakeArchive, films: list[bytes], tmp_path: Path
 ) -> None:
@@ -328,7 +341,7 @@ def test_results_of_others_in_the_folder_are_not_replaced_unasked(
     kept = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*_seg.dcm")}
     result = run(random_bundle, fake, tmp_path / "out", test_time_flips=False)
     (refused,) = result.refused
-    assert "exists and was made by another model or with other settings" in refused.reason
+    assert "exists and was made of other images, by another model or with other settings" in refused.reason
     assert {path: path.read_bytes() for path in kept} == kept
     assert run(random_bundle, fake, tmp_path / "out", test_time_flips=False, overwrite=True).refused == ()
 
