@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import UnknownLabel
-from pipeline.labels import LabelCoding, MaskHistogram, colour_clusters, guess_coding
+from pipeline.labels import LabelCoding, MaskHistogram, colour_clusters, guess_coding, zero_may_be_the_object
 
 BLACK, RED, GREEN, BLUE = (0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255)
 CHEST = "colours:#000000=0,#0000ff=1,#00ff00=2,#ff0000=3"
@@ -247,6 +247,79 @@ def test_empty_masks_alone_are_refused():
 def test_masks_without_zero_are_not_guessed():
     with pytest.raises(UnknownLabel, match="--levels"):
         guess_coding(histogram_of([[1, 2, 3]]))
+
+
+def around(value, *inner, size=12):
+    """A mask of one value with bars of others in its middle."""
+    mask = np.full((size, size), value)
+    for k, other in enumerate(inner):
+        mask[3 + k, 3:9] = other
+    return mask
+
+
+def test_a_background_that_is_not_black_is_asked_for():
+    with pytest.raises(UnknownLabel, match="--levels '255=background,0=class_1,128=class_2'"):
+        guess_coding(histogram_of(around(255, 0, 128)))
+    red, white = (255, 0, 0), (255, 255, 255)
+    picture = np.array([BLACK, red, white])[around(2, 0, 1)]
+    with pytest.raises(UnknownLabel, match="--colours '#ffffff=background,#000000=class_1,#ff0000=class_2'"):
+        guess_coding(histogram_of(picture))
+
+
+def test_a_class_that_reaches_most_edges_is_no_background():
+    mask = around(2, 0, 1)
+    mask[:3] = 0
+    assert str(guess_coding(histogram_of(mask))) == "index"
+
+
+@pytest.mark.parametrize(("mask", "expected"), [(around(255, 0), True), (around(0, 255), False)])
+def test_black_objects_on_white_are_doubted(mask, expected):
+    assert zero_may_be_the_object(histogram_of(mask)) is expected
+
+
+def test_masks_whose_palettes_differ_are_taken_by_their_colours():
+    black_first, white_first = np.array([[0] * 3, [255] * 3], np.uint8), np.array([[255] * 3, [0] * 3], np.uint8)
+    histogram, one = MaskHistogram(), MaskHistogram()
+    histogram.add(around(0, 1).astype(np.uint8), black_first)
+    assert str(guess_coding(histogram)) == "index"
+    one.add(around(1, 0).astype(np.uint8), white_first)
+    histogram.update(one)
+    assert str(guess_coding(histogram)) == "colours:#000000=0,#ffffff=1"
+
+
+def test_a_palette_whose_black_is_not_the_first_is_taken_by_its_colours():
+    histogram = MaskHistogram()
+    histogram.add(around(2, 0, 1).astype(np.uint8), np.array([RED, BLUE, BLACK], np.uint8))
+    assert str(guess_coding(histogram)) == "colours:#000000=0,#0000ff=1,#ff0000=2"
+
+
+def test_numbered_objects_are_no_classes():
+    objects = [around(0, *range(1, n + 1), size=15) for n in (3, 8, 5)]
+    with pytest.raises(UnknownLabel, match=r"1 to n, with n from 3 to 8.*--threshold 0 makes"):
+        guess_coding(histogram_of(*objects))
+    # As many in each are classes, and so is what does not begin with 1.
+    assert str(guess_coding(histogram_of(*[objects[1]] * 3))) == "index"
+    assert str(guess_coding(histogram_of(*objects, around(0, 2, 3)))) == "index"
+    assert str(guess_coding(histogram_of(*objects), n_classes=9)) == "index"
+
+
+def test_many_numbers_are_one_class_above_0():
+    many = np.zeros((60, 60))
+    many.flat[: 40 * 50] = np.repeat(np.arange(1, 41), 50)
+    other = np.where(many > 33, 0, many)
+    with pytest.raises(UnknownLabel, match="--threshold 0 makes"):
+        guess_coding(histogram_of(many, other))
+    with pytest.raises(UnknownLabel, match=r"or --threshold 0\."):
+        guess_coding(histogram_of(np.where(many == 7, 0, many)))
+
+
+def test_small_values_in_three_channels_are_colours():
+    one_hot = np.zeros((4, 4, 3))
+    one_hot[0, :, 0] = one_hot[1, :, 1] = one_hot[2, :, 2] = 1
+    with pytest.raises(UnknownLabel, match="colours of the masks"):
+        guess_coding(histogram_of(one_hot))
+    with pytest.raises(UnknownLabel, match="expects a grey mask"):
+        decode("index", one_hot.astype(np.uint8))
 
 
 def test_named_classes_allow_an_index_with_gaps():

@@ -1,7 +1,8 @@
 """How stored mask pixels become class indices (each item's label coding, or guessed), and which classes have a side."""
 
-from pipeline.labels.coding import GREY_TOLERANCE, LabelCoding, nearest_colour, parse_colour, rgb_of
-from pipeline.labels.guess import MaskHistogram, colour_clusters, colour_name, guess_coding
+from pipeline.labels.coding import GREY_TOLERANCE, LabelCoding, largest_difference, nearest_colour, parse_colour, rgb_of
+from pipeline.labels.guess import colour_clusters, colour_name, guess_coding, zero_may_be_the_object
+from pipeline.labels.histogram import MaskHistogram
 from pipeline.labels.segments import classes_of_segments, segments_coding
 from pipeline.labels.sides import has_sides, label_words
 
@@ -15,8 +16,10 @@ __all__ = [
     "guess_coding",
     "has_sides",
     "label_words",
+    "largest_difference",
     "nearest_colour",
     "parse_colour",
     "rgb_of",
     "segments_coding",
+    "zero_may_be_the_object",
 ]

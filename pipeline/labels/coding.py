@@ -128,7 +128,9 @@ class LabelCoding:
         elif self.kind.startswith("colours"):
             classes, strays = self._decode_colours(mask)
         else:
-            classes, strays = self._decode_grey(as_grey(mask, str(self)))
+            # Of small numbers each is a class of its own, and none is noise.
+            tolerance = 0 if self.kind == "index" else GREY_TOLERANCE
+            classes, strays = self._decode_grey(as_grey(mask, str(self), tolerance))
         if n_classes is not None and classes.size and int(classes.max()) >= n_classes:
             unknown = np.unique(classes[classes >= n_classes])
             raise UnknownLabel(
@@ -191,7 +193,7 @@ class LabelCoding:
         return numbers[nearest], int(np.count_nonzero(squared > reach))
 
 
-def as_grey(mask: NDArray[Any], coding: str) -> NDArray[Any]:
+def as_grey(mask: NDArray[Any], coding: str, tolerance: float = GREY_TOLERANCE) -> NDArray[Any]:
     """The one grey channel, shape (W, H), of a mask that may have been stored as RGB."""
     if mask.ndim == 2:
         return mask
@@ -199,7 +201,7 @@ def as_grey(mask: NDArray[Any], coding: str) -> NDArray[Any]:
         return mask[:, :, 0]
     if mask.ndim == 3 and mask.shape[2] in (3, 4):
         grey = mask[:, :, 1]
-        if all(largest_difference(grey, mask[:, :, k]) <= GREY_TOLERANCE for k in (0, 2)):
+        if all(largest_difference(grey, mask[:, :, k]) <= tolerance for k in (0, 2)):
             return grey
     raise UnknownLabel(
         f"Label coding {coding} expects a grey mask (W, H), got colours or several files, shape {mask.shape}. "

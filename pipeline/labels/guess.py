@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.errors import UnknownLabel
-from pipeline.labels.coding import GREY_TOLERANCE, LabelCoding, largest_difference, nearest_colour, pack_colours, rgb_of
+from pipeline.labels.coding import GREY_TOLERANCE, LabelCoding, nearest_colour, rgb_of
+from pipeline.labels.histogram import MaskHistogram
 
-__all__ = ["MaskHistogram", "colour_clusters", "guess_coding"]
+__all__ = ["colour_clusters", "guess_coding", "zero_may_be_the_object"]
 
-# A float picture taken for a mask has as many values as pixels: beyond this many only the frequent ones are kept.
-MOST_VALUES = 65_536
 FEW_VALUES = 32
+# Background lies at the edge of nearly all pictures; what has less than this share of the edges is in the middle.
+HARDLY_AT_THE_EDGE, MOST_OF_THE_EDGE = 0.01, 0.9
+# Fewer values than this are classes, whatever each mask holds of them.
+MANY_OBJECTS = 6
 
 CORNER_NAMES = {
     0x000000: "black",
@@ -35,64 +36,6 @@ CORNER_NAMES = {
 }
 
 
-@dataclass
-class MaskHistogram:
-    """Counts of the stored values of many masks; memory stays bounded.
-
-    Args:
-        grey: Pixels by grey value.
-        colours: Pixels by packed colour 0xRRGGBB, of the masks that are no grey stored as RGB.
-        lossy: Whether a mask came from JPEG, so that small values may be noise.
-    """
-
-    grey: Counter[float] = field(default_factory=Counter)
-    colours: Counter[int] = field(default_factory=Counter)
-    lossy: bool = False
-
-    def add(self, mask: NDArray[Any]) -> None:
-        """Count a mask, shape (W, H), (W, H, D), or colour (W, H, 3)."""
-        coloured = mask.ndim == 3 and mask.shape[2] in (3, 4)
-        if coloured and not all(largest_difference(mask[..., 1], mask[..., k]) <= GREY_TOLERANCE for k in (0, 2)):
-            values, counts = np.unique(pack_colours(mask), return_counts=True)
-            self.colours.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
-        elif coloured:
-            self._add_grey(mask[..., 1])
-        else:
-            self._add_grey(mask)
-        self._prune()
-
-    def add_volume(self, mask: NDArray[Any]) -> None:
-        """Count the mask of a volume, shape (W, H, D), whatever D is."""
-        self._add_grey(mask)
-        self._prune()
-
-    def _add_grey(self, grey: NDArray[Any]) -> None:
-        if grey.dtype == np.uint8:
-            counts = np.bincount(grey.ravel(), minlength=256)
-            self.grey.update({int(value): int(counts[value]) for value in np.flatnonzero(counts)})
-        else:
-            values, numbers = np.unique(grey, return_counts=True)
-            self.grey.update(dict(zip(values.tolist(), numbers.tolist(), strict=True)))
-
-    def update(self, other: MaskHistogram) -> None:
-        """Add another histogram's counts."""
-        self.grey.update(other.grey)
-        self.colours.update(other.colours)
-        self.lossy |= other.lossy
-        self._prune()
-
-    @property
-    def has_foreground(self) -> bool:
-        """Whether any pixel differs from 0."""
-        return bool(self.colours) or any(value != 0 for value in self.grey)
-
-    def _prune(self) -> None:
-        for name in ("grey", "colours"):
-            counts = getattr(self, name)
-            if len(counts) > MOST_VALUES:
-                setattr(self, name, Counter(dict(counts.most_common(MOST_VALUES // 2))))
-
-
 def guess_coding(histogram: MaskHistogram, *, n_classes: int | None = None) -> LabelCoding:
     """The label coding that a set's mask values speak for.
 
@@ -102,19 +45,63 @@ def guess_coding(histogram: MaskHistogram, *, n_classes: int | None = None) -> L
     Returns: A coding of kind index, threshold, levels or colours.
     Raises: UnknownLabel: if the values leave their meaning open; the message names the option that settles it.
     """
+    if histogram.palettes_differ:
+        return _guess_colours(histogram.shown)
+    coding = _guess_stored(histogram, n_classes)
+    if n_classes is None:
+        _require_classes(histogram, coding)
+    return coding
+
+
+def zero_may_be_the_object(histogram: MaskHistogram) -> bool:
+    """Whether 0 lies in the middle of the masks, surrounded by another value: the object may be black on white."""
+    edge, total = histogram.edge, sum(histogram.edge.values())
+    value, count = max(edge.items(), key=lambda entry: entry[1], default=(0, 0))
+    return value != 0 and count > MOST_OF_THE_EDGE * total and edge[0] < HARDLY_AT_THE_EDGE * total
+
+
+def _require_classes(histogram: MaskHistogram, coding: LabelCoding) -> None:
+    """Raise UnknownLabel where several values are hardly the classes that they were taken for."""
+    if coding.kind == "threshold":
+        return
+    objects = max(histogram.numbered, default=0)
+    if coding.kind == "index" and objects >= MANY_OBJECTS and not histogram.others and len(histogram.numbered) > 1:
+        raise UnknownLabel(_numbered_objects(histogram))
+    counts = histogram.colours or histogram.grey
+    if len(counts) > 2 and zero_may_be_the_object(histogram):
+        around = max(histogram.edge, key=lambda value: histogram.edge[value])
+        option, pattern = ("--colours", "#{:06x}") if histogram.colours else ("--levels", "{:g}")
+        others = [value for value in sorted(counts) if value != around]
+        names = [f"{pattern.format(value)}=class_{k}" for k, value in enumerate(others, 1)]
+        raise UnknownLabel(
+            f"In the masks {pattern.format(around)} surrounds everything and {pattern.format(0)} is in the middle: "
+            f"which is the background? Say what the values mean, e.g. {option} "
+            f"'{pattern.format(around)}=background,{','.join(names)}'."
+        )
+
+
+def _numbered_objects(histogram: MaskHistogram) -> str:
+    low, high = min(histogram.numbered), max(histogram.numbered)
+    return (
+        f"The masks hold the numbers 1 to n, with n from {low} to {high}: numbered objects, it seems. --threshold 0 "
+        f"makes them one class. If the numbers are classes, name them all with --class-names."
+    )
+
+
+def _guess_stored(histogram: MaskHistogram, n_classes: int | None) -> LabelCoding:
+    """The coding of the stored values, whatever a palette shows them as."""
     if histogram.colours:
         if any(value > GREY_TOLERANCE for value in histogram.grey):
             raise UnknownLabel(
                 "Some masks are grey and some coloured: index them as two sets, or say what the colours mean with "
                 f"--colours. Most frequent colours: {frequent(histogram.colours, '#{:06x}')}."
             )
-        return _guess_colours(histogram)
+        # Black masks of a coloured set were counted as grey.
+        return _guess_colours(histogram.colours + Counter({0: sum(histogram.grey.values())}))
     return _guess_grey(histogram, n_classes)
 
 
-def _guess_colours(histogram: MaskHistogram) -> LabelCoding:
-    # Black masks of a coloured set were counted as grey.
-    counts = histogram.colours + Counter({0: sum(histogram.grey.values())})
+def _guess_colours(counts: Counter[int]) -> LabelCoding:
     background = 0x000000 if 0x000000 in counts else None
     if background is None or len(counts) > FEW_VALUES or _closest(list(counts)) < 64:
         suggestion = ",".join(
@@ -152,12 +139,18 @@ def _guess_grey(histogram: MaskHistogram, n_classes: int | None) -> LabelCoding:
             return LabelCoding("threshold", threshold=largest // 2)
     elif values[0] == 0 and len(values) == 2:
         return LabelCoding("threshold", threshold=values[1] / 2)
+    if whole and not histogram.others and len(histogram.numbered) > 1:
+        raise UnknownLabel(_numbered_objects(histogram))
     total = sum(counts.values())
+    # Noise or blur reaches up to a peak; of many numbers none is more frequent than those below it.
+    above = sum(count for value, count in counts.items() if value >= 0.75 * values[-1])
+    between = sum(count for value, count in counts.items() if 0 < value < 0.75 * values[-1])
+    limit = values[-1] / 2 if histogram.lossy or above >= between else 0
     levels = sorted(value for value, count in counts.most_common(8) if count >= 1e-3 * total) or values[:2]
     suggestion = ",".join(f"{value:g}={'background' if k == 0 else f'class_{k}'}" for k, value in enumerate(levels))
     raise UnknownLabel(
         f"The values of the masks leave their meaning open: {len(values)} values, the most frequent "
-        f"{frequent(counts, '{:g}')}. Say what they mean, e.g. --levels {suggestion} or --threshold {values[-1] / 2:g}."
+        f"{frequent(counts, '{:g}')}. Say what they mean, e.g. --levels {suggestion} or --threshold {limit:g}."
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import GeometryMismatch, UnsupportedImage
-from pipeline.labels import LabelCoding
+from pipeline.labels import GREY_TOLERANCE, LabelCoding, largest_difference
 from pipeline.readers.picture import Picture
 from pipeline.readers.read import read_picture
 
@@ -56,6 +56,7 @@ def _grey(picture: Picture, first: Picture) -> NDArray[Any]:
         raise GeometryMismatch("{}: {} does not match {} of {}.".format(picture.path, *sizes, first.path))
     if not picture.colour:
         return picture.array
-    if (picture.array[..., :1] != picture.array[..., 1:]).any():
+    grey: NDArray[Any] = picture.array[..., 1]
+    if any(largest_difference(grey, picture.array[..., k]) > GREY_TOLERANCE for k in (0, 2)):
         raise UnsupportedImage(f"{picture.path}: a coloured mask among several; expected grey ones.")
-    return picture.array[..., 0]
+    return grey

@@ -135,7 +135,7 @@ def _pixels(image: Image.Image, labels: bool) -> npt.NDArray[Any]:
         # Pillow 13 turns the size before it decodes, which scrambles an uncompressed TIFF.
         image._size = image.tag_v2[TAG_WIDTH], image.tag_v2[TAG_HEIGHT]
     tags: Any = image.tag_v2 if isinstance(image, TiffImageFile) else {}
-    min_is_white = mode.startswith("I;16") and tags.get(TAG_PHOTOMETRIC) == MIN_IS_WHITE
+    min_is_white = tags.get(TAG_PHOTOMETRIC) == MIN_IS_WHITE
     if mode in ("LA", "La"):
         image = image.convert("L")
     elif mode in ("RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "PA") or (mode == "P" and not labels):
@@ -145,8 +145,10 @@ def _pixels(image: Image.Image, labels: bool) -> npt.NDArray[Any]:
         array = array.astype(np.uint8) * np.uint8(1 if labels else 255)
     elif mode == "I" and image.format == "PNG":
         array = array.astype(np.uint16)  # Pillow before 11 widens 16-bit PNG
-    elif min_is_white:
-        array = np.uint16(65535) - array.astype(np.uint16)  # Pillow turns 8 bits round by itself, 16 bits it does not
+    elif min_is_white and mode == "L" and labels:
+        array = np.uint8(255) - array  # Pillow turns 8 bits round by itself: back to the values that are stored
+    elif min_is_white and mode.startswith("I;16") and not labels:
+        array = np.uint16(65535) - array.astype(np.uint16)  # 16 bits it does not turn round
     return exact_dtype(array)
 
 

@@ -196,7 +196,7 @@ def _phases(slices: Sequence[SliceHeader]) -> list[list[SliceHeader]]:
     """
     if evenly_placed(np.array([s.height for s in slices])):
         return []
-    phases: dict[tuple[int, int], list[SliceHeader]] = {}
+    phases: dict[tuple[int, ...], list[SliceHeader]] = {}
     for found in slices:
         phases.setdefault(found.phase, []).append(found)
     heights = [np.array([s.height for s in phases[phase]]) for phase in sorted(phases)]
@@ -225,7 +225,9 @@ def _remarks_on_group(series: _Series, group: _Group, volumes: Sequence[Sequence
         others = sum(len(other.slices) for other in series.groups if other is not group)
         parts = [f"{others} slices of other orientations or sizes (localisers?)"] * bool(others)
         again = sum(len(volume) for volume in volumes[1:])
-        parts += [f"{again} slices of other phases, or passes over the same places"] * (len(volumes) > 1)
+        parts += [f"{again} slices in second or later passes over the same places, or of other phases"] * (
+            len(volumes) > 1
+        )
         told.append(
             f"The series holds several orientations, sizes, phases or passes: {' and '.join(parts)} stand beside "
             "these slices and are no part of this volume."

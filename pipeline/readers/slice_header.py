@@ -17,15 +17,14 @@ from pipeline.readers.functional_groups import number_of_frames
 
 __all__ = ["SliceHeader", "read_slice_header"]
 
+TURN_TAGS = ("TemporalPositionIdentifier", "AcquisitionNumber", "InstanceNumber")
 HEADER_TAGS = [
     "SOPClassUID",
     "SOPInstanceUID",
     "PatientID",
     "SeriesInstanceUID",
     "FrameOfReferenceUID",
-    "TemporalPositionIdentifier",
-    "AcquisitionNumber",
-    "InstanceNumber",
+    *TURN_TAGS,
     "NumberOfFrames",
     "Rows",
     "Columns",
@@ -51,8 +50,8 @@ class SliceHeader:
         cosines: ImageOrientationPatient.
         position: ImagePositionPatient, mm, LPS.
         spacing_mm: Pixel size (x, y), or None.
-        phase: TemporalPositionIdentifier and AcquisitionNumber, 0 where the header has none.
-        turn: The phase and InstanceNumber: in which order slices at one place were taken.
+        turn: TemporalPositionIdentifier, AcquisitionNumber and InstanceNumber, 0 where the header has none: in which
+            order slices at one place were taken.
     """
 
     file: str
@@ -63,13 +62,17 @@ class SliceHeader:
     cosines: tuple[float, ...]
     position: npt.NDArray[np.float64]
     spacing_mm: tuple[float, float] | None
-    phase: tuple[int, int]
-    turn: tuple[int, int, int]
+    turn: tuple[int, ...]
 
     @property
     def plane(self) -> npt.NDArray[np.float64]:
         """What slices of one volume share, 10 numbers: size, spacing and orientation."""
         return np.array([*self.shape, *(self.spacing_mm or (0.0, 0.0)), *self.cosines])
+
+    @property
+    def phase(self) -> tuple[int, ...]:
+        """What slices of one phase share: their turn without the InstanceNumber."""
+        return self.turn[:-1]
 
     @property
     def height(self) -> float:
@@ -85,7 +88,6 @@ def read_slice_header(file: str) -> SliceHeader | None:
             cosines, positions = orientation_of(ds), frame_positions(ds, 1)
             if cosines is None or positions is None or number_of_frames(ds) > 1:
                 return None
-            phase = (int(ds.get("TemporalPositionIdentifier") or 0), int(ds.get("AcquisitionNumber") or 0))
             return SliceHeader(
                 file,
                 str(ds.get("SOPInstanceUID") or ""),
@@ -95,8 +97,7 @@ def read_slice_header(file: str) -> SliceHeader | None:
                 cosines,
                 positions[0],
                 spacing_of_film(ds)[0],
-                phase,
-                (*phase, int(ds.get("InstanceNumber") or 0)),
+                tuple(int(ds.get(tag) or 0) for tag in TURN_TAGS),
             )
     except (PlanarError, OSError):
         return None  # reading the file says what is wrong with it

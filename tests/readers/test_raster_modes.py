@@ -70,6 +70,14 @@ def test_min_is_white_is_turned_round(tmp_path, dtype):
     assert np.array_equal(stored, ramp(dtype=dtype)) == (in_file not in raw)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_masks_that_are_shown_with_white_for_0_keep_what_is_stored(tmp_path, dtype):
+    path = write_raster(tmp_path / "mask.tif", ramp(dtype=dtype), tiffinfo={262: 0})
+    in_file = np.ascontiguousarray(ramp(dtype=dtype).T).tobytes() in (tmp_path / "mask.tif").read_bytes()
+    stored = ramp(dtype=dtype) if in_file else np.iinfo(dtype).max - ramp(dtype=dtype)
+    np.testing.assert_array_equal(read_picture(path, labels=True).array, stored)
+
+
 @pytest.mark.parametrize("orientation", range(2, 9))
 @pytest.mark.parametrize("suffix", ["png", "tif", "lzw.tif"])
 def test_exif_orientation_is_honoured(tmp_path, suffix, orientation):

@@ -92,7 +92,7 @@ def count_values(pair: Pair) -> list[MaskHistogram | Finding]:
             if picture.depth > 1:
                 histogram.add_volume(picture.array)
             else:
-                histogram.add(picture.array)
+                histogram.add(picture.array, picture.palette)
         counted.append(histogram)
     return counted
 

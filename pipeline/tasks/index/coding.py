@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import InvalidOption, UnknownLabel
-from pipeline.labels import LabelCoding, MaskHistogram, classes_of_segments, colour_name, guess_coding, parse_colour
+from pipeline.labels import (
+    LabelCoding,
+    MaskHistogram,
+    classes_of_segments,
+    colour_name,
+    guess_coding,
+    parse_colour,
+    zero_may_be_the_object,
+)
 from pipeline.planning import TaskSpec
 
 __all__ = ["LabelOptions", "LabelPlan", "guess_plan", "plan_from_options", "plan_from_segments"]
@@ -46,11 +54,13 @@ class LabelPlan:
         coding: How pixels become classes.
         labels: The class names.
         by_segment: Masks are DICOM segmentations, whose segments are matched with the classes by name, each mask's own.
+        doubt: What may be wrong with a guess; "" if nothing speaks against it.
     """
 
     coding: LabelCoding
     labels: tuple[str, ...]
     by_segment: bool = False
+    doubt: str = ""
 
 
 def plan_from_options(options: LabelOptions, folders: Sequence[str]) -> LabelPlan | None:
@@ -119,8 +129,24 @@ def guess_plan(histograms: Sequence[MaskHistogram], options: LabelOptions, folde
         raise UnknownLabel(
             f"The mask folders are coded differently ({told}). Say one coding for all, e.g. --threshold 0."
         )
+    values = sorted({value for k in speaking for value in histograms[k].grey})
+    if len(folders) > 1 and codings[0].kind != "threshold" and len(values) > 2:
+        some = ", ".join(f"{value:g}" for value in values[:8]) + ", …" * (len(values) > 8)
+        raise UnknownLabel(
+            f"Each mask folder is one class, but the masks hold {len(values)} values ({some}). "
+            f"Say above which value the class begins, e.g. --threshold {0 if codings[0].kind == 'index' else values[-1] / 2:g}."
+        )
     largest = max((int(value) for histogram in histograms for value in histogram.grey), default=0)
-    return _finish(codings[0], default_labels(codings[0], n_classes or largest + 1), options, folders)
+    plan = _finish(codings[0], default_labels(codings[0], n_classes or largest + 1), options, folders)
+    inverted = [k for k in speaking if zero_may_be_the_object(histograms[k])]
+    return replace(plan, doubt=_inverted(plan, max(histograms[inverted[0]].edge))) if inverted else plan
+
+
+def _inverted(plan: LabelPlan, around: float) -> str:
+    return (
+        f"0 was taken for background, but {around:g} surrounds it in nearly all masks. If what is 0 is meant, give "
+        f"--levels {around:g}=background,0={plan.labels[1]}"
+    )
 
 
 def check_folders(options: LabelOptions, folders: Sequence[str]) -> None:

@@ -134,6 +134,7 @@ def index_set(
         raise InvalidDatalist(f"No case is left: {summary_of(pairing.refused)}. Nothing was written.")
     _require_a_class(kept.cases, plan)
 
+    pairing.warnings += [Finding(kept.cases[0].masks[0], "inverted_masks", plan.doubt)] if plan.doubt else []
     pairing.warnings += rare_classes(kept.cases, plan.labels) if guessed else []
     subjects_are = subjects_from(options.subjects, tagged=kept.tagged, studies=kept.studies, cases=len(kept.cases))
     if subjects_are == ONE_A_FILE and not options.split.test_only:

@@ -436,6 +436,51 @@ def classes_in(item, n_classes):
     return np.unique(LabelCoding.parse(item["label_coding"]).decode(mask, n_classes=n_classes)).tolist()
 
 
+def test_palettes_in_which_an_index_means_two_colours_are_guessed_by_their_colours(small_set):
+    small_set.cases(4)
+    for k in range(4):
+        drawn = Image.open(small_set.masks / f"c{k:02d}.png")
+        # The same picture in every file: half of them begin their palette with black, half with white.
+        indices = (np.asarray(drawn) > 0).astype(np.uint8) ^ (k % 2)
+        mask = Image.fromarray(indices, "P")
+        mask.putpalette([255] * 3 + [0] * 3 if k % 2 else [0] * 3 + [255] * 3)
+        mask.save(small_set.masks / f"c{k:02d}.png")
+    result = index(small_set)
+    assert result.class_pixels == (4 * 380, 4 * 100)
+    assert [np.count_nonzero(decoded(result, f"c{k:02d}.png")) for k in range(4)] == [100] * 4
+
+
+def test_masks_whose_background_is_white_are_doubted_or_refused(small_set):
+    small_set.cases(4, value=0, background=255)
+    result = index(small_set)
+    assert warned(result) == {"c00.png": "inverted_masks"}
+    (doubt,) = [finding.reason for finding in result.datalist.warnings]
+    assert "--levels 255=background,0=foreground" in doubt
+    said = index(small_set, labels=LabelOptions(levels="255=background,0=foreground"), overwrite=True)
+    assert said.class_pixels == (4 * 380, 4 * 100) and not said.datalist.warnings
+    for k in range(4):
+        mask = Image.open(small_set.masks / f"c{k:02d}.png")
+        mask.paste(128, (6, 6, 9, 9))
+        mask.save(small_set.masks / f"c{k:02d}.png")
+    with pytest.raises(UnknownLabel, match="255=background,0=class_1,128=class_2"):
+        index(small_set, overwrite=True)
+
+
+def test_folders_of_one_class_each_do_not_hold_several(small_set):
+    small_set.cases(4)
+    small_set.cases(4, folder="right", box=(16, 5, 20, 15))
+    for folder in ("masks", "right"):
+        for file in (small_set.root / folder).iterdir():
+            mask = Image.open(file)
+            mask.paste(128, (6, 6, 9, 9))
+            mask.save(file)
+    labels = LabelOptions(class_names=("left", "right"))
+    with pytest.raises(UnknownLabel, match=r"hold 3 values \(0, 128, 255\).*--threshold 127.5"):
+        index(small_set, "masks", "right", labels=labels)
+    result = index(small_set, "masks", "right", labels=replace(labels, threshold=127.5))
+    assert result.datalist.labels == ["background", "left", "right"]
+
+
 def test_masks_of_one_bit_are_black_and_white_under_a_threshold(small_set):
     small_set.cases(4)
     for file in small_set.masks.iterdir():
