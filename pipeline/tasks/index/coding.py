@@ -131,10 +131,11 @@ def guess_plan(histograms: Sequence[MaskHistogram], options: LabelOptions, folde
         )
     values = sorted({value for k in speaking for value in histograms[k].grey})
     if len(folders) > 1 and codings[0].kind != "threshold" and len(values) > 2:
+        limit = 0 if codings[0].kind == "index" else values[-1] / 2
         some = ", ".join(f"{value:g}" for value in values[:8]) + ", …" * (len(values) > 8)
         raise UnknownLabel(
             f"Each mask folder is one class, but the masks hold {len(values)} values ({some}). "
-            f"Say above which value the class begins, e.g. --threshold {0 if codings[0].kind == 'index' else values[-1] / 2:g}."
+            f"Say above which value the class begins, e.g. --threshold {limit:g}."
         )
     largest = max((int(value) for histogram in histograms for value in histogram.grey), default=0)
     plan = _finish(codings[0], default_labels(codings[0], n_classes or largest + 1), options, folders)
