@@ -53,7 +53,7 @@ class MaskHistogram:
         coloured = mask.ndim == 3 and mask.shape[2] in (3, 4)
         if coloured and not self._is_grey(mask):
             packed = pack_colours(mask)
-            self.colours.update(_counted(packed))
+            self.colours.update({int(colour): count for colour, count in _counted(packed).items()})
             self.edge.update(_counted(_edge_of(packed)))
         else:
             self._add_grey(mask[..., 1] if coloured else mask, palette)
