@@ -85,7 +85,8 @@ def display_axes(
     spacing = spacing_of(affine)
     if not np.isfinite(matrix).all() or (spacing == 0).any() or abs(np.linalg.det(matrix / spacing)) < 1e-6:
         raise GeometryMismatch("The affine is singular: two array axes have one direction. Export the image again.")
-    cosines = np.round(matrix / spacing, 6)
+    # Rounded, so that at 45° the noise of a header does not decide, and all slices of a volume are turned alike.
+    cosines = np.round(matrix / spacing, 3)
     world = max(itertools.permutations(range(3)), key=lambda p: sum(abs(cosines[w, axis]) for axis, w in enumerate(p)))
     if slice_axis is None:
         slice_axis = _guess_slice_axis(shape, spacing, world)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pipeline.readers.monai_writer import SourceGridWriter, SourceLayout
     from pipeline.readers.segmentation import places_of_planes
     from pipeline.readers.segmentation_header import Segmentation, segmentation_of
-    from pipeline.readers.series import DicomSeries, group_series, read_series, volume_of
+    from pipeline.readers.series import DicomSeries, group_series, read_series, remember_volume, volume_of
     from pipeline.readers.writers import write_mask, write_probabilities
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "read_picture",
     "read_series",
     "readable_slices",
+    "remember_volume",
     "segmentation_of",
     "slices_in",
     "split_fragment",
@@ -73,6 +74,7 @@ __getattr__ = lazily(
         "header_value": "identity",
         "places_of_planes": "segmentation",
         "read_series": "series",
+        "remember_volume": "series",
         "segmentation_of": "segmentation_header",
         "volume_of": "series",
         "write_mask": "writers",

@@ -27,7 +27,7 @@ def neighbours_of(path: str | os.PathLike[str], reach: int) -> list[str]:
     """The slice of a path between its neighbours, in the volume's order; the ends are repeated.
 
     Args:
-        path: `volume#slice=K`, or a file of a DICOM series, whose other files lie beside it. A picture that is no slice
+        path: `volume#slice=K`, or a file of a DICOM series, whose volume `volume_of` knows. A picture that is no slice
             has no neighbours, and stands in their place.
         reach: Slices to either side.
     Returns: 2 × reach + 1 paths, the given slice in their middle.
@@ -41,7 +41,8 @@ def neighbours_of(path: str | os.PathLike[str], reach: int) -> list[str]:
     volume = volume_of(file)
     if volume is None:
         return [file] * (2 * reach + 1)
-    number = [Path(one).name for one in volume.files].index(Path(file).name)
+    names = [Path(one) for one in volume.files]
+    number = names.index(Path(file)) if Path(file) in names else [one.name for one in names].index(Path(file).name)
     beside = [volume.files[k] for k in _within(len(volume.files), number, reach)]
     return [*beside[:reach], file, *beside[reach + 1 :]]  # by the name that was given, or it might be decoded twice
 

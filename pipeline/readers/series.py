@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +20,18 @@ from pipeline.readers.dicom_geometry import plane_affine
 from pipeline.readers.faults import library_errors
 from pipeline.readers.picture import Picture, exact_dtype
 from pipeline.readers.slice_header import SliceHeader, read_slice_header
-from pipeline.readers.slice_places import evenly_placed, passes_of, remarks_on_places
+from pipeline.readers.slice_places import PLACE_MM, evenly_placed, passes_of, remarks_on_places
 
-__all__ = ["DicomSeries", "group_series", "read_series", "series_in", "volume_of"]
+__all__ = ["DicomSeries", "group_series", "read_series", "remember_volume", "series_in", "volume_of"]
 
 # Slices of one volume agree in orientation within COSINES, in pixel size within SPACING of it.
-COSINES, SPACING = 1e-3, 1e-3
+COSINES, SPACING = 1e-3, 1e-2
+# A stack of fewer slices is no phase of its own.
+FEWEST_OF_A_PHASE = 3
 NAMED_IN_WARNING = 3
+
+
+_scattered: dict[str, DicomSeries] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,13 +60,15 @@ class _Group:
     def __init__(self) -> None:
         self.slices: list[SliceHeader] = []
         self.copies: list[str] = []
-        self.instances: set[str] = set()
+        self.places: dict[str, list[float]] = {}
 
     def add(self, found: SliceHeader) -> None:
-        if found.instance and found.instance in self.instances:
+        # Sets that were anonymised badly have one SOPInstanceUID for all slices: a copy lies at the same place, too.
+        places = self.places.setdefault(found.instance, [])
+        if found.instance and any(abs(found.height - place) <= PLACE_MM for place in places):
             self.copies.append(found.file)
             return
-        self.instances.add(found.instance)
+        places.append(found.height)
         self.slices.append(found)
 
 
@@ -92,7 +100,7 @@ def group_series(files: Iterable[str]) -> list[DicomSeries | str]:
     Slices belong together that share patient, SeriesInstanceUID, size, pixel spacing and orientation, and the phase
     where phases overlap. Films,
     multi-frame objects, other formats, and what cannot be read stay as they are, in their place. A second copy of a
-    slice (the same SOPInstanceUID) is left out with a warning.
+    slice (the same SOPInstanceUID and place) is left out with a warning.
 
     Args:
         files: Picture files, as `find_pictures` gives them.
@@ -118,7 +126,12 @@ def group_series(files: Iterable[str]) -> list[DicomSeries | str]:
         series, group = entry
         volumes = _phases(group.slices) or _one_slice_a_place(group.slices)
         remarks = _remarks_on_group(series, group, volumes)
-        result += [volume[0].file if len(volume) == 1 else _series_of(volume, remarks) for volume in volumes]
+        for volume in volumes:
+            if len(volume) == 1:
+                result.append(volume[0].file)
+                continue
+            result.append(made := _series_of(volume, remarks))
+            remember_volume(made)
     return result
 
 
@@ -131,11 +144,22 @@ def series_in(folder: str) -> DicomSeries:
 
 
 def volume_of(file: str) -> DicomSeries | None:
-    """The volume that a DICOM file is a slice of, as far as it lies in one folder with it; None for all other files."""
+    """The volume that a DICOM file is a slice of; None for all other files.
+
+    It is what lies in one folder with it, unless `group_series` found the volume's slices in several.
+    """
     if not exists(file) or not is_dicom(file):
         return None
+    if file in _scattered:
+        return _scattered[file]
     folder = str(Path(file).parent)
     return _volumes_of(folder, time_of_change(folder)).get(Path(file).name)
+
+
+def remember_volume(series: DicomSeries) -> None:
+    """Let `volume_of` know a volume of which a folder does not hold all slices."""
+    if len({str(Path(file).parent) for file in series.files}) > 1:
+        _scattered.update(dict.fromkeys(series.files, series))
 
 
 def read_series(series: DicomSeries, *, voi: bool = False, labels: bool = False) -> Picture:
@@ -190,22 +214,35 @@ def _files_in(folder: str) -> list[str]:
 
 
 def _phases(slices: Sequence[SliceHeader]) -> list[list[SliceHeader]]:
-    """Slices by phase, where that makes even stacks of what is none as a whole; else an empty list.
+    """Slices by phase, where several even stacks overlap, slices missing or not; else an empty list.
 
-    A scanner may give each slice, or each stretch of the body, an acquisition of its own: those remain one volume.
+    A scanner may give each slice, or each stretch of the body, an acquisition of its own: those remain one volume, as
+    do two acquisitions that are one even stack together, be they its odd and its even slices.
     """
-    if evenly_placed(np.array([s.height for s in slices])):
+    phases = _by_phase(slices)
+    one_time = len({phase[0] for phase in phases}) == 1
+    if not _overlap(phases) or (one_time and evenly_placed(np.array([s.height for s in slices]))):
         return []
+    stacks = [phases[phase] for phase in sorted(phases)]
+    if any(
+        len(stack) < FEWEST_OF_A_PHASE or not evenly_placed(np.array([s.height for s in stack]), gaps=True)
+        for stack in stacks
+    ):
+        return []
+    return stacks
+
+
+def _by_phase(slices: Sequence[SliceHeader]) -> dict[tuple[int, ...], list[SliceHeader]]:
     phases: dict[tuple[int, ...], list[SliceHeader]] = {}
     for found in slices:
         phases.setdefault(found.phase, []).append(found)
-    heights = [np.array([s.height for s in phases[phase]]) for phase in sorted(phases)]
-    apart = all(
-        one.max() < other.min() or other.max() < one.min() for k, one in enumerate(heights) for other in heights[:k]
-    )
-    if apart or not all(len(one) > 2 and evenly_placed(one) for one in heights):
-        return []
-    return [phases[phase] for phase in sorted(phases)]
+    return phases
+
+
+def _overlap(phases: Mapping[tuple[int, ...], Sequence[SliceHeader]]) -> bool:
+    """Whether phases cover one stretch of the body."""
+    ends = sorted((min(s.height for s in stack), max(s.height for s in stack)) for stack in phases.values())
+    return any(before[1] > after[0] for before, after in pairwise(ends))
 
 
 def _one_slice_a_place(slices: Sequence[SliceHeader]) -> list[list[SliceHeader]]:
@@ -246,6 +283,10 @@ def _named(files: Sequence[str]) -> str:
 
 def _series_of(slices: Sequence[SliceHeader], remarks: Sequence[str]) -> DicomSeries:
     ordered = sorted(slices, key=lambda s: s.height)
+    phases = _by_phase(slices)
+    if _overlap(phases):
+        numbers = ", ".join(str(phase[1] or phase[0]) for phase in sorted(phases)[:NAMED_IN_WARNING])
+        remarks = (*remarks, f"Slices of several acquisitions ({numbers}) lie between one another: is it one volume?")
     first, last = ordered[0], ordered[-1]
     step = (last.position - first.position) / (len(ordered) - 1)
     spacing_mm = first.spacing_mm or (1.0, 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -97,7 +98,15 @@ def read_slice_header(file: str) -> SliceHeader | None:
                 cosines,
                 positions[0],
                 spacing_of_film(ds)[0],
-                tuple(int(ds.get(tag) or 0) for tag in TURN_TAGS),
+                tuple(_number(ds.get(tag)) for tag in TURN_TAGS),
             )
     except (PlanarError, OSError):
         return None  # reading the file says what is wrong with it
+
+
+def _number(value: Any) -> int:
+    """A number that only orders slices: 0 where a header has none, or something else in its place."""
+    try:
+        return int(value or 0)
+    except (TypeError, ValueError):
+        return 0

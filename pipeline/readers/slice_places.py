@@ -49,10 +49,17 @@ def remarks_on_places(positions: npt.NDArray[np.float64], cosines: Sequence[floa
     return told
 
 
-def evenly_placed(heights: npt.NDArray[np.float64]) -> bool:
-    """Whether slices follow one another in even steps, one a place: two at least, in any order."""
+def evenly_placed(heights: npt.NDArray[np.float64], *, gaps: bool = False) -> bool:
+    """Whether slices follow one another in even steps, one a place: two at least, in any order.
+
+    Args:
+        heights: Place of each along the normal, mm.
+        gaps: Slices may be missing: steps that are nearly whole multiples of the usual one are even too.
+    """
     steps = np.diff(np.sort(heights))
-    return len(steps) > 0 and float(steps.min()) > PLACE_MM and _are_even(steps)
+    if len(steps) == 0 or steps.min() <= PLACE_MM:
+        return False
+    return _are_even(steps / np.maximum(np.rint(steps / np.median(steps)), 1) if gaps else steps)
 
 
 def _are_even(steps: npt.NDArray[np.float64]) -> bool:

@@ -13,7 +13,7 @@ from PIL import Image
 from reader_phantoms import CT_IMAGE, dicom_of, save_dicom, write_dicom
 
 from pipeline.errors import UnsupportedImage
-from pipeline.readers import PlanarReader
+from pipeline.readers import DicomSeries, PlanarReader, group_series
 from pipeline.readers.neighbours import neighbours_of, read_with_neighbours
 from pipeline.transforms import ComposeOnDisk
 
@@ -158,3 +158,25 @@ def test_a_series_in_an_archive_has_neighbours(series: Path) -> None:
 def test_a_slice_that_is_not_there_is_no_other_one(volume: Path) -> None:
     with pytest.raises(UnsupportedImage, match="slice"):
         read_with_neighbours(f"{volume}#slice=99", 1)
+
+
+def test_neighbours_of_slices_in_several_folders_are_those_of_their_volume(tmp_path: Path) -> None:
+    files = []
+    for number in range(6):
+        ds = dicom_of(
+            np.full((5, 7), number, np.int16),
+            sop_class=CT_IMAGE,
+            SeriesInstanceUID="1.2.3.4",
+            InstanceNumber=number,
+            ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+            ImagePositionPatient=[0, 0, number],
+            PixelSpacing=[1, 1],
+        )
+        folder = tmp_path / "ab"[number % 2]
+        folder.mkdir(exist_ok=True)
+        save_dicom(ds, folder / f"{number}")
+        files.append(str(folder / f"{number}"))
+    (volume,) = group_series(files)
+    assert isinstance(volume, DicomSeries) and list(volume.files) == files
+    assert neighbours_of(files[2], 1) == files[1:4]
+    assert neighbours_of(files[0], 1) == [files[0], *files[:2]]

@@ -2,6 +2,7 @@
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 from pydicom.uid import generate_uid
 from reader_phantoms import CT_IMAGE, dicom_of, save_dicom, write_dicom, write_raster
@@ -157,12 +158,63 @@ def test_phases_at_other_places_are_volumes_of_their_own(tmp_path):
     assert "phases" in early.warnings[0]
 
 
-def test_a_phase_that_lacks_a_slice_does_not_take_another_phases(tmp_path):
+@pytest.mark.parametrize("lacking", [0, 2])
+def test_a_phase_that_lacks_a_slice_does_not_take_another_phases(tmp_path, lacking):
     for number in range(5):
-        write_slice(tmp_path / f"early{number}", number, (0, 0, 2.0 * number), TemporalPositionIdentifier=1)
-    for number in range(1, 5):
-        write_slice(tmp_path / f"late{number}", 10 + number, (0, 0, 2.0 * number), TemporalPositionIdentifier=2)
-    assert [len(series.files) for series in group_series(files_in(tmp_path))] == [5, 4]
+        write_slice(tmp_path / f"late{number}", 10 + number, (0, 0, 2.0 * number), AcquisitionNumber=2)
+        if number != lacking:
+            write_slice(tmp_path / f"early{number}", number, (0, 0, 2.0 * number), AcquisitionNumber=1)
+    early, late = group_series(files_in(tmp_path))
+    assert (len(early.files), len(late.files)) == (4, 5)
+    assert all("early" in file for file in early.files)
+    assert any("missing" in line for line in early.warnings) == (lacking == 2)
+
+
+@pytest.mark.parametrize("tag", ["AcquisitionNumber", "TemporalPositionIdentifier"])
+def test_phases_half_a_step_apart_are_told_or_told_apart(tmp_path, tag):
+    for number in range(8):
+        write_slice(tmp_path / f"{number}", number, (0, 0, 2.5 * number), **{tag: 1 + number % 2})
+    volumes = group_series(files_in(tmp_path))
+    # An acquisition may be every second slice; another time is another state of the patient.
+    assert [len(series.files) for series in volumes] == ([8] if tag == "AcquisitionNumber" else [4, 4])
+    assert any("lie between one another" in line for line in volumes[0].warnings) == (len(volumes) == 1)
+
+
+def test_slices_that_share_one_instance_uid_are_no_copies(tmp_path):
+    for number in range(4):
+        write_slice(tmp_path / f"{number}", number, (0, 0, 2 * number), SOPInstanceUID="1.2.3")
+    (series,) = group_series(files_in(tmp_path))
+    assert len(series.files) == 4
+
+
+def test_a_number_that_is_none_keeps_no_slice_out_of_its_volume(tmp_path):
+    for number in range(4):
+        write_slice(tmp_path / f"{number}", number, (0, 0, 2 * number), AcquisitionNumber=[3, 4])
+    (series,) = group_series(files_in(tmp_path))
+    assert len(series.files) == 4
+
+
+def test_pixel_sizes_that_differ_by_rounding_are_of_one_volume(tmp_path):
+    for number in range(4):
+        path = write_slice(tmp_path / f"{number}", number, (0, 0, 2 * number))
+        if number == 2:
+            ds = pydicom.dcmread(path)
+            ds.PixelSpacing = [0.5012, 0.4006]
+            ds.save_as(path)
+    (series,) = group_series(files_in(tmp_path))
+    assert len(series.files) == 4
+
+
+def test_slices_at_45_degrees_are_turned_as_their_volume_is(tmp_path):
+    half = np.sqrt(0.5)
+    for number in range(5):
+        noise = 1e-5 * (-1) ** number
+        cosines = (1, 0, 0, 0, half + noise, -half + noise)
+        write_slice(tmp_path / f"{number}", number, (0, 2 * number * half, 2 * number * half), cosines=cosines)
+    (series,) = group_series(files_in(tmp_path))
+    for number, file in enumerate(series.files):
+        alone = read_grid(file)
+        assert (alone.axes, alone.flips[:2]) == (series.grid.axes, series.grid.flips[:2]), number
 
 
 @pytest.mark.parametrize("of_each", [1, 3])

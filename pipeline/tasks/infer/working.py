@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.bundle import Bundle
 from pipeline.exported import ProgramFile
+from pipeline.readers import remember_volume
 from pipeline.tasks.infer.archive import Model, images_of
 from pipeline.tasks.infer.choosing import Chosen, predictor_for
 from pipeline.tasks.infer.gating import gate_of
@@ -132,6 +133,8 @@ class Worker:
             report: Told of the slices that are done.
         Raises: OSError: if the folder cannot be written.
         """
+        if source.series is not None:
+            remember_volume(source.series)  # which another process of a cluster has put together
         return done_or_refused(source, lambda: self._done(source, aside, report))
 
     def images_of(self, source: Source) -> SourceImages | None:
