@@ -209,8 +209,8 @@ def test_slices_at_45_degrees_are_turned_as_their_volume_is(tmp_path):
     half = np.sqrt(0.5)
     for number in range(5):
         noise = 1e-5 * (-1) ** number
-        cosines = (1, 0, 0, 0, half + noise, -half + noise)
-        write_slice(tmp_path / f"{number}", number, (0, 2 * number * half, 2 * number * half), cosines=cosines)
+        cosines = (half + noise, half - noise, 0, -half + noise, half + noise, 0)
+        write_slice(tmp_path / f"{number}", number, (0, 0, 2 * number), cosines=cosines)
     (series,) = group_series(files_in(tmp_path))
     for number, file in enumerate(series.files):
         alone = read_grid(file)
