@@ -117,7 +117,7 @@ def command(
 ) -> int:
     """Segment INPUT (files, folders, zip archives, globs) with BUNDLE; each mask comes back on its image's grid.
 
-    DICOM, NIfTI, MHA, NRRD, PNG, JPEG, TIFF and BMP are read. The slices of a volume, or of a DICOM series, are
+    DICOM, NIfTI, MHA, NRRD, PNG, JPEG, TIFF, BMP and GIF are read. The slices of a volume, or of a DICOM series, are
     segmented one by one and written as one volume. The pixel values of a mask are class numbers.
 
     DICOM Segmentations carry patient and study of their images, refer to the exact instances, and name classes by the

@@ -21,7 +21,7 @@ __all__ = ["FORMATS", "write_result"]
 FORMATS = (".png", ".nii.gz", ".nii", ".nrrd", ".mha", ".dcm")
 # A mask has class numbers: formats that change them on the way are no formats for it, whatever the image is stored as.
 INSTEAD_OF_LOSSY = {".jpg": ".png", ".jpeg": ".png", ".bmp": ".png", ".tif": ".png", ".tiff": ".png"}
-RASTER = ("PNG", "JPEG", "BMP", "TIFF", "DICOM")
+RASTER = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "DICOM")
 DTYPES = ("uint8", "uint16")
 
 

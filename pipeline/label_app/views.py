@@ -43,7 +43,7 @@ def write_view(source: Source, path: Path) -> None:
     import nibabel as nib
 
     picture = source.picture()
-    if picture.source_format in ("PNG", "JPEG", "BMP", "TIFF"):
+    if picture.source_format in ("PNG", "JPEG", "BMP", "GIF", "TIFF"):
         array, affine = picture.array, picture.affine  # turned: viewers would not
     else:
         array, affine = picture.grid.to_source(picture.array), picture.grid.stored_affine

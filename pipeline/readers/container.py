@@ -19,6 +19,7 @@ SUFFIXES = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
     ".bmp": "BMP",
+    ".gif": "GIF",
     ".tif": "TIFF",
     ".tiff": "TIFF",
     ".dcm": "DICOM",
@@ -35,6 +36,8 @@ MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"\xff\xd8\xff", "JPEG"),
     (b"BM", "BMP"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
     (b"II*\0", "TIFF"),
     (b"MM\0*", "TIFF"),
     (b"II+\0", "TIFF"),
@@ -42,6 +45,10 @@ MAGIC = (
     (b"NRRD", "NRRD"),
 )
 DICOM_MAGIC_AT = 128
+# The groups that a DICOM file without a preamble begins with (file meta information, identification), little-endian,
+# and how long its first value may be: none of the first elements is longer.
+FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
+LONGEST_FIRST_VALUE = 1024
 NIFTI_MAGIC = ((344, b"n+1\0"), (4, b"n+2\0"))
 HEADER_BYTES = 352
 
@@ -88,15 +95,21 @@ def container_of(path: str) -> str:
     # A MetaImage header is text without a magic number; a DICOM file may lack its preamble.
     if (expected == "MetaImage" and b"NDims" in start) or (expected == "DICOM" and len(start) > 8 and start[1] == 0):
         return expected
+    if expected is None and _is_nameless(suffix) and _begins_as_dicom(start):
+        return "DICOM"
     if expected is not None:
         raise UnreadableImage(f"{path}: not a {expected} file: its first bytes are {start[:12]!r}. Export it again.")
     raise UnsupportedImage(
-        f"{path}: not a known picture format. Planar reads DICOM, NIfTI, MHA, NRRD, PNG, JPEG, TIFF, BMP."
+        f"{path}: not a known picture format. Planar reads DICOM, NIfTI, MHA, NRRD, PNG, JPEG, TIFF, BMP, GIF."
     )
 
 
 def is_dicom(path: str) -> bool:
-    """Whether a file is DICOM: by its suffix, or by its magic number where the suffix says nothing."""
+    """Whether a file is DICOM: by its suffix, or by its magic number where the suffix says nothing.
+
+    Some archives write files without a preamble, and so without the number. Those are known by their first element, if
+    they have no suffix.
+    """
     container = SUFFIXES.get(suffix_of(path))
     if container is not None:
         return container == "DICOM"
@@ -104,15 +117,15 @@ def is_dicom(path: str) -> bool:
         return False
     try:
         with open_binary(path) as file:
-            return file.read(DICOM_MAGIC_AT + 4)[DICOM_MAGIC_AT:] == b"DICM"
+            start = file.read(DICOM_MAGIC_AT + 4)
     except (OSError, PlanarError):
         return False
+    return start[DICOM_MAGIC_AT:] == b"DICM" or (_is_nameless(suffix_of(path)) and _begins_as_dicom(start))
 
 
 def is_cut_short(path: str) -> bool:
     """Whether a file whose name says nothing ends before DICOM's magic number, or cannot be opened: nobody can tell."""
-    suffix = suffix_of(path)
-    if suffix and not suffix[1:].isdecimal():  # the last number of a UID is none
+    if not _is_nameless(suffix_of(path)):
         return False
     try:
         with open_binary(path) as file:
@@ -121,6 +134,21 @@ def is_cut_short(path: str) -> bool:
         return True
     # A short text is no part of a DICOM file, whose preamble is zeros or the header of a TIFF.
     return len(start) < DICOM_MAGIC_AT + 4 and (not start or b"\0" in start)
+
+
+def _is_nameless(suffix: str) -> bool:
+    """Whether a name has no suffix; the last number of a UID is none."""
+    return not suffix or suffix[1:].isdecimal()
+
+
+def _begins_as_dicom(start: bytes) -> bool:
+    """Whether a file's first bytes are a DICOM element of the first groups, with a value type or a likely length."""
+    if len(start) < DICOM_MAGIC_AT or start[:2] not in FIRST_GROUPS or start[3] > 1:
+        return False
+    if start[4:6].isalpha() and start[4:6].isupper():
+        return True
+    length = int.from_bytes(start[4:8], "little")
+    return length % 2 == 0 and length <= LONGEST_FIRST_VALUE
 
 
 def _by_magic(path: str, start: bytes) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from pipeline.readers.container import SUFFIXES, is_cut_short, is_dicom, suffix_
 __all__ = ["find_pictures", "natural_order", "passed_over"]
 
 DICOMDIR = "DICOMDIR"
-OTHER_PICTURES = frozenset({".avif", ".gif", ".heic", ".j2k", ".jp2", ".jxl", ".pgm", ".pnm", ".ppm", ".svs", ".webp"})
+OTHER_PICTURES = frozenset({".avif", ".heic", ".j2k", ".jp2", ".jxl", ".pgm", ".pnm", ".ppm", ".svs", ".webp"})
 
 
 def find_pictures(inputs: Iterable[str | os.PathLike[str]], *, recursive: bool = True) -> list[str]:
@@ -57,7 +58,7 @@ def find_pictures(inputs: Iterable[str | os.PathLike[str]], *, recursive: bool =
         else:
             files, missing = [], f"{entry}: no such file or folder."
         if not files:
-            raise MissingFile(missing + (_archives_in(path) if path.is_dir() else ""))
+            raise MissingFile(missing + (_held_instead(path, recursive) if path.is_dir() else ""))
         for file in sorted(files, key=natural_order):
             # Under one key whichever way it is written: a.png, ./a.png and its absolute path are one picture.
             found.setdefault(os.path.abspath(file), file)  # noqa: PTH100
@@ -109,9 +110,20 @@ def _is_seen(member: str, archive: str) -> bool:
     return not any(name.startswith((".", "__MACOSX")) for name in folders)
 
 
-def _archives_in(folder: Path) -> str:
-    count = sum(is_archive(path) for path in folder.rglob("*.zip"))
-    return f" Name its {count} zip archive{'s' * (count > 1)} to read what is in them." if count else ""
+def _held_instead(folder: Path, recursive: bool) -> str:
+    """What a folder without pictures does hold, and what to do with it."""
+    files = [
+        path for path in (folder.rglob("*") if recursive else folder.iterdir()) if path.is_file() and _may_be_seen(path)
+    ]
+    archives = sum(is_archive(path) for path in files if suffix_of(path) == ".zip")
+    if archives:
+        return f" Name its {archives} zip archive{'s' * (archives > 1)} to read what is in them."
+    if not files:
+        return " It holds no files."
+    suffix, count = Counter(suffix_of(path) for path in files).most_common(1)[0]
+    what = "{} file{}" if suffix else "file{1} without suffix"
+    held = what.format(suffix, "s" * (count > 1))
+    return f" It holds {count} {held}, which {'are' if count > 1 else 'is'} not read: convert to PNG, TIFF or NIfTI."
 
 
 def _unreadable_folder(error: OSError) -> None:

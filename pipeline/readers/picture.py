@@ -21,7 +21,7 @@ class Picture:
         path: File or folder it was read from, with its `#slice=K` where there was one.
         array: (W, H), (W, H, D), (W, H, 3) or (W, H, D, 3), indexed x first; uint8, int16, uint16 or float32.
         grid: The way back to the stored array.
-        source_format: "PNG", "JPEG", "BMP", "TIFF", "DICOM", "NIfTI", "MetaImage" or "NRRD".
+        source_format: "PNG", "JPEG", "BMP", "GIF", "TIFF", "DICOM", "NIfTI", "MetaImage" or "NRRD".
         spacing_mm: Pixel size (x, y), mm, or None where it is unknown.
         spacing_source: Where the spacing was found ("PixelSpacing", "NIfTI header"…), or "unknown".
         modality: DICOM modality, or "".

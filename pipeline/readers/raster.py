@@ -1,4 +1,4 @@
-"""PNG, JPEG, BMP and TIFF: pixels without orientation or known spacing.
+"""PNG, JPEG, BMP, GIF and TIFF: pixels without orientation or known spacing.
 
 Alpha is dropped, not blended: what lies under it is what was measured. The dots per inch of these files speak of print,
 not of the patient, so the spacing is unknown.
@@ -28,11 +28,11 @@ MIN_IS_WHITE = 0
 
 
 def read_raster(path: str, container: str, *, labels: bool = False) -> Picture:
-    """Decode a PNG, JPEG, BMP or TIFF file, all pages of it.
+    """Decode a PNG, JPEG, BMP, GIF or TIFF file: all pages of a TIFF, the first frame of another.
 
     Args:
         path: The file.
-        container: "PNG", "JPEG", "BMP" or "TIFF".
+        container: "PNG", "JPEG", "BMP", "GIF" or "TIFF".
         labels: Keep the indices of a palette image, and give a 1-bit image as 0/1 rather than 0/255.
     Raises: UnsupportedImage: for a mode that is no picture, or for pages of different sizes.
     """
@@ -49,6 +49,7 @@ def read_raster(path: str, container: str, *, labels: bool = False) -> Picture:
             array = _pixels(image, labels)
         if container != "TIFF":
             orientation = _orientation(image)  # a PNG may say it behind its pixels
+        told = _further_frames(image) if container == "GIF" else ()
     colour = array.ndim == (4 if pages > 1 else 3)
     shape = array.shape[: array.ndim - colour]
     if container == "TIFF":  # Pillow has turned it already
@@ -57,11 +58,11 @@ def read_raster(path: str, container: str, *, labels: bool = False) -> Picture:
     else:
         grid = SourceGrid.of_picture(shape, exif_orientation=orientation)
         array = grid.to_display(array)
-    return Picture(path, array, grid, container, photometric=mode, colour=colour, palette=palette)
+    return Picture(path, array, grid, container, photometric=mode, colour=colour, palette=palette, warnings=told)
 
 
 def raster_grid(path: str, container: str) -> SourceGrid:
-    """The grid of a PNG, JPEG, BMP or TIFF file, from its header."""
+    """The grid of a PNG, JPEG, BMP, GIF or TIFF file, from its header."""
     image = _open(path, container)
     if image is None:
         return _read_deep(path, container).grid
@@ -96,8 +97,14 @@ def _open(path: str, container: str) -> Image.Image | None:
 
 
 def _pages(image: Image.Image) -> int:
-    # Further frames of a PNG are an animation, those of a JPEG (MPO) previews; a TIFF alone is a stack.
+    # Further frames of a PNG or GIF are an animation, those of a JPEG (MPO) previews; a TIFF alone is a stack.
     return int(getattr(image, "n_frames", 1)) if image.format == "TIFF" else 1
+
+
+def _further_frames(image: Image.Image) -> tuple[str, ...]:
+    """What to tell of the frames of an animation that are not read."""
+    frames = int(getattr(image, "n_frames", 1))
+    return (f"an animation of {frames} frames, of which the first is read",) if frames > 1 else ()
 
 
 def _orientation(image: Image.Image) -> int:

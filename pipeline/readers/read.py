@@ -126,7 +126,7 @@ def _decoded(file: str, container: str, voi: bool, labels: bool) -> Picture:
 
 
 def _from_disk(path: str, container: str, labels: bool) -> Picture:
-    if container in ("PNG", "JPEG", "BMP", "TIFF"):
+    if container in ("PNG", "JPEG", "BMP", "GIF", "TIFF"):
         from pipeline.readers.raster import read_raster
 
         return read_raster(path, container, labels=labels)
@@ -156,7 +156,7 @@ def _guarded_grid(file: str) -> SourceGrid:
 
 
 def _grid_from_disk(path: str, container: str) -> SourceGrid:
-    if container in ("PNG", "JPEG", "BMP", "TIFF"):
+    if container in ("PNG", "JPEG", "BMP", "GIF", "TIFF"):
         from pipeline.readers.raster import raster_grid
 
         return raster_grid(path, container)

@@ -2,7 +2,7 @@
 
 The containers keep it differently. NIfTI, MetaImage and NRRD carry orientation, so the array goes back to the stored
 axes with the stored affine; a mask of a NIfTI file takes over its header, with qform, sform, their codes and units. PNG
-carries none: the mask of a PNG, JPEG, BMP or TIFF has the stored rows, columns and EXIF orientation, the mask
+carries none: the mask of a PNG, JPEG, BMP, GIF or TIFF has the stored rows, columns and EXIF orientation, the mask
 of a DICOM or NIfTI picture is written as a viewer shows it.
 """
 
@@ -24,7 +24,7 @@ from pipeline.readers.picture import Picture
 
 __all__ = ["write_mask", "write_probabilities"]
 
-RASTER_FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
+RASTER_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF")
 TAG_ORIENTATION = 274
 PNG_WHITE = 65535
 

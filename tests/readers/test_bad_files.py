@@ -82,10 +82,10 @@ def test_text_under_the_name_of_a_picture_is_told(tmp_path, suffix):
     assert "b'Dear colleag'" in the_line(error, path)
 
 
-@pytest.mark.parametrize("name", ["report.pdf", "animation.gif", "noname"])
+@pytest.mark.parametrize("name", ["report.pdf", "animation.webp", "noname"])
 def test_other_formats_are_unsupported(tmp_path, name):
     path = tmp_path / name
-    path.write_bytes(b"GIF89a" + b"\1" * 400)
+    path.write_bytes(b"RIFF" + b"\1" * 400)
     with pytest.raises(UnsupportedImage) as error:
         read_picture(path)
     assert "Planar reads DICOM" in the_line(error, path)

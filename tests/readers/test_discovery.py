@@ -2,11 +2,14 @@
 
 import zipfile
 
+import numpy as np
 import pytest
-from reader_phantoms import ramp, write_dicom, write_raster
+from PIL import Image
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from reader_phantoms import dicom_of, in_syntax, ramp, save_dicom, write_dicom, write_raster
 
 from pipeline.errors import MissingFile
-from pipeline.readers import find_pictures, passed_over
+from pipeline.readers import find_pictures, passed_over, read_picture
 
 
 @pytest.fixture
@@ -113,3 +116,47 @@ def test_an_archive_beside_pictures_is_told(folder):
         archive.writestr("x.png", b"")
     listed = {path[len(str(folder)) + 1 :]: reason for path, reason in passed_over([folder])}
     assert listed == {"more.zip": "an archive, not opened. Name it as an input"}
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        (["JPCLN001.IMG", "JPCLN002.IMG", "notes.txt"], r"It holds 2 \.img files, which are not read: convert"),
+        (["f.raw"], r"It holds 1 \.raw file, which is not read"),
+        (["A", "B"], "It holds 2 files without suffix, which are"),
+        ([".hidden.png"], "It holds no files"),
+    ],
+)
+def test_a_folder_without_pictures_says_what_it_holds(tmp_path, held, said):
+    for name in held:
+        (tmp_path / name).write_bytes(b"raw pixels")
+    with pytest.raises(MissingFile, match=rf"no pictures in this folder\. {said}"):
+        find_pictures([tmp_path])
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+@pytest.mark.parametrize("name", ["IM1", "1.2.840.7"])
+def test_dicom_without_a_preamble_and_a_suffix_is_found_and_read(tmp_path, name, syntax):
+    ds = in_syntax(dicom_of(ramp(dtype=np.uint16).T.copy()), syntax)
+    whole = save_dicom(ds, tmp_path / "whole.dcm")
+    content = (tmp_path / "whole.dcm").read_bytes()[132:]
+    (tmp_path / name).write_bytes(content)
+    if syntax == ImplicitVRLittleEndian:  # as old software writes it: no file meta information either
+        (tmp_path / name).write_bytes(content[content.index(b"\x08\x00\x16\x00") :])
+    assert set(names(find_pictures([tmp_path]), tmp_path)) == {name, "whole.dcm"}
+    np.testing.assert_array_equal(read_picture(tmp_path / name).array, read_picture(whole).array)
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x08\x00" + b"\xff" * 400, b"\x02\x00\x00\x00\x03\x00\x00\x00" * 40, b"\x08\x00"]
+)
+def test_other_files_without_a_suffix_stay_out(tmp_path, content):
+    write_dicom(tmp_path / "IM1", ramp().T.copy())
+    (tmp_path / "core").write_bytes(content.ljust(200, b"a") if len(content) > 2 else b"plain text " * 40)
+    assert names(find_pictures([tmp_path]), tmp_path) == ["IM1"]
+
+
+def test_gif_files_are_pictures(tmp_path):
+    Image.fromarray(ramp()).save(tmp_path / "a.gif")
+    assert names(find_pictures([tmp_path]), tmp_path) == ["a.gif"]
+    assert passed_over([tmp_path]) == []

@@ -1,4 +1,4 @@
-"""What PNG, JPEG, BMP and TIFF may hold."""
+"""What PNG, JPEG, BMP, GIF and TIFF may hold."""
 
 import struct
 from pathlib import Path
@@ -37,6 +37,27 @@ def test_a_palette_gives_colours_in_an_image_and_indices_in_a_mask(tmp_path):
     np.testing.assert_array_equal(mask.array, indices)
     np.testing.assert_array_equal(mask.palette[:3], palette)
     assert mask.meta()["palette"].startswith("0000000000ffc80a00")
+
+
+def test_a_gif_is_read_as_its_first_frame_by_its_palette(tmp_path):
+    indices = (ramp() % 3).astype(np.uint8)
+    palette = np.array([[0, 0, 0], [0, 0, 255], [200, 10, 0]], np.uint8)
+    first, second = Image.fromarray(indices.T.copy()), Image.fromarray((2 - indices).T.copy())
+    for frame in (first, second):
+        frame.putpalette(palette.tobytes())
+    path = save(first, tmp_path / "drawn.gif", save_all=True, append_images=[second], optimize=False)
+    picture, mask = read_picture(path), read_picture(path, labels=True)
+    np.testing.assert_array_equal(picture.array, palette[indices])
+    assert picture.warnings == ("an animation of 2 frames, of which the first is read",)
+    np.testing.assert_array_equal(mask.palette[mask.array], palette[indices])
+    assert mask.array.dtype == np.uint8 and read_grid(path).display_shape == indices.shape
+
+
+def test_a_grey_gif_is_grey(tmp_path):
+    path = save(Image.fromarray((ramp() > 100).T * np.uint8(255)), tmp_path / "mask.gif")
+    np.testing.assert_array_equal(read_picture(path).array[..., 0], (ramp() > 100) * np.uint8(255))
+    mask = read_picture(path, labels=True)
+    np.testing.assert_array_equal(mask.palette[mask.array][..., 0], (ramp() > 100) * np.uint8(255))
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])

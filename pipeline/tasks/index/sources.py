@@ -14,7 +14,7 @@ from pipeline.readers import find_pictures
 __all__ = ["Source", "find_source", "series_as_volumes"]
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr")
-FILM_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", *VOLUME_SUFFIXES)
+FILM_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", *VOLUME_SUFFIXES)
 
 
 @dataclass(frozen=True)

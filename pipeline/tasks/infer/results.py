@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Written", "clear", "folder_aside", "write_results"]
 
-RASTER = ("PNG", "JPEG", "BMP", "TIFF")
+RASTER = ("PNG", "JPEG", "BMP", "GIF", "TIFF")
 
 
 @contextmanager
