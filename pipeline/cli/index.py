@@ -42,7 +42,7 @@ __all__ = ["command"]
     "--allow-missing-masks", is_flag=True, help="Where one of several mask folders lacks a case, it is empty."
 )
 @click.option("--class-names", metavar="A,B,…", help="Names of the classes from 1 (mask folders or values).")
-@click.option("--merge", is_flag=True, help="Several mask folders are one class.")
+@click.option("--merge", is_flag=True, help="Several mask folders, or several masks of an image in one, are one class.")
 @click.option(
     "--task", type=click.Path(), help="Task spec (a shipped one's name, or a YAML file) with labels and mask coding."
 )
@@ -114,8 +114,9 @@ def command(
 ) -> int:
     """Pair IMAGES with MASKS, check them, split them by subject and write a datalist.
 
-    IMAGES and MASKS are folders, zip archives, globs or files. Masks are paired by name; usual endings such as _mask do
-    not matter. Give several MASKS where each case has several mask files, and --merge or --class-names with them.
+    IMAGES and MASKS are folders, zip archives, globs or files, and may be one folder. Masks are paired by name; usual
+    words such as _mask do not matter. Give several MASKS where each case has a mask in several folders, and --merge or
+    --class-names with them. An image with several masks in one folder (a_mask, a_mask_1) is refused without --merge.
 
     DICOM segmentations are paired by the images that they refer to, or by their place in the patient, and their
     segments are the classes.

@@ -41,7 +41,7 @@ def read_raster(path: str, container: str, *, labels: bool = False) -> Picture:
         return _read_deep(path, container)
     with image:
         mode, pages = image.mode, _pages(image)
-        palette = _palette(image) if labels and mode in ("P", "1") else None
+        palette = _palette(image) if labels and mode in ("P", "1") and not _is_grey_gif(image) else None
         orientation = _orientation(image)
         if pages > 1:
             array = _stack(path, [_pixels(page, labels) for page in ImageSequence.Iterator(image)])
@@ -143,7 +143,7 @@ def _pixels(image: Image.Image, labels: bool) -> npt.NDArray[Any]:
         image._size = image.tag_v2[TAG_WIDTH], image.tag_v2[TAG_HEIGHT]
     tags: Any = image.tag_v2 if isinstance(image, TiffImageFile) else {}
     min_is_white = tags.get(TAG_PHOTOMETRIC) == MIN_IS_WHITE
-    if mode in ("LA", "La"):
+    if mode in ("LA", "La") or _is_grey_gif(image):
         image = image.convert("L")
     elif mode in ("RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "PA") or (mode == "P" and not labels):
         image = image.convert("RGB")
@@ -157,6 +157,14 @@ def _pixels(image: Image.Image, labels: bool) -> npt.NDArray[Any]:
     elif min_is_white and mode.startswith("I;16") and not labels:
         array = np.uint16(65535) - array.astype(np.uint16)  # 16 bits it does not turn round
     return exact_dtype(array)
+
+
+def _is_grey_gif(image: Image.Image) -> bool:
+    """Whether a GIF, which has no greys but by a palette, has one of greys alone: its indices are in any order."""
+    if image.format != "GIF" or image.mode != "P":
+        return False
+    palette = _palette(image)
+    return palette is not None and bool((palette == palette[:, :1]).all())
 
 
 def _palette(image: Image.Image) -> npt.NDArray[np.uint8] | None:

@@ -53,11 +53,16 @@ def test_a_gif_is_read_as_its_first_frame_by_its_palette(tmp_path):
     assert mask.array.dtype == np.uint8 and read_grid(path).display_shape == indices.shape
 
 
-def test_a_grey_gif_is_grey(tmp_path):
-    path = save(Image.fromarray((ramp() > 100).T * np.uint8(255)), tmp_path / "mask.gif")
-    np.testing.assert_array_equal(read_picture(path).array[..., 0], (ramp() > 100) * np.uint8(255))
+@pytest.mark.parametrize("first", [0, 255])
+def test_a_gif_of_greys_is_grey_whatever_the_order_of_its_palette(tmp_path, first):
+    shown = (ramp() > 100) * np.uint8(255)
+    image = Image.fromarray((shown != first).T.astype(np.uint8))
+    image.putpalette([first] * 3 + [255 - first] * 3)
+    path = save(image, tmp_path / "mask.gif", optimize=False)
+    np.testing.assert_array_equal(read_picture(path).array, shown)
     mask = read_picture(path, labels=True)
-    np.testing.assert_array_equal(mask.palette[mask.array][..., 0], (ramp() > 100) * np.uint8(255))
+    np.testing.assert_array_equal(mask.array, shown)
+    assert mask.palette is None
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])

@@ -78,7 +78,7 @@ class Checked:
 
 
 def count_values(pair: Pair) -> list[MaskHistogram | Finding]:
-    """The stored values of the masks of a pair, one histogram for each mask folder, or why one cannot be read."""
+    """The stored values of the masks of a pair, one histogram for each mask, or why one cannot be read."""
     counted: list[MaskHistogram | Finding] = []
     for file in pair.masks:
         histogram = MaskHistogram()

@@ -29,7 +29,7 @@ class LabelOptions:
 
     Args:
         class_names: Names of the classes from 1.
-        merge: Several mask folders are one class.
+        merge: Several mask folders, or several masks of an image in one folder, are one class.
         threshold: Class 1 is above this value.
         levels: `0=background,128=cytoplasm,255=nucleus`.
         colours: `#000000=background,#0000ff=lung`.
@@ -155,16 +155,14 @@ def check_folders(options: LabelOptions, folders: Sequence[str]) -> None:
 
     Raises: InvalidOption: if they are not.
     """
-    if len(folders) == 1:
-        if options.merge:
-            raise InvalidOption("--merge needs several mask folders.")
-        return
-    kept = options.class_names and len(options.class_names) == len(folders)
-    by_task = options.task is not None and len(options.task.labels) - 1 == len(folders)
     if options.merge and len(options.class_names) > 1:
         raise InvalidOption(
             f"--merge makes one class, --class-names names {len(options.class_names)}. Give one of them."
         )
+    if len(folders) == 1:
+        return
+    kept = options.class_names and len(options.class_names) == len(folders)
+    by_task = options.task is not None and len(options.task.labels) - 1 == len(folders)
     if options.class_names and not (kept or options.merge):
         raise InvalidOption(f"--class-names names {len(options.class_names)} classes for {len(folders)} mask folders.")
     if not (options.merge or kept or by_task or (options.task is not None and options.task.coding.files)):
@@ -177,9 +175,9 @@ def check_folders(options: LabelOptions, folders: Sequence[str]) -> None:
 
 def _finish(coding: LabelCoding, labels: tuple[str, ...], options: LabelOptions, folders: Sequence[str]) -> LabelPlan:
     names = options.class_names
-    if len(folders) == 1:
-        if coding.files:
-            raise InvalidOption(f"The coding {coding} is for {len(coding.files)} mask folders, got 1.")
+    if len(folders) == 1 and coding.files:
+        raise InvalidOption(f"The coding {coding} is for {len(coding.files)} mask folders, got 1.")
+    if len(folders) == 1 and not options.merge:
         if names and len(names) != len(labels) - 1:
             raise InvalidOption(
                 f"--class-names names {len(names)} classes, but the masks' coding {coding} has {len(labels) - 1}."

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import InvalidOption, MissingFile
-from pipeline.tasks.index.pairing import Pair, case_name
+from pipeline.tasks.index.names import case_name
+from pipeline.tasks.index.pairing import Pair
 
 __all__ = ["Column", "read_column"]
 

@@ -67,8 +67,8 @@ def coding_of(
         each = LabelCoding("levels", table=tuple(sorted(table.items())))
     if not coding.files:
         return each
-    present = tuple(number for number, file in zip(coding.files, pair.masks, strict=True) if file is not None)
-    return replace(each, files=present)
+    masks_of_it = zip(pair.folder_of_masks, pair.masks, strict=True)
+    return replace(each, files=tuple(coding.files[folder] for folder, file in masks_of_it if file is not None))
 
 
 def _means_its_palette(mask: Picture, coding: LabelCoding) -> bool:

@@ -1,28 +1,22 @@
-"""Which mask belongs to which image: by name, by name without the usual affixes, or by a pattern."""
+"""Which mask belongs to which image: by name, by name and folder without the usual words, or by a pattern."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.datalist import Finding
 from pipeline.errors import InvalidOption
+from pipeline.tasks.index.names import RULES, Rule, case_name, key_by_pattern, mask_names, plain_name
 from pipeline.tasks.index.sources import Source
+from pipeline.tasks.index.unpaired import require_one_kind_of_mask, why_no_pair
 
-__all__ = ["Pair", "Pairing", "case_name", "pair_files"]
+__all__ = ["Pair", "Pairing", "pair_files"]
 
-# The longest come first, so that ".nii.gz" is taken off whole. Other dots belong to the name ("scan.webp-day5").
-SUFFIX = re.compile(r"\.(nii\.gz|nii|png|jpe?g|bmp|tiff?|dcm|dicom|mha|mhd|nrrd|nhdr)$", re.IGNORECASE)
-MASK_WORDS = r"masks?|segmentation|segm?|labels?|ground[_-]?truth|gt|annotations?|annot|manual\d?"
-MASK_AFFIX = re.compile(rf"[ _.-](?:{MASK_WORDS})$|(?<![^/])(?:{MASK_WORDS})[ _.-]", re.IGNORECASE)
-# "_0000" is nnU-Net's number of the first channel.
-IMAGE_AFFIX = re.compile(r"[ _.-](?:images?|img|0000)$|(?<![^/])(?:images?|img)[ _.-]", re.IGNORECASE)
-
-KeyOf = Callable[[str], "str | None"]
+NAMES_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +26,19 @@ class Pair:
     Args:
         name: The image's path below its folder, without suffix.
         image: The image.
-        masks: The mask in each folder.
+        masks: The mask in each folder; where masks are merged, there may be several of one folder.
+        folders: Number of the folder that each mask is of; empty if there is one of each, in their order.
     """
 
     name: str
     image: str
     masks: tuple[str | None, ...]
+    folders: tuple[int, ...] = ()
+
+    @property
+    def folder_of_masks(self) -> tuple[int, ...]:
+        """Number of the folder that each mask is of."""
+        return self.folders or tuple(range(len(self.masks)))
 
 
 @dataclass
@@ -49,9 +50,42 @@ class Pairing:
     warnings: list[Finding] = field(default_factory=list)
 
 
-def case_name(name: str) -> str:
-    """A file's name without its suffix."""
-    return SUFFIX.sub("", name)
+@dataclass
+class _Found:
+    """Files by case.
+
+    Attributes:
+        of_case: The files of each case.
+        no_case: Files whose name says none.
+        several: Cases of which several files are known to be masks of one image, rather than like-named.
+    """
+
+    of_case: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    no_case: list[str] = field(default_factory=list)
+    several: set[str] = field(default_factory=set)
+
+    @property
+    def files(self) -> list[str]:
+        """All of them."""
+        return [*self.no_case, *(file for files in self.of_case.values() for file in files)]
+
+
+@dataclass(frozen=True)
+class _Match:
+    images: _Found
+    masks: list[_Found]
+
+    @property
+    def paired(self) -> int:
+        """How many images have a mask, those of all folders counted."""
+        single = [case for case, files in self.images.of_case.items() if len(files) == 1]
+        return sum(case in found.of_case for case in single for found in self.masks)
+
+    @property
+    def used(self) -> int:
+        """How many masks have an image."""
+        cases = self.images.of_case
+        return sum(len(files) for found in self.masks for case, files in found.of_case.items() if case in cases)
 
 
 def pair_files(
@@ -61,6 +95,7 @@ def pair_files(
     image_pattern: str | None = None,
     mask_pattern: str | None = None,
     allow_missing: bool = False,
+    merge: bool = False,
 ) -> Pairing:
     """Pair each image with its mask in each mask folder.
 
@@ -71,6 +106,7 @@ def pair_files(
             Files that it does not match are left aside with a warning.
         mask_pattern: The same for masks.
         allow_missing: Keep a case that has a mask in some of several mask folders only.
+        merge: Keep a case that has several masks in one folder; else it is refused, for none of them may be all of it.
     Raises: InvalidOption: if a pattern has no group, or no image has a mask.
     """
     pairing = Pairing()
@@ -81,24 +117,48 @@ def pair_files(
         masks_of_it = tuple(source.files[0] for source in masks)
         pairing.pairs.append(Pair(case_name(images.name_of(image)), image, masks_of_it))
         return pairing
-    inside = {file for source in masks if _lies_in(source, images) for file in source.files}
-    own = [file for file in images.files if file not in inside]
-    if image_pattern or mask_pattern:
-        image_key, mask_key = key_by_pattern(image_pattern), key_by_pattern(mask_pattern)
-        image_files = _keyed(images, own, image_key, pairing)
-        mask_files = [_keyed(source, source.files, mask_key, pairing) for source in masks]
+    # Names are asked for once: rules and patterns go through them again and again.
+    names = {file: images.name_of(file) for file in images.files}
+    mask_files = [{file: source.name_of(file) for file in source.files} for source in masks]
+    one_folder = any(_share_a_folder(images, source) for source in masks)
+    for file in {file for source in masks if _lies_in(source, images) for file in source.files}:
+        names.pop(file, None)
+
+    def match_by(rule: Rule) -> _Match:
+        return _match(rule, *_told_apart(names, mask_files, rule, one_folder=one_folder))
+
+    def pairs_with(image_pattern: str, mask_pattern: str) -> int:
+        tried = match_by(_rule_of(image_pattern, mask_pattern))
+        _refuse_like_named(tried, images, masks, Pairing(), merge=False)
+        return tried.paired // len(masks)
+
+    by_pattern = bool(image_pattern or mask_pattern)
+    if by_pattern:
+        match = match_by(_rule_of(image_pattern, mask_pattern))
     else:
-        if any(source.root == images.root for source in masks):
-            own = [file for file in own if not MASK_AFFIX.search(case_name(images.name_of(file)))]
-        taken = set(own)
-        others = [[file for file in source.files if file not in taken] for source in masks]
-        image_key, mask_key = _best_rule(images, own, list(zip(masks, others, strict=True)))
-        image_files = _keyed(images, own, image_key, pairing)
-        mask_files = [_keyed(s, files, mask_key, pairing) for s, files in zip(masks, others, strict=True)]
-    if not any(key in found for key in image_files for found in mask_files):
-        raise InvalidOption(_no_pair_message(images, masks))
-    _join(images, image_files, masks, mask_files, pairing, allow_missing)
+        match = _best_match(*_told_apart(names, mask_files, None, one_folder=one_folder))
+    if not match.paired:
+        taken = match.images.files
+        raise InvalidOption(
+            why_no_pair(
+                images.given,
+                [names[file] for file in taken],
+                [[files[file] for file in found.files] for files, found in zip(mask_files, match.masks, strict=True)],
+                cases={case: len(files) for case, files in match.images.of_case.items()} if by_pattern else None,
+                one_folder=one_folder,
+                pairs_with=pairs_with,
+            )
+        )
+    _refuse_like_named(match, images, masks, pairing, merge=merge)
+    _join(match, images, masks, pairing, allow_missing=allow_missing, merge=merge)
+    if one_folder and not by_pattern:
+        lone = [one.file for one in pairing.refused if one.code == "mask_without_image"]
+        require_one_kind_of_mask(images, [(pair.image, pair.masks) for pair in pairing.pairs], lone)
     return pairing
+
+
+def _share_a_folder(images: Source, masks: Source) -> bool:
+    return Path(images.root).absolute() == Path(masks.root).absolute()
 
 
 def _lies_in(masks: Source, images: Source) -> bool:
@@ -106,101 +166,128 @@ def _lies_in(masks: Source, images: Source) -> bool:
     return Path(images.root).absolute() in Path(masks.root).absolute().parents
 
 
-def key_by_pattern(pattern: str | None) -> KeyOf:
-    """A function that gives the groups which a pattern finds in a name, joined; the bare name without a pattern."""
-    if pattern is None:
-        return case_name
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise InvalidOption(f"The pattern {pattern!r} is no regular expression: {error}.") from None
-    if not expression.groups:
-        raise InvalidOption(
-            f"The pattern {pattern!r} has no group. Put the part that image and mask share in (), e.g. '(\\d+)'."
-        )
-
-    def key(name: str) -> str | None:
-        found = expression.search(name)
-        return "-".join(part or "" for part in found.groups()) if found else None
-
-    return key
+def _rule_of(image_pattern: str | None, mask_pattern: str | None) -> Rule:
+    return Rule(key_by_pattern(image_pattern), key_by_pattern(mask_pattern), numbered=False)
 
 
-def _best_rule(images: Source, own: list[str], masks: list[tuple[Source, list[str]]]) -> tuple[KeyOf, KeyOf]:
-    """The rule that pairs most files: whole names before shortened ones, paths before bare names."""
+def _told_apart(
+    images: dict[str, str], masks: list[dict[str, str]], patterns: Rule | None, *, one_folder: bool
+) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """The files that are images, and those of each folder that are masks, with their names."""
+    own = images
+    if one_folder:
+        by_word = mask_names(images.values())
 
-    def flat(key: Callable[[str], str]) -> Callable[[str], str]:
-        return lambda name: key(name).rpartition("/")[2]
+        def is_image(name: str) -> bool:
+            if patterns is None:
+                return name not in by_word
+            for_image, for_mask = patterns.image(name) is not None, patterns.mask(name) is not None
+            if patterns.image is plain_name:  # a pattern for masks alone says what they are
+                return not for_mask
+            return name not in by_word if for_image == for_mask else for_image
 
-    def bare_mask(name: str) -> str:
-        return MASK_AFFIX.sub("", case_name(name))
-
-    def bare_image(name: str) -> str:
-        return IMAGE_AFFIX.sub("", case_name(name))
-
-    rules: list[tuple[Callable[[str], str], Callable[[str], str]]] = [
-        (case_name, case_name),
-        (case_name, bare_mask),
-        (bare_image, bare_mask),
+        own = {file: name for file, name in images.items() if is_image(name)}
+    elif patterns is not None:
+        return own, masks
+    taken = {os.path.abspath(file) for file in own}  # noqa: PTH100
+    return own, [
+        {file: name for file, name in files.items() if os.path.abspath(file) not in taken}  # noqa: PTH100
+        for files in masks
     ]
-    rules += [(flat(image_key), flat(mask_key)) for image_key, mask_key in rules]
-
-    image_names = [images.name_of(file) for file in own]
-    mask_names = [[source.name_of(file) for file in files] for source, files in masks]
-
-    def paired(rule: tuple[Callable[[str], str], Callable[[str], str]]) -> int:
-        keys = set(map(rule[0], image_names))
-        return sum(len(keys.intersection(map(rule[1], names))) for names in mask_names)
-
-    return max(rules, key=paired)
 
 
-def _keyed(source: Source, files: list[str], key_of: KeyOf, pairing: Pairing) -> dict[str, str]:
-    """Files by key; files that share a key are refused, because either could be meant."""
-    by_key: dict[str, list[str]] = defaultdict(list)
-    for file in files:
-        key = key_of(source.name_of(file))
-        if key is None:
-            pairing.warnings.append(Finding(file, "not_matched", "its name does not match the pattern: left aside"))
+def _best_match(own: dict[str, str], others: list[dict[str, str]]) -> _Match:
+    """The match by the rule that pairs most images; of several in one group, by the one that leaves fewest masks over.
+
+    A mask that is left over might be part of one that is taken.
+    """
+
+    def best_of(rules: Sequence[Rule]) -> _Match:
+        return max((_match(rule, own, others) for rule in rules), key=lambda match: (match.paired, match.used))
+
+    (_, first), *further = RULES
+    best = best_of(first)
+    for factor, rules in further:
+        if factor * best.paired >= len(own) * len(others):
+            break
+        found = best_of(rules)
+        if found.paired > factor * best.paired:
+            best = found
+    return best
+
+
+def _match(rule: Rule, own: dict[str, str], others: list[dict[str, str]]) -> _Match:
+    pictures = _Found()
+    for file, name in own.items():
+        case = rule.image(name)
+        if case is None:
+            pictures.no_case.append(file)
         else:
-            by_key[key].append(file)
-    for key, same in by_key.items():
-        for file in same[1:]:
-            reason = f"its name means the same case as {os.path.basename(same[0])}. Use --pattern"  # noqa: PTH119
-            pairing.refused.append(Finding(file, "ambiguous_name", reason))
-        if len(same) > 1:
-            reason = f"{len(same)} files of {source.given} mean the same case '{key}'. Use --pattern"
+            pictures.of_case[case].append(file)
+    masks = []
+    for files in others:
+        found = _Found()
+        for file, name in files.items():
+            cases = rule.cases_of(name)
+            place = next((k for k, case in enumerate(cases) if case in pictures.of_case), 0)
+            case = cases[place]
+            if case is None:
+                found.no_case.append(file)
+                continue
+            found.of_case[case].append(file)
+            if place == 2 or rule.by_folder:
+                found.several.add(case)
+        masks.append(found)
+    return _Match(pictures, masks)
+
+
+def _refuse_like_named(
+    match: _Match, images: Source, masks: Sequence[Source], pairing: Pairing, *, merge: bool
+) -> None:
+    """Refuse files that share a case and leave them out of the match, because either could be meant."""
+    for source, found in [(images, match.images), *zip(masks, match.masks, strict=True)]:
+        for file in found.no_case:
+            pairing.warnings.append(Finding(file, "not_matched", "its name does not match the pattern: left aside"))
+        for case, same in list(found.of_case.items()):
+            are_masks = found is not match.images and case in match.images.of_case
+            if len(same) == 1 or (are_masks and (merge or case in found.several)):
+                continue
+            say = "Use --pattern"
+            if are_masks and len(masks) == 1:
+                say += ", or --merge if they are one mask together"
+            for file in same[1:]:
+                reason = f"its name means the same case as {os.path.basename(same[0])}. {say}"  # noqa: PTH119
+                pairing.refused.append(Finding(file, "ambiguous_name", reason))
+            reason = f"{len(same)} files of {source.given} mean the same case '{case}'. {say}"
             pairing.refused.append(Finding(same[0], "ambiguous_name", reason))
-    return {key: same[0] for key, same in by_key.items() if len(same) == 1}
+            del found.of_case[case]
 
 
 def _join(
-    source_of_images: Source,
-    images: dict[str, str],
-    sources: Sequence[Source],
-    masks: list[dict[str, str]],
-    pairing: Pairing,
-    allow_missing: bool,
+    match: _Match, images: Source, masks: Sequence[Source], pairing: Pairing, *, allow_missing: bool, merge: bool
 ) -> None:
-    for key, image in images.items():
-        found = tuple(files.get(key) for files in masks)
-        lacking = [source.given for source, mask in zip(sources, found, strict=True) if mask is None]
+    for case, (image,) in match.images.of_case.items():
+        found = [files.of_case.get(case, []) for files in match.masks]
+        lacking = [source.given for source, those in zip(masks, found, strict=True) if not those]
+        most = max(found, key=len)
         if len(lacking) == len(found) or (lacking and not allow_missing):
             hint = " (--allow-missing-masks takes it as empty there)" if len(lacking) < len(found) else ""
             pairing.refused.append(Finding(image, "missing_mask", f"no mask in {', '.join(lacking)}{hint}"))
+        elif len(most) > 1 and not merge:
+            names = ", ".join(os.path.basename(file) for file in most[:NAMES_SHOWN])  # noqa: PTH119
+            more = ", …" if len(most) > NAMES_SHOWN else ""
+            say = "--merge takes them as one class" if len(masks) == 1 else "Join them in one file"
+            reason = f"it has {len(most)} masks ({names}{more}). {say}"
+            pairing.refused.append(Finding(image, "several_masks", reason))
         else:
-            pairing.pairs.append(Pair(case_name(source_of_images.name_of(image)), image, found))
-    for files in masks:
-        for key, mask in files.items():
-            if key not in images:
-                pairing.refused.append(Finding(mask, "mask_without_image", "no image has this name"))
-
-
-def _no_pair_message(images: Source, masks: Sequence[Source]) -> str:
-    def example(source: Source) -> str:
-        return source.name_of(source.files[0]) if source.files else "nothing"
-
-    return (
-        f"No image has a mask: {len(images.files)} images such as {example(images)}, and masks such as "
-        f"{', '.join(example(source) for source in masks)}. Say what the names share, e.g. --pattern '(\\d+)'."
-    )
+            all_masks: list[str | None] = []
+            folders: list[int] = []
+            for number, those in enumerate(found):
+                all_masks += those or [None]
+                folders += [number] * (len(those) or 1)
+            name = case_name(images.name_of(image))
+            pairing.pairs.append(Pair(name, image, tuple(all_masks), tuple(folders) if len(most) > 1 else ()))
+    for found_masks in match.masks:
+        for case, files in found_masks.of_case.items():
+            if case not in match.images.of_case:
+                pairing.refused += [Finding(file, "mask_without_image", "no image has this name") for file in files]

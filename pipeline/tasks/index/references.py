@@ -18,7 +18,8 @@ from pipeline.errors import InvalidOption, PlanarError
 from pipeline.readers import DicomIdentity, Segmentation, dicom_identity, places_of_planes, segmentation_of
 from pipeline.readers.container import is_dicom
 from pipeline.split import unit_hash
-from pipeline.tasks.index.pairing import Pair, Pairing, case_name
+from pipeline.tasks.index.names import case_name
+from pipeline.tasks.index.pairing import Pair, Pairing
 from pipeline.tasks.index.sources import Source
 
 __all__ = ["Reference", "find_segmentations", "pair_by_reference"]

@@ -104,10 +104,15 @@ def index_set(
             image_pattern=options.pairing.image_pattern,
             mask_pattern=options.pairing.mask_pattern,
             allow_missing=options.pairing.allow_missing_masks,
+            merge=options.labels.merge,
         )
         require_right_way_round(pairing.pairs, image_source.given, folders)
     pairing.refused += refused
     pairing.warnings += [Finding(file, "passed_over", why) for file, why in passed_over({images, *masks})]
+    if not pairing.pairs:
+        raise InvalidDatalist(f"No case is left: {summary_of(pairing.refused)}. Nothing was written.")
+    if options.labels.merge and len(masks) == 1 and not any(len(pair.masks) > 1 for pair in pairing.pairs):
+        raise InvalidOption("--merge needs several mask folders, or images with several masks in one.")
     subject_of = subject_rule(options.subjects, pairing.pairs)
     part_column = _part_column(options, pairing.pairs)
     key, _ = subject_key()
@@ -226,9 +231,9 @@ def _count_masks(
     with closing(in_order(count_values, pairs, when_killed=_uncounted)) as results:
         for done, counted in enumerate(results, 1):
             # A mask that cannot be read is refused when its pair is checked.
-            for total, histogram in zip(totals, counted, strict=False):
+            for folder, histogram in zip(pairs[done - 1].folder_of_masks, counted, strict=False):
                 if isinstance(histogram, MaskHistogram):
-                    total.update(histogram)
+                    totals[folder].update(histogram)
             on_progress("Reading masks", done, len(pairs))
     return totals
 
