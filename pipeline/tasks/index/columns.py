@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import InvalidOption, MissingFile
-from pipeline.tasks.index.names import case_name
+from pipeline.tasks.index.names import SUFFIX, case_name
 from pipeline.tasks.index.pairing import Pair
 
 __all__ = ["Column", "read_column"]
@@ -23,10 +22,12 @@ class Column:
     Args:
         described: File and column, for messages.
         values: Value by file name, with suffix and without; "" where rows of several folders share a file name.
+        written: `FILE.csv:COLUMN@FILECOLUMN`, with the column of the files that was taken.
     """
 
     described: str
     values: dict[str, str]
+    written: str = ""
 
     def of(self, pair: Pair) -> str | None:
         """The value for a case; None if there is no row for it or the cell is empty."""
@@ -42,11 +43,13 @@ def names_of(pair: Pair) -> tuple[str, ...]:
 def read_column(text: str, pairs: Sequence[Pair]) -> Column:
     """Read `FILE.csv:COLUMN` or `FILE.csv:COLUMN@FILECOLUMN`.
 
-    Without FILECOLUMN, rows are matched by the column that names most of the images.
+    Without FILECOLUMN, rows are matched by the column that names most of the images, COLUMN aside. Numbers may name
+    images by chance: of two columns that name as many, the one with suffixes is taken, then the one with fewer repeats.
 
     Raises:
         MissingFile: if the file is not there.
-        InvalidOption: if a column is not there, no column names the images, or two rows disagree about one.
+        InvalidOption: if a column is not there, none or several may be that of the files, or two rows disagree about
+            one.
     """
     path, colon, columns = text.rpartition(":")
     column, _, file_column = columns.partition("@")
@@ -56,16 +59,51 @@ def read_column(text: str, pairs: Sequence[Pair]) -> Column:
     for name in filter(None, (column, file_column)):
         if name not in header:
             raise InvalidOption(f"{path} has no column '{name}'. Its columns are {', '.join(header)}.")
-    wanted = {name for pair in pairs for name in names_of(pair)}
-    if not file_column:
-        hits = Counter({name: sum(bool(wanted & set(spellings(row[name]))) for row in rows) for name in header})
-        file_column, best = max(hits.items(), key=lambda entry: entry[1], default=("", 0))
-        if not best:
-            raise InvalidOption(
-                f"No column of {path} ({', '.join(header)}) names the images ({min(wanted, default='-')} …). "
-                "Name it: FILE.csv:COLUMN@FILECOLUMN."
-            )
-    return Column(f"column '{column}' of {path}", values_by_name(path, rows, column, file_column))
+    file_column = file_column or _file_column(path, header, rows, column, pairs)
+    values = values_by_name(path, rows, column, file_column)
+    return Column(f"column '{column}' of {path}", values, f"{path}:{column}@{file_column}")
+
+
+def _file_column(
+    path: str, header: Sequence[str], rows: Sequence[dict[str, str]], column: str, pairs: Sequence[Pair]
+) -> str:
+    """The column that names the images.
+
+    Raises: InvalidOption: if none does, or if several do and nothing tells them apart.
+    """
+    images = {name: pair.name for pair in pairs for name in names_of(pair)}
+    named = {
+        name: [next((images[spelt] for spelt in spellings(row[name]) if spelt in images), None) for row in rows]
+        for name in header
+    }
+    others = [name for name in header if name != column and any(named[name])] or [
+        name for name in header if any(named[name])
+    ]
+    if not others:
+        raise InvalidOption(
+            f"No column of {path} ({', '.join(header)}) names the images ({min(images, default='-')} …). "
+            "Name it: FILE.csv:COLUMN@FILECOLUMN."
+        )
+
+    def suffixed(name: str) -> int:
+        return sum(
+            bool(image and SUFFIX.search(row[name].strip())) for row, image in zip(rows, named[name], strict=True)
+        )
+
+    rank = {name: (len({*named[name]} - {None}), suffixed(name), len({row[name] for row in rows})) for name in others}
+    best = max(others, key=rank.__getitem__)
+    # Columns that name the same image in each row, such as that of the masks, are one choice.
+    rivals = [
+        name
+        for name in others
+        if named[name] != named[best] and (rank[name] == rank[best] or (rank[name][1] and not rank[best][1]))
+    ]
+    if rivals:
+        raise InvalidOption(
+            f"Several columns of {path} name images: {', '.join([best, *rivals])}. Say which one is that of the files: "
+            f"{path}:{column}@{best}, or @{rivals[0]}."
+        )
+    return best
 
 
 def values_by_name(path: str, rows: Sequence[dict[str, str]], column: str, file_column: str) -> dict[str, str]:
@@ -78,7 +116,10 @@ def values_by_name(path: str, rows: Sequence[dict[str, str]], column: str, file_
     for row in rows:
         file, value = row[file_column].strip().replace("\\", "/"), row[column].strip()
         if file and written.setdefault(file, value) != value:
-            raise InvalidOption(f"{path} has two rows for '{file}' that disagree in '{column}'. Correct the table.")
+            raise InvalidOption(
+                f"{path} has two rows for '{file}' that disagree in '{column}'. Files were looked up in the column "
+                f"'{file_column}': correct the table, or name another column of files, {path}:{column}@FILECOLUMN."
+            )
         for name in spellings(file)[1:]:
             if shortened.setdefault(name, value) != value:
                 shortened[name] = ""

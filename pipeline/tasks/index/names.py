@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pipeline.errors import InvalidOption
 
-__all__ = ["RULES", "KeyOf", "Rule", "case_name", "key_by_pattern", "mask_names", "plain_name"]
+__all__ = ["RULES", "SUFFIX", "KeyOf", "Rule", "case_name", "key_by_pattern", "mask_names", "plain_name"]
 
 # The longest come first, so that ".nii.gz" is taken off whole. Other dots belong to the name ("scan.webp-day5").
 SUFFIX = re.compile(r"\.(nii\.gz|nii|png|jpe?g|bmp|gif|tiff?|dcm|dicom|mha|mhd|nrrd|nhdr)$", re.IGNORECASE)

@@ -27,7 +27,14 @@ from pipeline.tasks.index.references import Reference, find_segmentations, pair_
 from pipeline.tasks.index.shared_names import names_that_begin_alike
 from pipeline.tasks.index.sides import join_near_duplicates, place_subjects, split_facts
 from pipeline.tasks.index.sources import Source, find_source, series_as_volumes
-from pipeline.tasks.index.subjects import ONE_A_FILE, subject_key, subject_pseudonym, subject_rule, subjects_from
+from pipeline.tasks.index.subjects import (
+    ONE_A_FILE,
+    named_in_full,
+    subject_key,
+    subject_pseudonym,
+    subject_rule,
+    subjects_from,
+)
 from pipeline.tasks.index.swapped import require_right_way_round
 
 __all__ = ["IndexResult", "index_set", "require_free"]
@@ -113,8 +120,9 @@ def index_set(
         raise InvalidDatalist(f"No case is left: {summary_of(pairing.refused)}. Nothing was written.")
     if options.labels.merge and len(masks) == 1 and not any(len(pair.masks) > 1 for pair in pairing.pairs):
         raise InvalidOption("--merge needs several mask folders, or images with several masks in one.")
-    subject_of = subject_rule(options.subjects, pairing.pairs)
-    part_column = _part_column(options, pairing.pairs)
+    subject_options = named_in_full(options.subjects, pairing.pairs)
+    subject_of = subject_rule(subject_options, pairing.pairs)
+    part_column = _part_column(options, subject_options.column or "", pairing.pairs)
     key, _ = subject_key()
 
     guessed = plan is None
@@ -141,7 +149,7 @@ def index_set(
 
     pairing.warnings += [Finding(kept.cases[0].masks[0], "inverted_masks", plan.doubt)] if plan.doubt else []
     pairing.warnings += rare_classes(kept.cases, plan.labels) if guessed else []
-    subjects_are = subjects_from(options.subjects, tagged=kept.tagged, studies=kept.studies, cases=len(kept.cases))
+    subjects_are = subjects_from(subject_options, tagged=kept.tagged, studies=kept.studies, cases=len(kept.cases))
     if subjects_are == ONE_A_FILE and not options.split.test_only:
         pairing.warnings += names_that_begin_alike(pairing.pairs)
     given = kept.parts if part_column is not None else None
@@ -208,7 +216,7 @@ def _segmentations(images: Source, masks: Sequence[Source]) -> tuple[list[Refere
     return references, [finding for _, unread in found for finding in unread]
 
 
-def _part_column(options: IndexOptions, pairs: Sequence[Pair]) -> Column | None:
+def _part_column(options: IndexOptions, subjects: str, pairs: Sequence[Pair]) -> Column | None:
     text = options.split.column
     if options.split.stratify and (text is not None or options.split.test_only):
         raise InvalidOption("--stratify chooses the split; --split-column and --test-only give it. Leave one of them.")
@@ -217,10 +225,10 @@ def _part_column(options: IndexOptions, pairs: Sequence[Pair]) -> Column | None:
     if options.split.test_only:
         raise InvalidOption("--split-column and --test-only contradict each other. Give one of them.")
     if ":" not in text:
-        table = (options.subjects.column or "").rpartition(":")[0]
+        table, _, columns = subjects.rpartition(":")
         if not table:
             raise InvalidOption(f"--split-column {text}: of which table? Write FILE.csv:{text}.")
-        text = f"{table}:{text}"
+        text = f"{table}:{text if '@' in text else '@'.join((text, columns.partition('@')[2]))}"
     return read_column(text, pairs)
 
 

@@ -12,6 +12,7 @@ import re
 import secrets
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import InvalidOption
@@ -21,11 +22,19 @@ from pipeline.tasks.index.columns import read_column
 from pipeline.tasks.index.options import SubjectOptions
 from pipeline.tasks.index.pairing import Pair
 
-__all__ = ["ONE_A_FILE", "subject_key", "subject_pseudonym", "subject_rule", "subjects_from"]
+__all__ = ["ONE_A_FILE", "named_in_full", "subject_key", "subject_pseudonym", "subject_rule", "subjects_from"]
 
 ONE_A_FILE = "one subject a file"
 KEY_VARIABLE = "PLANAR_SUBJECT_KEY"
 SHORTEST_KEY = 16
+
+
+def named_in_full(options: SubjectOptions, pairs: Sequence[Pair]) -> SubjectOptions:
+    """The same options with the column of the files that a table is looked up by, so that it can be told.
+
+    Raises: MissingFile, InvalidOption: as `read_column`.
+    """
+    return replace(options, column=read_column(options.column, pairs).written) if options.column else options
 
 
 def subject_rule(options: SubjectOptions, pairs: Sequence[Pair]) -> Callable[[Pair, Case], tuple[str | None, str]]:

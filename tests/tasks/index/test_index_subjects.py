@@ -68,6 +68,53 @@ def test_unusable_table_is_refused(tmp_path, text, option, said):
         read_column(table(tmp_path, text) + option, PAIRS)
 
 
+NUMBERED = [Pair(str(k), f"i/{k}.png", (f"m/{k}.png",)) for k in range(1, 13)]
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("visit,patient,image", lambda k: f"{k % 12 + 1},{(k + 1) // 2},{k}.png"),
+        ("patient,image", lambda k: f"{(k + 1) // 2},{k}.png"),
+        ("patient,image", lambda k: f"{(k + 1) // 2},{k}"),
+        ("age,patient,image", lambda k: f"{k % 5 + 3},{(k + 1) // 2},{k}.png"),
+        ("patient,image,mask", lambda k: f"{(k + 1) // 2},{k}.png,masks/{k}.png"),
+    ],
+)
+def test_numbers_that_happen_to_name_images_are_not_taken_for_files(tmp_path, header, row):
+    path = table(tmp_path, "\n".join([header, *map(row, range(1, 13))]))
+    column = read_column(f"{path}:patient", NUMBERED)
+    assert [column.of(pair) for pair in NUMBERED] == [str((k + 1) // 2) for k in range(1, 13)]
+    assert column.written == f"{path}:patient@image"
+
+
+def test_columns_that_might_both_be_that_of_the_files_are_asked_about(tmp_path):
+    rows = [f"{k % 12 + 1},P{k},{k}" for k in range(1, 13)]
+    path = table(tmp_path, "\n".join(["visit,patient,image", *rows]))
+    with pytest.raises(
+        InvalidOption, match=r"Several columns of .* name images: visit, image\..*:patient@visit, or @im"
+    ):
+        read_column(f"{path}:patient", NUMBERED)
+    assert read_column(f"{path}:patient@image", NUMBERED).of(NUMBERED[0]) == "P1"
+
+
+def test_numbers_do_not_win_by_an_image_that_the_table_does_not_have(tmp_path):
+    rows = [f"{k},P{k},{k if k < 11 else f'lost{k}'}.png" for k in range(1, 13)]
+    with pytest.raises(InvalidOption, match=r"Several columns of .* name images: row, image"):
+        read_column(f"{table(tmp_path, chr(10).join(['row,patient,image', *rows]))}:patient", NUMBERED)
+
+
+def test_the_column_that_is_asked_for_may_be_that_of_the_files(tmp_path):
+    path = table(tmp_path, "file,age\na_1.jpg,7\nb_1.jpg,8\n")
+    assert read_column(f"{path}:file", PAIRS).of(PAIRS[0]) == "a_1.jpg"
+
+
+def test_rows_that_disagree_are_told_with_the_column_of_the_files(tmp_path):
+    path = table(tmp_path, "file,patient\na_1,7\na_1,8\n")
+    with pytest.raises(InvalidOption, match=r"looked up in the column 'file'.*:patient@FILECOLUMN"):
+        read_column(f"{path}:patient", PAIRS)
+
+
 def test_missing_table_is_named(tmp_path):
     with pytest.raises(MissingFile, match=r"none\.csv"):
         read_column(f"{tmp_path / 'none.csv'}:patient", PAIRS)
