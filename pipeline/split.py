@@ -92,9 +92,11 @@ def split_subjects(cases: Mapping[str, int], fractions: Fractions, *, seed: int,
     total = sum(cases.values())
     wanted = {part: share * total for part, share in zip(PARTS, fractions.shares, strict=True) if share > 0}
     if len(cases) < len(wanted):
+        shares = "--split 1,0,0" if len(cases) == 1 else "--split 0.5,0,0.5"
+        less = f" --folds {max(1, len(cases) - 1)}" if len(cases) <= folds else ""
         raise InvalidSplit(
             f"{len(cases)} subject{'s' * (len(cases) != 1)} cannot be split into {' and '.join(wanted)}, which need "
-            "one each. Give more cases, set a share to 0 (--split 0.5,0,0.5), or check how subjects are told apart."
+            f"one each. Give more cases, set a share to 0 ({shares}{less}), or check how subjects are told apart."
         )
     part: dict[str, str] = {}
     empty = dict.fromkeys(wanted)
@@ -157,7 +159,8 @@ def assign_folds(cases: Mapping[str, int], *, folds: int, seed: int) -> dict[str
         raise InvalidSplit(f"The number of folds must be 1 or more, got {folds}.")
     if cases and len(cases) < folds:
         raise InvalidSplit(
-            f"{len(cases)} subjects outside the test part cannot fill {folds} folds. Use --folds {len(cases)} or fewer."
+            f"{len(cases)} subject{'s' * (len(cases) != 1)} outside the test part cannot fill {folds} folds. "
+            f"Use --folds {len(cases)}{' or fewer' * (len(cases) != 1)}."
         )
     load = [0] * folds
     fold: dict[str, int] = {}

@@ -78,6 +78,18 @@ def test_too_few_subjects_for_the_parts_are_refused():
         split_subjects({"a": 9, "b": 9}, Fractions(), seed=0)
 
 
+@pytest.mark.parametrize(
+    ("subjects", "said"), [("a", "--split 1,0,0 --folds 1"), ("ab", "--split 0.5,0,0.5 --folds 1")]
+)
+def test_what_too_few_subjects_are_told_to_say_works(subjects, said):
+    cases = dict.fromkeys(subjects, 9)
+    with pytest.raises(InvalidSplit) as caught:
+        split_subjects(cases, Fractions(), seed=0)
+    assert f"({said})" in str(caught.value)
+    shares, folds = said.removeprefix("--split ").split(" --folds ")
+    assert len(split_subjects(cases, Fractions.parse(shares), seed=0, folds=int(folds)).part) == len(subjects)
+
+
 def test_too_few_subjects_for_the_folds_are_refused_with_the_number_that_works():
     with pytest.raises(InvalidSplit, match="--folds 3"):
         split_subjects(dict.fromkeys("abcd", 1), Fractions(0.5, 0.25, 0.25), seed=0, folds=5)

@@ -59,7 +59,9 @@ __all__ = ["command"]
     help="Share of a volume's slices without label to keep (default: none).",
 )
 @click.option("--subjects", metavar="CSV:COLUMN[@FILECOLUMN]", help="Table that says whose picture each file is.")
-@click.option("--subject-pattern", metavar="REGEX", help="Group 1 of it in the file's name is the subject.")
+@click.option(
+    "--subject-pattern", metavar="REGEX", help="Group 1 of it in the file's name (else in name#slice=K) is the subject."
+)
 @click.option(
     "--subject-tag", metavar="KEYWORD", help="DICOM keyword of the subject (default: PatientID, else the study)."
 )
@@ -73,6 +75,11 @@ __all__ = ["command"]
 @click.option("--seed", default=0, show_default=True, help="Another seed gives another split.")
 @click.option("--stratify", is_flag=True, help="Rare classes are shared out too: of many splits the most even one.")
 @click.option("--folds", default=5, show_default=True, help="Folds for cross-validation outside the test part.")
+@click.option(
+    "--near-duplicates-apart",
+    is_flag=True,
+    help="Nearly equal pictures of different subjects are told, and count as different (default: as one subject).",
+)
 @click.option("--split-column", metavar="[CSV:]COLUMN", help="Column that says train, validation or test.")
 @click.option("--test-only", is_flag=True, help="Everything is test: an external set.")
 @click.option("--workers", type=click.IntRange(1), help="Processes that decode; by default one a core.")
@@ -107,6 +114,7 @@ def command(
     seed: int,
     stratify: bool,
     folds: int,
+    near_duplicates_apart: bool,
     split_column: str | None,
     test_only: bool,
     workers: int | None,
@@ -169,7 +177,9 @@ def command(
         ),
         pairing=PairingOptions(image_pattern or pattern, mask_pattern or pattern, allow_missing_masks),
         subjects=SubjectOptions(subjects, subject_pattern, subject_tag),
-        split=SplitOptions(Fractions.parse(split), seed, folds, split_column, test_only, stratify),
+        split=SplitOptions(
+            Fractions.parse(split), seed, folds, split_column, test_only, stratify, near_duplicates_apart
+        ),
         refuse_empty=refuse_empty,
         keep_empty_slices=keep_empty_slices,
         workers=workers,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from pipeline.errors import InvalidDatalist, InvalidOption, InvalidSplit, Output
 from pipeline.fragments import split_fragment
 from pipeline.readers import read_picture
 from pipeline.split import PARTS, Fractions, assign_folds, split_subjects
-from pipeline.tasks.index.duplicates import nearly_equal_pairs, thumbnail
+from pipeline.tasks.index.duplicates import SIDE, nearly_equal_pairs, thumbnail
 from pipeline.tasks.index.parallel import map_in_order
+from pipeline.tasks.index.particular import particular_pairs
 from pipeline.tasks.union_lists import class_numbers, with_unions
 
 __all__ = ["MergeResult", "merge_datalists"]
@@ -50,6 +52,7 @@ class _Case:
     file: str  # of the picture, absolute
     part: str
     subject: str
+    apart: str = ""  # its list, if that keeps nearly equal pictures apart
 
 
 def merge_datalists(
@@ -67,7 +70,8 @@ def merge_datalists(
 ) -> MergeResult:
     """Join datalists into one, in which each case keeps its own label coding.
 
-    Subjects of one hash are one subject. So are those of nearly equal pictures, which are looked for among all.
+    Subjects of one hash are one subject. So are those of nearly equal pictures, which are looked for among all; within
+    a list that keeps them apart they stay so.
 
     Args:
         paths: Two datalists or more, with the same classes in the same order.
@@ -119,6 +123,7 @@ def merge_datalists(
             "unit": "subject",
             "subjects_from": "the joined datalists",
             "subjects": {side: sum(part[subject] == side for subject in counts) for side in PARTS},
+            **({"near_duplicates": "apart"} if any(case.apart for case in cases) else {}),
         },
         refused=[_placed(f, path, folder) for path, c in zip(paths, lists, strict=True) for f in c.refused] + refused,
         warnings=[_placed(f, path, folder) for path, c in zip(paths, lists, strict=True) for f in c.warnings]
@@ -144,6 +149,7 @@ def _gather(
     seen: dict[str, tuple[str, str]] = {}
     for path, content in zip(paths, lists, strict=True):
         here = os.path.realpath(path.parent)
+        apart = str(path) if content.split.get("near_duplicates") == "apart" else ""
         for part in PARTS:
             for item in content.part(part):
                 file = os.path.normpath(os.path.join(here, _first(item["image"])))  # noqa: PTH118
@@ -162,7 +168,7 @@ def _gather(
                     same.append((first_subject, subject))
                     continue
                 seen[digest] = str(_first(moved["image"])), subject
-                cases.append(_Case(moved, file, part, subject))
+                cases.append(_Case(moved, file, part, subject, apart))
     if not cases:
         raise InvalidDatalist(f"{paths[0]} and the others have no cases. Nothing was written.")
     return cases, same, refused
@@ -192,15 +198,20 @@ def _join(
 
     for pair in same:
         join(*pair)
+
+    def thumbnails_of(members: Sequence[int], side: int = SIDE) -> Iterator[bytes]:
+        files = [cases[k].file for k in members]
+        made = partial(_thumbnail_of, side=side)
+        return map_in_order(made, files, workers=workers or usable_cores(), when_killed=_nothing)
+
     thumbnails = []
-    results = map_in_order(
-        _thumbnail_of, [case.file for case in cases], workers=workers or usable_cores(), when_killed=_nothing
-    )
-    for done, small in enumerate(results, 1):
+    for done, small in enumerate(thumbnails_of(range(len(cases))), 1):
         thumbnails.append(small)
         on_progress(done, len(cases))
     told = []
-    for a, b in nearly_equal_pairs(thumbnails):
+    alike = [(a, b) for a, b in nearly_equal_pairs(thumbnails) if _may_be_one(cases[a], cases[b])]
+    shapes = [tuple(case.item.get("shape", (0, 0))) for case in cases]
+    for a, b in particular_pairs(alike, shapes, lambda *asked: list(thumbnails_of(*asked))):
         if join(cases[a].subject, cases[b].subject):
             images = [str(_first(cases[k].item["image"])) for k in (a, b)]
             reason = f"nearly the same picture as '{images[0]}', of another subject: both count as one subject"
@@ -208,8 +219,13 @@ def _join(
     return [first_of(case.subject) for case in cases], told
 
 
-def _thumbnail_of(file: str) -> bytes:
-    return thumbnail(read_picture(file).array)
+def _may_be_one(one: _Case, other: _Case) -> bool:
+    """Whether nearly equal pictures are to make one subject of two: not where their list says to keep them apart."""
+    return one.subject != other.subject and not (one.apart and one.apart == other.apart)
+
+
+def _thumbnail_of(file: str, side: int) -> bytes:
+    return thumbnail(read_picture(file).array, side)
 
 
 def _nothing(file: str) -> bytes:

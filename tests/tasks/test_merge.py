@@ -86,6 +86,17 @@ def test_nearly_equal_pictures_of_two_lists_are_one_subject(tmp_path: Path) -> N
     assert len(set(subjects.values())) == 6
 
 
+def test_pictures_that_a_list_keeps_apart_stay_so(tmp_path: Path) -> None:
+    first = datalist(tmp_path / "a", {"training": list(range(6))}, "index")
+    Image.fromarray((film(3).astype(float) * 0.5 + 20).astype(np.uint8)).save(tmp_path / "a" / "5.png")
+    second = datalist(tmp_path / "b", {"training": [7]}, "index")
+    assert merged(tmp_path, first, second).joined == 1
+    first.write_text(json.dumps(json.loads(first.read_text()) | {"split": {"near_duplicates": "apart"}}))
+    again = merged(tmp_path, first, second, overwrite=True)
+    assert again.joined == 0
+    assert again.datalist.split["near_duplicates"] == "apart"
+
+
 def test_one_subject_on_two_sides_is_refused_unless_all_is_split_anew(tmp_path: Path) -> None:
     first = datalist(tmp_path / "a", {"training": list(range(6))}, "index")
     second = datalist(tmp_path / "b", {"test": [7]}, "index")

@@ -16,7 +16,7 @@ from pipeline.tasks.index.decoding import RefusedError, classes_of, coding_of
 from pipeline.tasks.index.duplicates import thumbnail
 from pipeline.tasks.index.pairing import Pair
 
-__all__ = ["Case", "CheckPlan", "Checked", "check_pair", "count_values"]
+__all__ = ["Case", "CheckPlan", "Checked", "check_pair", "count_values", "thumbnail_of"]
 
 
 @dataclass(frozen=True)
@@ -209,6 +209,14 @@ def _check_slice(
         thumbnail=thumbnail(image.array),
         mask_holds_something=any(_holds_something(mask) for mask in masks),
     )
+
+
+def thumbnail_of(file: str, side: int) -> bytes:
+    """A thumbnail of an image that was checked; b"" if it cannot be read any more."""
+    try:
+        return thumbnail(_read(file, labels=False).array, side)
+    except RefusedError:
+        return b""
 
 
 def _holds_something(mask: Picture) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NEARLY_EQUAL", "nearly_equal_pairs", "thumbnail"]
+__all__ = ["NEARLY_EQUAL", "SIDE", "nearly_equal_pairs", "thumbnail"]
 
 SIDE = 16
 # Thumbnails are stored in steps of 1/32 of the picture's standard deviation.
@@ -19,15 +19,16 @@ NEARLY_EQUAL = 1.5
 NEIGHBOURS = 8
 
 
-def thumbnail(picture: NDArray[Any]) -> bytes:
-    """A picture as SIDE × SIDE means, freed of brightness and contrast; b"" if it is constant or too small.
+def thumbnail(picture: NDArray[Any], side: int = SIDE) -> bytes:
+    """A picture as `side` × `side` means, freed of brightness and contrast; b"" if it is constant or too small.
 
     Args:
         picture: Shape (W, H) or (W, H, 3).
+        side: Means along each side.
     """
-    if min(picture.shape[:2]) < SIDE:
+    if min(picture.shape[:2]) < side:
         return b""
-    edges = [np.linspace(0, length, SIDE + 1).astype(int) for length in picture.shape[:2]]
+    edges = [np.linspace(0, length, side + 1).astype(int) for length in picture.shape[:2]]
     sums = np.add.reduceat(picture, edges[1][:-1], axis=1, dtype=np.float64)
     sums = np.add.reduceat(sums, edges[0][:-1], axis=0)
     if sums.ndim == 3:

@@ -14,7 +14,7 @@ from pipeline.datalist import Datalist, Finding, relative_to, write_datalist
 from pipeline.errors import InvalidDatalist, InvalidOption, InvalidSplit, OutputExists, UnknownLabel
 from pipeline.labels import MaskHistogram
 from pipeline.readers import passed_over
-from pipeline.tasks.index.checking import Case, Checked, CheckPlan, check_pair, count_values
+from pipeline.tasks.index.checking import Case, Checked, CheckPlan, check_pair, count_values, thumbnail_of
 from pipeline.tasks.index.coding import LabelPlan, guess_plan, plan_from_options, plan_from_segments
 from pipeline.tasks.index.columns import Column, read_column
 from pipeline.tasks.index.described import item_of, modality_of, name_of
@@ -25,7 +25,7 @@ from pipeline.tasks.index.parallel import MapInOrder, engine_of
 from pipeline.tasks.index.rare_classes import one_sided_classes, rare_classes
 from pipeline.tasks.index.references import Reference, find_segmentations, pair_by_reference
 from pipeline.tasks.index.shared_names import names_that_begin_alike
-from pipeline.tasks.index.sides import join_near_duplicates, place_subjects, split_facts
+from pipeline.tasks.index.sides import join_near_duplicates, place_subjects, split_facts, too_few_subjects
 from pipeline.tasks.index.sources import Source, find_source, series_as_volumes
 from pipeline.tasks.index.subjects import (
     ONE_A_FILE,
@@ -143,24 +143,31 @@ def index_set(
             for done, checked in enumerate(results, 1):
                 keep(checked, kept, seen, pairing, subject_of, part_column)
                 on_progress("Checking", done, len(pairing.pairs))
-    if not kept.cases:
-        raise InvalidDatalist(f"No case is left: {summary_of(pairing.refused)}. Nothing was written.")
-    _require_a_class(kept.cases, plan)
+        if not kept.cases:
+            raise InvalidDatalist(f"No case is left: {summary_of(pairing.refused)}. Nothing was written.")
+        _require_a_class(kept.cases, plan)
+        given = kept.parts if part_column is not None else None
+        subjects, near = join_near_duplicates(
+            kept.cases,
+            kept.subjects,
+            kept.same,
+            finer=lambda members, side: _thumbnails([kept.cases[k].image for k in members], side, in_order),
+            split_is_given=given is not None or options.split.test_only,
+            apart=options.split.near_duplicates_apart,
+        )
 
     pairing.warnings += [Finding(kept.cases[0].masks[0], "inverted_masks", plan.doubt)] if plan.doubt else []
     pairing.warnings += rare_classes(kept.cases, plan.labels) if guessed else []
     subjects_are = subjects_from(subject_options, tagged=kept.tagged, studies=kept.studies, cases=len(kept.cases))
     if subjects_are == ONE_A_FILE and not options.split.test_only:
         pairing.warnings += names_that_begin_alike(pairing.pairs)
-    given = kept.parts if part_column is not None else None
-    fixed = given is not None or options.split.test_only
-    subjects, near = join_near_duplicates(kept.cases, kept.subjects, kept.same, split_is_given=fixed)
     try:
         split = place_subjects(kept.cases, subjects, options.split, given)
     except InvalidSplit as error:
-        if pairing.refused:
-            raise InvalidSplit(f"{error} Refused were {summary_of(pairing.refused)}.") from None
-        raise
+        joined = () if options.split.near_duplicates_apart else near
+        why = too_few_subjects(kept.cases, kept.subjects, subjects, joined) if given is None else ""
+        refusals = f"Refused were {summary_of(pairing.refused)}." if pairing.refused else ""
+        raise InvalidSplit(" ".join(filter(None, (str(error), why, refusals)))) from None
     parts = [split.part[subject] for subject in subjects]
     pairing.warnings += one_sided_classes(kept.cases, parts, plan.labels)
     datalist = Datalist(
@@ -244,6 +251,15 @@ def _count_masks(
                     totals[folder].update(histogram)
             on_progress("Reading masks", done, len(pairs))
     return totals
+
+
+def _thumbnails(files: Sequence[str], side: int, in_order: MapInOrder) -> list[bytes]:
+    with closing(in_order(partial(thumbnail_of, side=side), files, when_killed=_nothing)) as made:
+        return list(made)
+
+
+def _nothing(file: str) -> bytes:
+    return b""
 
 
 def _uncounted(pair: Pair) -> list[MaskHistogram | Finding]:

@@ -9,11 +9,13 @@ from typing import Any
 
 from pipeline.datalist import Finding
 from pipeline.errors import InvalidOption, InvalidSplit
+from pipeline.fragments import split_fragment
 from pipeline.split import PARTS, Fractions, SubjectSplit, assign_folds, split_subjects, stratified_split
 from pipeline.tasks.index.checking import Case
 from pipeline.tasks.index.duplicates import nearly_equal_pairs
+from pipeline.tasks.index.particular import Finer, particular_pairs
 
-__all__ = ["SplitOptions", "join_near_duplicates", "place_subjects", "split_facts"]
+__all__ = ["SplitOptions", "join_near_duplicates", "place_subjects", "split_facts", "too_few_subjects"]
 
 SPELLINGS = {
     **dict.fromkeys(("train", "training", "tr"), "training"),
@@ -33,6 +35,7 @@ class SplitOptions:
         column: A column `[FILE.csv:]COLUMN` that says the part of each case.
         test_only: Everything is test.
         stratify: Each part gets its share of the subjects that show a class, for every class.
+        near_duplicates_apart: Nearly equal pictures of different subjects are told and make no one subject of them.
     """
 
     fractions: Fractions = field(default_factory=Fractions)
@@ -41,10 +44,17 @@ class SplitOptions:
     column: str | None = None
     test_only: bool = False
     stratify: bool = False
+    near_duplicates_apart: bool = False
 
 
 def join_near_duplicates(
-    cases: Sequence[Case], subjects: list[str], same: Sequence[tuple[str, str]] = (), *, split_is_given: bool
+    cases: Sequence[Case],
+    subjects: list[str],
+    same: Sequence[tuple[str, str]] = (),
+    *,
+    finer: Finer,
+    split_is_given: bool,
+    apart: bool = False,
 ) -> tuple[list[str], list[Finding]]:
     """Make one subject of the subjects that nearly equal pictures belong to, so that they land on one side.
 
@@ -52,7 +62,9 @@ def join_near_duplicates(
         cases: The cases.
         subjects: The subject of each.
         same: Subjects that are one for another reason: a picture of both, of which one copy was kept.
+        finer: Makes finer thumbnails of some cases; see `particular_pairs`.
         split_is_given: The sides are fixed: tell of the pairs, and join nobody.
+        apart: Tell of the pairs, and join nobody for them.
     Returns: The subject of each case, and a warning for each pair of different subjects.
     """
     parent: dict[str, str] = {}
@@ -70,14 +82,45 @@ def join_near_duplicates(
     for pair in same:
         join(*pair)
     told: list[Finding] = []
-    for first, second in nearly_equal_pairs([case.thumbnail for case in cases]):
-        if subjects[first] == subjects[second]:
-            continue
-        what = "they stay as given" if split_is_given else "both count as one subject"
+    alike = nearly_equal_pairs([case.thumbnail for case in cases])
+    alike = [(first, second) for first, second in alike if subjects[first] != subjects[second]]
+    what = "they stay as given" if split_is_given else "they stay apart" if apart else "both count as one subject"
+    for first, second in particular_pairs(alike, [case.shape for case in cases], finer):
         reason = f"nearly the same picture as case '{cases[first].name}', of another subject: {what}"
         told.append(Finding(cases[second].image, "near_duplicate", reason))
-        join(subjects[first], subjects[second])
+        if not apart:
+            join(subjects[first], subjects[second])
     return [head(subject) for subject in subjects], told
+
+
+def too_few_subjects(
+    cases: Sequence[Case], before: Sequence[str], after: Sequence[str], pairs: Sequence[Finding]
+) -> str:
+    """Why there are so few subjects, and what to say for more: sentences to end a message with, or "".
+
+    Args:
+        cases: The cases.
+        before: The subject of each.
+        after: The same with those joined that have pictures in common.
+        pairs: What `join_near_duplicates` told.
+    """
+    told = []
+    joined = len(set(before)) - len(set(after))
+    if joined and pairs:
+        told.append(
+            f"{len(set(before))} subjects became {len(set(after))}, for {len(pairs)} pairs of pictures are nearly "
+            f"equal (e.g. {pairs[0].file}: {pairs[0].reason}). If they show different subjects, say "
+            "--near-duplicates-apart."
+        )
+    volumes = {split_fragment(case.image)[0] for case in cases}
+    slices = [case for case in cases if split_fragment(case.image)[1] is not None]
+    if len(slices) == len(cases) and len(set(before)) <= len(volumes) < len(PARTS):
+        told.append(
+            f"The slices of a volume are one subject, and there {'is' if len(volumes) == 1 else 'are'} {len(volumes)}. "
+            r"For subjects of ten neighbouring slices say --subject-pattern '^(.+#slice=\d*)\d$': scores of slices "
+            "that have neighbours in training say little of another volume."
+        )
+    return " ".join(told)
 
 
 def place_subjects(
@@ -138,4 +181,5 @@ def split_facts(split: SubjectSplit, options: SplitOptions, subjects_from: str) 
         "unit": "subject",
         "subjects_from": subjects_from,
         "subjects": {part: counts[part] for part in PARTS},
+        **({"near_duplicates": "apart"} if options.near_duplicates_apart else {}),
     }

@@ -61,7 +61,7 @@ def subject_rule(options: SubjectOptions, pairs: Sequence[Pair]) -> Callable[[Pa
         if not groups:
             raise InvalidOption(f"--subject-pattern {pattern!r} has no group: put the subject in (), e.g. '^([^_]+)_'.")
         why = "its name does not match --subject-pattern"
-        return lambda pair, case: (subject_by_pattern(pattern, pair), why)
+        return lambda pair, case: (subject_by_pattern(pattern, pair, case.name), why)
     if options.tag:
         from pydicom.datadict import tag_for_keyword
 
@@ -90,9 +90,16 @@ def subjects_from(options: SubjectOptions, *, tagged: int, studies: int, cases: 
     return " where present, else ".join(name for name, count in counts.items() if count)
 
 
-def subject_by_pattern(pattern: str, pair: Pair) -> str | None:
-    """Group 1 of a pattern in a case's name; None if it does not match."""
-    found = re.search(pattern, pair.name)
+def subject_by_pattern(pattern: str, pair: Pair, slice_name: str = "") -> str | None:
+    """Group 1 of a pattern in a case's name; None if it does not match.
+
+    Args:
+        pattern: Regular expression.
+        pair: The case, or the volume that it is a slice of.
+        slice_name: The name of the slice, `#slice=K` and all. It is asked where the volume's name does not match: a
+            pattern that says nothing of slices must not make a subject of each.
+    """
+    found = re.search(pattern, pair.name) or re.search(pattern, slice_name)
     return found[1] if found else None
 
 

@@ -115,6 +115,12 @@ def test_rows_that_disagree_are_told_with_the_column_of_the_files(tmp_path):
         read_column(f"{path}:patient", PAIRS)
 
 
+def test_pattern_may_speak_of_slices_and_sees_the_volume_first():
+    volume = Pair("v_2", "i/v_2.nii", ("m/v_2.nii",))
+    assert subject_by_pattern(r"^(.+#slice=\d*)\d$", volume, "v_2#slice=12") == "v_2#slice=1"
+    assert subject_by_pattern("^(.+)$", volume, "v_2#slice=12") == "v_2"
+
+
 def test_missing_table_is_named(tmp_path):
     with pytest.raises(MissingFile, match=r"none\.csv"):
         read_column(f"{tmp_path / 'none.csv'}:patient", PAIRS)
