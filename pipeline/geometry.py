@@ -141,8 +141,7 @@ class SourceGrid:
         """
         axes, flips = EXIF_AXES[exif_orientation]
         grid = cls(_three(shape), np.eye(4), (*axes, 2), (*flips, False), planar=len(shape) == 2)
-        # The affine is known for the display array; the stored one follows.
-        return replace(grid, stored_affine=picture_affine(spacing_mm) @ np.linalg.inv(grid._stored_from_display))
+        return grid._without_place(spacing_mm)
 
     @classmethod
     def oriented(cls, shape: Sequence[int], affine: npt.ArrayLike, *, slice_axis: int | None = None) -> SourceGrid:
@@ -156,6 +155,29 @@ class SourceGrid:
         """
         axes, flips = display_axes(_three(shape), affine, slice_axis=slice_axis)
         return cls(_three(shape), np.array(affine, dtype=float), axes, flips, planar=len(shape) == 2)
+
+    def shown_by(self, axes: str) -> SourceGrid:
+        """The grid of the same stored array, shown by other axes than the file's own; where it lies is unknown then.
+
+        Args:
+            axes: For each display axis the stored axis that it comes from, with "-" where it is reversed: "-x-y+z".
+        Raises: GeometryMismatch: if these are not the three axes.
+        """
+        signs, letters = axes[::2], axes[1::2]
+        if sorted(letters) != ["x", "y", "z"] or not set(signs) <= {"+", "-"} or len(signs) != 3:
+            raise GeometryMismatch(f"'{axes}' are no axes: expected x, y and z with signs, such as '-x-y+z'.")
+        first, second, third = ("xyz".index(letter) for letter in letters)
+        flips = (signs[0] == "-", signs[1] == "-", signs[2] == "-")
+        return replace(self, axes=(first, second, third), flips=flips)._without_place(None)
+
+    @property
+    def axes_as_text(self) -> str:
+        """Axes and flips as `shown_by` takes them."""
+        return "".join(("-" if flip else "+") + "xyz"[axis] for axis, flip in zip(self.axes, self.flips, strict=True))
+
+    def _without_place(self, spacing_mm: Sequence[float] | None) -> SourceGrid:
+        # The affine is known for the display array; the stored one follows.
+        return replace(self, stored_affine=picture_affine(spacing_mm) @ np.linalg.inv(self._stored_from_display))
 
     @property
     def stored_shape(self) -> tuple[int, ...]:

@@ -113,6 +113,28 @@ def test_exif_orientations_agree_with_pillow(orientation):
     np.testing.assert_allclose(grid.affine, picture_affine())
 
 
+@pytest.mark.parametrize("signs", list(itertools.product("+-", repeat=3)))
+@pytest.mark.parametrize("letters", list(itertools.permutations("xyz")))
+def test_a_grid_shown_by_other_axes_comes_back_and_has_no_place(letters, signs):
+    axes = "".join(sign + letter for sign, letter in zip(signs, letters, strict=True))
+    grid = SourceGrid.oriented((3, 4, 5), affine_of((0, 1, 2), (1, 1, 1))).shown_by(axes)
+    stored = numbered((3, 4, 5))
+    assert grid.axes_as_text == axes
+    assert np.array_equal(grid.to_source(grid.to_display(stored)), stored)
+    first = tuple(
+        0 if sign == "+" else stored.shape["xyz".index(k)] - 1 for sign, k in zip(signs, letters, strict=True)
+    )
+    place = dict(zip(letters, first, strict=True))
+    assert grid.to_display(stored)[0, 0, 0] == stored[place["x"], place["y"], place["z"]]
+    assert np.allclose(grid.affine, picture_affine())
+
+
+@pytest.mark.parametrize("axes", ["+x+y", "+x+x+z", "xyz", "+x+y+w", ""])
+def test_axes_that_are_none_are_refused(axes):
+    with pytest.raises(GeometryMismatch, match="are no axes"):
+        SourceGrid.of_picture((3, 4)).shown_by(axes)
+
+
 def test_pictures_run_left_and_posterior_with_their_spacing():
     grid = SourceGrid.of_picture((5, 3), (0.5, 0.25))
     np.testing.assert_array_equal(grid.affine, np.diag([-0.5, -0.25, 1, 1]))

@@ -58,6 +58,12 @@ __all__ = ["command"]
     metavar="FRACTION",
     help="Share of a volume's slices without label to keep (default: none).",
 )
+@click.option(
+    "--masks-as",
+    type=click.Choice(["shown", "stored"]),
+    help="What masks were drawn on that do not lie as their image does: the picture as a viewer shows it, or its "
+    "pixels as the file stores them (default: as shown, with a warning).",
+)
 @click.option("--subjects", metavar="CSV:COLUMN[@FILECOLUMN]", help="Table that says whose picture each file is.")
 @click.option(
     "--subject-pattern", metavar="REGEX", help="Group 1 of it in the file's name (else in name#slice=K) is the subject."
@@ -107,6 +113,7 @@ def command(
     exact: bool,
     refuse_empty: bool,
     keep_empty_slices: float,
+    masks_as: str | None,
     subjects: str | None,
     subject_pattern: str | None,
     subject_tag: str | None,
@@ -182,6 +189,7 @@ def command(
         ),
         refuse_empty=refuse_empty,
         keep_empty_slices=keep_empty_slices,
+        masks_as=masks_as,
         workers=workers,
         overwrite=overwrite,
         engine=engine,

@@ -63,6 +63,17 @@ class Picture:
         """One slice of a volume as a picture of its own (a copy, so that it does not keep the volume alive)."""
         return replace(self, path=path, array=self.array[:, :, number].copy(order="K"), grid=self.grid.cut(number))
 
+    def shown_by(self, axes: str, path: str) -> Picture:
+        """The same stored pixels by other axes than the file's own, without spacing and place.
+
+        Args:
+            axes: As `SourceGrid.shown_by` takes them.
+            path: What it is called.
+        """
+        grid = self.grid.shown_by(axes)
+        array = grid.to_display(self.grid.to_source(self.array))
+        return replace(self, path=path, array=array, grid=grid, spacing_mm=None, spacing_source="unknown")
+
     def meta(self) -> dict[str, Any]:
         """MONAI metadata of `array`.
 

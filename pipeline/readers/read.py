@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.archives import on_disk
 from pipeline.errors import PlanarError, UnsupportedImage
-from pipeline.fragments import FRAGMENT, split_fragment, split_instance
+from pipeline.fragments import FRAGMENT, axes_of, split_fragment, split_instance
 from pipeline.geometry import SourceGrid
 from pipeline.readers.cache import VolumeCache, last_picture
 from pipeline.readers.container import container_of
@@ -30,7 +30,8 @@ def read_picture(path: str | os.PathLike[str], *, voi: bool = False, labels: boo
     Args:
         path: A file, a folder or zip archive that holds one DICOM series, or a file in a zip archive. It may end in
             `#slice=K`, the K-th slice from 0 in display order, which is then read as a picture; with `labels` in
-            `#instance=UID[:FRAME]`, what a DICOM segmentation says of one image.
+            `#instance=UID[:FRAME]`, what a DICOM segmentation says of one image. With `#axes=AXES` (before `#slice=K`)
+            it is shown by these axes, whatever the file says.
         voi: Apply the DICOM VOI LUT or window: float32 grey values from 0 to 255.
         labels: The file is a mask: palette indices stay indices, 1-bit pixels are 0/1, and DICOM values are as stored.
     Returns: The picture in display orientation, with the way back to its file.
@@ -44,6 +45,9 @@ def read_picture(path: str | os.PathLike[str], *, voi: bool = False, labels: boo
     instance = split_instance(path)[1] if labels else None
     if instance is not None:
         return _mask_of_instance(file, instance, os.fspath(path))
+    axes = axes_of(path)
+    if axes:
+        return _by_axes(file, axes, number, voi, labels, os.fspath(path))
     if number is None:
         return _whole(file, voi, labels)
     if container_of(file) == "series":
@@ -60,6 +64,8 @@ def read_grid(path: str | os.PathLike[str]) -> SourceGrid:
     """
     file, number = split_fragment(path)
     grid = _guarded_grid(file)
+    if axes := axes_of(path):
+        grid = grid.shown_by(axes)
     if number is None:
         return grid
     _check_slice(file, number, grid.depth)
@@ -89,6 +95,14 @@ def readable_slices(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
         except (PlanarError, OSError) as error:
             logging.getLogger(__name__).warning("Left out: %s", error)
     return found
+
+
+def _by_axes(file: str, axes: str, number: int | None, voi: bool, labels: bool, path: str) -> Picture:
+    if number is None:
+        return _whole(file, voi, labels).shown_by(axes, path)
+    volume = _volumes.get(file, (voi, labels, axes), lambda: _decode(file, voi, labels).shown_by(axes, file))
+    _check_slice(file, number, volume.depth)
+    return volume.cut(number, path)
 
 
 def _whole(file: str, voi: bool, labels: bool) -> Picture:

@@ -14,6 +14,7 @@ from pipeline.readers import Picture, header_value, read_picture
 from pipeline.split import unit_hash
 from pipeline.tasks.index.decoding import RefusedError, classes_of, coding_of
 from pipeline.tasks.index.duplicates import thumbnail
+from pipeline.tasks.index.orientation import mask_on_image
 from pipeline.tasks.index.pairing import Pair
 
 __all__ = ["Case", "CheckPlan", "Checked", "check_pair", "count_values", "thumbnail_of"]
@@ -31,6 +32,7 @@ class CheckPlan:
         subject_tag: DICOM keyword that names the subject.
         refuse_empty: Refuse cases whose mask is empty.
         keep_empty_slices: Share of a volume's slices without label that is kept.
+        masks_as: What masks were drawn on that do not lie as their image does; see `mask_on_image`.
     """
 
     coding: LabelCoding
@@ -39,6 +41,7 @@ class CheckPlan:
     refuse_empty: bool = False
     keep_empty_slices: float = 0.0
     segments_of: tuple[str, ...] | None = None
+    masks_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +106,8 @@ def check_pair(pair: Pair, plan: CheckPlan) -> Checked:
     try:
         image = _read(pair.image, labels=False)
         files = tuple(file for file in pair.masks if file is not None)
-        masks = [_read(file, labels=True) for file in files]
-        for file, mask in zip(files, masks, strict=True):
-            _check_grid(pair.image, image, file, mask, checked)
+        laid = [mask_on_image(image, f, _read(f, labels=True), plan.masks_as, checked.warnings) for f in files]
+        files, masks = tuple(file for file, _ in laid), [mask for _, mask in laid]
         checked.warnings += [Finding(pair.image, "reader", line) for line in image.warnings]
         checked.warnings += [Finding(m.path, "reader", line) for m in masks if m.segments for line in m.warnings]
         subject = _tagged_subject(image, plan.subject_tag)
@@ -127,21 +129,6 @@ def _read(file: str, *, labels: bool) -> Picture:
     except Exception as error:  # a decoder may raise anything on a damaged file, and the others go on
         line = " ".join(str(error).split()) or type(error).__name__
         raise RefusedError(file, "unreadable", line.removeprefix(f"{file}: ")) from None
-
-
-def _check_grid(image_file: str, image: Picture, file: str, mask: Picture, checked: Checked) -> None:
-    if mask.grid.display_shape != image.grid.display_shape:
-        sizes = ["×".join(map(str, picture.grid.display_shape)) for picture in (mask, image)]
-        turned = " (turned by 90°?)" if mask.grid.display_shape[:2] == image.grid.display_shape[1::-1] else ""
-        reason = f"mask {sizes[0]} does not match image {sizes[1]}{turned}. Export the mask again"
-        raise RefusedError(file, "size_mismatch", reason)
-    if image.spacing_mm and mask.spacing_mm and "unknown" not in (image.spacing_source, mask.spacing_source):
-        # Where the corners lie in the patient, compared in pixels.
-        corners = np.array([[0, 0, 0, 1], [*image.grid.display_shape[:2], 0, 1], [0, 0, image.depth - 1, 1]], float).T
-        apart = np.abs(image.affine @ corners - mask.affine @ corners)[:3].max()
-        if apart > max(image.spacing_mm):
-            reason = f"its grid lies {apart:.1f} mm beside the image's, though the sizes agree"
-            checked.warnings.append(Finding(file, "geometry_differs", reason))
 
 
 def _check_volume(

@@ -47,6 +47,8 @@ class IndexOptions:
         split: How to split.
         refuse_empty: Refuse cases whose mask is empty.
         keep_empty_slices: Share of a volume's slices without label that is kept.
+        masks_as: "shown" or "stored": what masks were drawn on that do not lie as their image does; None to take them
+            as drawn on the picture as shown, and say so.
         workers: Processes; None for one a core.
         overwrite: Replace an existing datalist.
         engine: "local", or "ray": files are decoded by a Ray cluster, whose machines all see them.
@@ -60,6 +62,7 @@ class IndexOptions:
     split: SplitOptions = field(default_factory=SplitOptions)
     refuse_empty: bool = False
     keep_empty_slices: float = 0.0
+    masks_as: str | None = None
     workers: int | None = None
     overwrite: bool = False
     engine: str = "local"

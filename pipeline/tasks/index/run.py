@@ -20,6 +20,7 @@ from pipeline.tasks.index.columns import Column, read_column
 from pipeline.tasks.index.described import item_of, modality_of, name_of
 from pipeline.tasks.index.keeping import Kept, keep
 from pipeline.tasks.index.options import IndexOptions
+from pipeline.tasks.index.orientation import require_known
 from pipeline.tasks.index.pairing import Pair, pair_files
 from pipeline.tasks.index.parallel import MapInOrder, engine_of
 from pipeline.tasks.index.rare_classes import one_sided_classes, rare_classes
@@ -92,6 +93,7 @@ def index_set(
     options = options or IndexOptions()
     target = Path(output)
     require_free(target, overwrite=options.overwrite)
+    require_known(options.masks_as)
     # What can be seen to be wrong without decoding is said before decoding.
     image_source = find_source(images)
     mask_sources = [find_source(folder) for folder in masks]
@@ -137,6 +139,7 @@ def index_set(
             subject_tag=options.subjects.tag or "PatientID",
             refuse_empty=options.refuse_empty,
             keep_empty_slices=options.keep_empty_slices,
+            masks_as=options.masks_as,
             segments_of=plan.labels if plan.by_segment else None,
         )
         with closing(in_order(partial(check_pair, plan=check), pairing.pairs, when_killed=_killed)) as results:

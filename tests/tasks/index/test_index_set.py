@@ -271,7 +271,7 @@ def test_folder_of_a_dicom_series_is_one_volume_if_its_mask_is(small_set):
             )
         mask = np.zeros((24, 20, 4), np.uint8)
         mask[3:9, 3:9, 1:3] = 1
-        volume(small_set.masks / f"{name}.nii.gz", mask)
+        volume(small_set.masks / f"{name}.nii.gz", mask, across=-1)  # as the series lies
     result = index(small_set)
     assert sorted(by_name(result)) == [f"{name}#slice={k}" for name in ("p1", "p2", "p3") for k in (1, 2)]
     case = by_name(result)["p2#slice=1"]
@@ -619,9 +619,9 @@ def test_set_without_a_good_case_is_refused_with_the_reasons(small_set):
     assert not small_set.output.exists()
 
 
-def volume(path, array):
+def volume(path, array, across=1):
     path.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(nib.Nifti1Image(array, np.diag([1, 1, 5, 1])), path)
+    nib.save(nib.Nifti1Image(array, np.diag([across, across, 5, 1])), path)
 
 
 def test_volume_gives_a_case_for_each_slice_with_label(small_set):
