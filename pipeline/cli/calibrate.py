@@ -122,15 +122,17 @@ def command(
 def _tell_fit(result: CalibrationResult) -> None:
     gate = result.gate
     origin, aim, held_out = (gate.record[key] for key in ("fitted_on", "aim", "held_out"))
+    figures = held_out or gate.record["in_sample"]
+    where = "held out" if held_out else "on the masks it was fitted to"
     click.echo(
         f"Fitted to {origin['predictions']} predictions ({origin['made_worse']} of them made worse) of "
         f"{origin['images']} pictures of {origin['subjects']} subjects, and to "
         f"{origin['compared_with']['images']} training pictures, in {result.seconds:.0f} s"
     )
-    click.echo(f"  Predicted Dice is off by {held_out['mean_absolute_error']:.3f} on average (held out)")
+    click.echo(f"  Predicted Dice is off by {figures['mean_absolute_error']:.3f} on average ({where})")
     click.echo(
         f"  Accepted from a predicted Dice of {gate.dice_limit:.3f} and up to a distance of {gate.distance_limit:.2f}: "
-        f"{held_out['accepted_as_they_are']:.0%} of the pictures as they are"
+        f"{figures['accepted_as_they_are']:.0%} of the pictures as they are"
     )
     click.echo(f"  Aim: at most {aim['risk']:.0%} of the accepted below Dice {aim['minimum_dice']:.3f}")
     for note in result.notes:

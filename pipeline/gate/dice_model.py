@@ -82,15 +82,18 @@ def held_out_predictions(
     dice: NDArray[np.float64],
     groups: Sequence[str],
     weights: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """The Dice that is predicted for each case by a model of other subjects' cases; (cases,)."""
+) -> NDArray[np.float64] | None:
+    """The Dice that is predicted for each case by a model of other subjects' cases, (cases,).
+
+    Returns: None if all cases are of one subject: there are no others to learn from.
+    """
     folds = folds_of(groups, FOLDS)
+    if len(np.unique(folds)) < 2:
+        return None
     predicted = np.zeros(len(dice))
     for fold in np.unique(folds):
         out = folds == fold
-        # With one subject alone there are no others.
-        rest = ~out if not out.all() else out
-        model = DiceModel.fit(confidence[rest], agreement[rest], dice[rest], weights[rest])
+        model = DiceModel.fit(confidence[~out], agreement[~out], dice[~out], weights[~out])
         predicted[out] = model.predict(confidence[out], agreement[out])
     return predicted
 

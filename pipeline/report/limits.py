@@ -11,6 +11,7 @@ import pandas as pd
 
 from pipeline.bundle import Bundle
 from pipeline.datalist import sets_in
+from pipeline.gate import gate_path
 from pipeline.report.evaluation import EvaluationView
 from pipeline.report.fingerprint_facts import near_duplicates_of
 from pipeline.report.material import Material
@@ -55,6 +56,7 @@ def limits_of(material: Material) -> list[Limit]:
         *_refused(material),
         *_notes(evaluation),
         *_reference(evaluation),
+        *_gate(material),
     ]
     return sorted(found, key=lambda limit: not limit.grave)
 
@@ -287,6 +289,32 @@ def _notes(evaluation: EvaluationView) -> Iterator[Limit]:
         # The spacing is told above, with the figures.
         if not str(note).startswith("The spacing is known of some"):
             yield Limit("note", without_folders(str(note)))
+
+
+def _gate(material: Material) -> Iterator[Limit]:
+    """What the gate's decisions on these images do not show; nothing where there are none, or no word of its making."""
+    evaluation = material.evaluation
+    if evaluation.gate is None or material.bundle is None or not gate_path(material.bundle).is_file():
+        return
+    try:
+        record = json.loads(gate_path(material.bundle).read_text(encoding="utf-8"))
+        origin = record["fitted_on"]
+        fitted_here = (origin["data"], origin["part"]) == (evaluation.data, evaluation.split)
+        unproved = record["held_out"] is None
+    except (ValueError, KeyError, TypeError):
+        return
+    if fitted_here:
+        yield Limit(
+            "gate_fitted_here",
+            "The gate's figures are of the masks it was fitted to: on others it does worse.",
+            True,
+        )
+    elif unproved:
+        yield Limit(
+            "gate_in_sample",
+            "The limit and the intervals of the gate come, all or in part, from the masks it was fitted to: "
+            "both hope too much.",
+        )
 
 
 def _count(number: int, thing: str) -> str:

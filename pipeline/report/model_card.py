@@ -63,14 +63,15 @@ def model_card(facts: CardFacts, *, name: str | None = None, by_hand: str = "", 
 
 
 def _gate(gate: Gate) -> dict[str, Any]:
-    """What a gate aims at, what it has learnt from, and how well it did on what it had not learnt from."""
-    parts = {key: gate.record.get(key) for key in ("fitted_on", "aim", "held_out")}
+    """What a gate aims at, what it has learnt from, and how well it did, on other masks where there were any."""
+    parts = {key: gate.record.get(key) for key in ("fitted_on", "aim", "held_out", "in_sample")}
     told: dict[str, Any] = {
         key: said for part in parts.values() if isinstance(part, Mapping) for key, said in part.items()
     }
     return {
         "dice_limit": gate.dice_limit,
         "distance_limit": gate.distance_limit,
+        "held_out": gate.record.get("held_out") is not None,
         "few": told.get("images", FEW_PICTURES) < FEW_PICTURES,
         "told": told,
     }

@@ -65,6 +65,10 @@ def test_a_held_out_prediction_does_not_know_its_own_subject() -> None:
     assert not np.array_equal(before[5:], after[5:])
 
 
+def test_of_one_subject_nothing_is_held_out() -> None:
+    assert held_out_predictions(*simulated(40, 5), ["one"] * 40, np.ones(40)) is None
+
+
 def test_the_interval_holds_for_new_subjects_though_variants_of_one_err_alike() -> None:
     rng = np.random.default_rng(0)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from evaluation_phantoms import evaluated, films
 
@@ -66,6 +67,29 @@ def test_weights_that_are_others_are_told(view: EvaluationView, tmp_path: Path) 
     assert "some_bundle are not those" in limits(view, bundle=bundle, same_weights=False)["other_weights"].text
     assert "other_weights" not in limits(view, bundle=bundle, same_weights=True)
     assert "other_weights" not in limits(view, bundle=bundle, same_weights=None)
+
+
+@pytest.mark.parametrize(
+    ("origin", "held_out", "code"),
+    [
+        (("phantoms", "test"), {"bias": 0.0}, "gate_fitted_here"),
+        (("phantoms", "validation"), None, "gate_in_sample"),
+        (("phantoms", "validation"), {"bias": 0.0}, ""),
+    ],
+)
+def test_a_gate_that_was_not_tried_on_other_masks_is_told(
+    view: EvaluationView, tmp_path: Path, origin: tuple[str, str], held_out: Any, code: str
+) -> None:
+    (tmp_path / "models").mkdir()
+    gate = tmp_path / "models" / "gate.json"
+    gate.write_text(json.dumps({"fitted_on": dict(zip(("data", "part"), origin, strict=True)), "held_out": held_out}))
+    judged = replace(recorded(view, data="phantoms", split="test"), gate=pd.DataFrame({"image": []}))
+    bundle = Bundle(tmp_path, "some_bundle")
+    codes = {"gate_fitted_here", "gate_in_sample"}
+    assert codes & set(limits(judged, bundle=bundle)) == ({code} if code else set())
+    assert not codes & set(limits(replace(judged, gate=None), bundle=bundle))
+    gate.write_text("{}")
+    assert not codes & set(limits(judged, bundle=bundle))
 
 
 def test_few_subjects_are_grave(tmp_path: Path, datalist: Path) -> None:

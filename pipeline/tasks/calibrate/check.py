@@ -111,6 +111,9 @@ def check_gate(
     notes = compare_classes(bundle, bundle.labels("inference"), datalist) if labelled else []
     require_weights(bundle, bundle.weights)
     gate = read_gate(bundle)
+    origin = gate.record["fitted_on"]
+    if (origin["data"], origin["part"]) == (read_datalist(datalist).name, split):
+        notes.append("These figures are of the masks it was fitted to: on others the gate does worse.")
     names = [str(item["image"]) for item in read_datalist(datalist).part(split)]
     refused: list[Refusal] = []
     cases: list[Checked] = []

@@ -70,26 +70,25 @@ def fit_dice(
     usable = ~absent & ~np.isnan(dice)
     predicted = np.full(dice.shape, np.nan)
     models: dict[str, DiceModel] = {}
+    # Whether each prediction is by a model of other subjects.
+    held_out = True
     for number, name in enumerate(names):
         # A class that is hardly ever there borrows from the others.
-        rows = usable[:, number]
-        columns = [number] if rows.sum() >= FEWEST_NEAR else list(range(len(names)))
+        columns = [number] if usable[:, number].sum() >= FEWEST_NEAR else list(range(len(names)))
         inside = usable[:, columns]
         if not inside.any():
             raise InvalidDatalist(
                 f"No prediction of the calibration found any of {', '.join(names)}: there is nothing to fit. Train the "
                 "bundle longer, or give the datalist that it was trained on."
             )
-        each = np.repeat(weights[:, None], len(columns), axis=1)[inside]
+        whose, each = (np.repeat(one[:, None], len(columns), axis=1)[inside] for one in (subjects, weights))
         data = [array[:, columns][inside] for array in (confidence, agreement, dice)]
         models[name] = DiceModel.fit(data[0], data[1], data[2], each)
-        signals = confidence[rows, number], agreement[rows, number]
-        if len(columns) == 1:
-            predicted[rows, number] = held_out_predictions(
-                *signals, dice[rows, number], list(subjects[rows]), weights[rows]
-            )
-        else:
-            predicted[rows, number] = models[name].predict(*signals)
+        found = held_out_predictions(data[0], data[1], data[2], list(whose), each)
+        held_out = held_out and found is not None
+        guesses = np.full(inside.shape, np.nan)
+        guesses[inside] = models[name].predict(data[0], data[1]) if found is None else found
+        predicted[:, number] = guesses[:, columns.index(number)]
     judged = usable.any(axis=1)
     whole = np.array([mean_dice(row) for row in dice])
     guessed = np.array([mean_dice(row) for row in predicted])
@@ -105,7 +104,21 @@ def fit_dice(
     minimum = max(FLOOR, float(np.quantile(clean, 0.05))) if wanted is None else wanted
     limit, kept, said = _dice_limit(guessed, whole, chosen, judged & ~degraded, minimum, risk, wanted is not None)
     notes += said
+    if not held_out:
+        notes.append(
+            "The calibration's masks, or all of one class, are of one subject: limit, interval and figures come from "
+            "the masks that the gate was fitted to, and are too hopeful of others."
+        )
     band = dice_band(guessed[chosen], whole[chosen], list(subjects[chosen]), LEVEL)
+    figures = {
+        "mean_absolute_error": round(float(np.abs(guessed - whole)[chosen].mean()), 4),
+        "bias": round(float((guessed - whole)[chosen].mean()), 4),
+        "aurc": round(risk_coverage(guessed[judged], whole[judged]).aurc, 4),
+        "aurc_oracle": round(risk_coverage(whole[judged], whole[judged]).aurc, 4),
+        "within_distance_limit": int(chosen.sum()),
+        "accepted_as_they_are": round(kept, 4),
+        "accepted_below_minimum": _below(guessed[chosen], whole[chosen], limit, minimum),
+    }
     record = {
         "aim": {
             "minimum_dice": round(minimum, 4),
@@ -117,15 +130,8 @@ def fit_dice(
             + ("." if wanted is not None else ", unless that turned away a tenth of the pictures as they are."),
         },
         "dice": {"as_they_are": _figures(clean), "all": _figures(whole[judged])},
-        "held_out": {
-            "mean_absolute_error": round(float(np.abs(guessed - whole)[chosen].mean()), 4),
-            "bias": round(float((guessed - whole)[chosen].mean()), 4),
-            "aurc": round(risk_coverage(guessed[judged], whole[judged]).aurc, 4),
-            "aurc_oracle": round(risk_coverage(whole[judged], whole[judged]).aurc, 4),
-            "within_distance_limit": int(chosen.sum()),
-            "accepted_as_they_are": round(kept, 4),
-            "accepted_below_minimum": _below(guessed[chosen], whole[chosen], limit, minimum),
-        },
+        # How it does on masks of subjects that it did not learn from; else on those that it was fitted to.
+        **({"held_out": figures} if held_out else {"held_out": None, "in_sample": figures}),
     }
     return FittedDice(models, band, limit, record, notes)
 

@@ -28,6 +28,12 @@ def test_most_predictions_of_unseen_cells_are_accepted_and_their_dice_foretold(
         assert set(case.verdict.by_class) == {"rim", "core"}
 
 
+def test_a_check_on_the_masks_it_was_fitted_to_says_so(calibrated: Bundle, cells: Path, tmp_path: Path) -> None:
+    notes = check_gate(str(calibrated.root), cells, "validation", tmp_path / "gate.csv").notes
+    assert any("of the masks it was fitted to" in note for note in notes)
+    assert not check_gate(str(calibrated.root), cells, "test", tmp_path / "other.csv").notes
+
+
 def test_the_table_has_a_row_a_case_and_names_images_as_the_datalist_does(
     calibrated: Bundle, cells: Path, tmp_path: Path
 ) -> None:
