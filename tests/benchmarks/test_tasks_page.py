@@ -13,6 +13,9 @@ import yaml
 from benchmarks.release.page import PAGE, PUBLISHED, ROOT, tasks_page
 from benchmarks.release.releases import RELEASES
 from pipeline.planning import read_task_spec
+from pipeline.report.fingerprint_facts import near_duplicates_of
+
+NUMBERS = ("", "", "Two", "Three", "Four", "Five")
 
 
 def figures(mean: float) -> dict[str, Any]:
@@ -45,6 +48,18 @@ def write(bundles: Path, content: dict[str, Any]) -> str:
 def test_the_committed_page_is_what_is_made_of_the_records() -> None:
     made = tasks_page(ROOT / "bundles")
     assert PAGE.read_text(encoding="utf-8") == made, "write it again: python -m benchmarks.release.page"
+
+
+@pytest.mark.parametrize("name", RELEASES)
+def test_what_makes_a_bundles_card_favourable_stands_on_the_page_too(name: str) -> None:
+    fingerprint = json.loads((ROOT / "bundles" / name / "configs" / "fingerprint.json").read_text(encoding="utf-8"))
+    card = " ".join((ROOT / "bundles" / name / "docs" / "README.md").read_text(encoding="utf-8").split())
+    told = yaml.safe_load(PUBLISHED.read_text(encoding="utf-8"))[name]["shows_not"]
+    pairs = len(near_duplicates_of(fingerprint, "test"))
+    assert pairs < len(NUMBERS)
+    assert not pairs or f"{NUMBERS[pairs]} pairs of nearly equal pictures" in told
+    assert ("scores in view" in card or "score in view" in card) == ("in view" in told)
+    assert ("that looks alike" in card) == ("look alike" in told)
 
 
 def test_without_records_there_are_no_scores_of_ours(tmp_path: Path) -> None:
