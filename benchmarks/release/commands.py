@@ -71,6 +71,9 @@ class Commands:
         self.bundle = setting.out / "bundles" / release.name
         self.trained = setting.out / "trained" / release.name
         self.minutes = setting.minutes or release.budget_min
+        self.store = f"sqlite:///{(setting.out / 'mlruns.db').resolve()}"
+        # Evaluations of joined classes, which are no runs.
+        self.joined: list[Path] = []
         self.stages = Stages(setting.out / "stages" / release.name, lambda line: tell(f"{release.name}  {line}"))
 
     def list_of(self, name: str) -> Path:
@@ -107,10 +110,9 @@ class Commands:
             if new is not None and new.is_dir():
                 shutil.rmtree(new)
             log = self.setting.out / "logs" / self.release.name / f"{name}.log"
-            store = f"sqlite:///{(self.setting.out / 'mlruns.db').resolve()}"
             began = time.time()
             try:
-                run_logged([PLANAR, *words], log, {"MLFLOW_TRACKING_URI": store, **NOBODY, **_threads()})
+                run_logged([PLANAR, *words], log, {"MLFLOW_TRACKING_URI": self.store, **NOBODY, **_threads()})
             except PeerError:
                 # Status 1 with a result: some files were refused, and the log says which.
                 made = Path(words[words.index("-o") + 1]) if "-o" in words else None

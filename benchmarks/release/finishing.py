@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.release.commands import Commands
 from benchmarks.release.half import difference, write_both
 from benchmarks.release.install import Made, card_by_hand, card_to_fill, install
+from benchmarks.release.united_pack import pack_united
 from pipeline.atomic import write_text_aside
+from pipeline.digests import file_sha256
+from pipeline.errors import InvalidOption
+from pipeline.tracking import RunStore
 
 __all__ = ["Finishing"]
 
@@ -49,15 +53,50 @@ class Finishing(Commands):
         """The records of the training and of the evaluation that counts, without weights and pictures; each holds."""
         first = self.release.scored[0]
         wanted = {"run": (self.run_id(), self.release.training), "test": (self.test_run_id(), first)}
+        return {
+            name: self.pack(name, run_id, data, self.trained / "models" / "model.pt", ["card"])
+            for name, (run_id, data) in wanted.items()
+        }
+
+    def pack(self, name: str, run_id: str, data: str, weights: Path, after: Sequence[str]) -> Path:
+        """The record of one run without weights and pictures, checked with the weights that it is of."""
+        path = self.pack_path(name)
+        packed = ["--no-weights", "--no-pictures", "--overwrite", "-o", path]
+        self.step(f"pack_{name}", ["audit", "export", run_id, *packed], None, after)
+        given = ["--data", self.list_of(data), "--checkpoint", weights]
+        self.step(f"verify_{name}", ["audit", "verify", path, *given], None, [f"pack_{name}"])
+        return path
+
+    def pack_path(self, name: str) -> Path:
+        """Where a pack of this release is made."""
+        path = self.setting.out / "packs" / f"{self.release.name}_{name}.zip"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def packs_beside(self, recipe: Path | None) -> dict[str, Path]:
+        """The recipe's training and test, and the tables of joined classes, as far as there are any.
+
+        Args:
+            recipe: The bundle that the recipe has trained, if it was.
+        """
         found = {}
-        for name, (run_id, data) in wanted.items():
-            found[name] = self.setting.out / "packs" / f"{self.release.name}_{name}.zip"
-            found[name].parent.mkdir(parents=True, exist_ok=True)
-            packed = ["--no-weights", "--no-pictures", "--overwrite", "-o", found[name]]
-            self.step(f"pack_{name}", ["audit", "export", run_id, *packed], None, ["card"])
-            given = ["--data", self.list_of(data), "--checkpoint", self.trained / "models" / "model.pt"]
-            self.step(f"verify_{name}", ["audit", "verify", found[name], *given], None, [f"pack_{name}"])
+        weights = recipe / "models" / "model.pt" if recipe is not None else None
+        if weights is not None and weights.is_file():
+            first = self.release.scored[0]
+            run_id = self.evaluation_of(weights)
+            found["recipe"] = self.pack("recipe", run_id, first, weights, [f"evaluate_recipe_{first}"])
+        if self.joined:
+            found["united"] = self.pack_path("united")
+            pack_united(self.joined, found["united"])
         return found
+
+    def evaluation_of(self, weights: Path) -> str:
+        """The latest finished evaluation of some weights."""
+        tags = {"planar.kind": "evaluation", "planar.model_sha256": file_sha256(weights)}
+        runs = [run for run in RunStore(self.store).runs(tags=tags) if run.info.status == "FINISHED"]
+        if not runs:
+            raise InvalidOption(f"{self.store}: has no evaluation of {weights}. Evaluate them again.")
+        return str(runs[0].info.run_id)
 
     def test_run_id(self) -> str:
         """The run of the first evaluation that the card speaks of."""
@@ -81,5 +120,12 @@ class Finishing(Commands):
         def work() -> Mapping[str, Any]:
             return {"bundle": str(install(made, self.release.name, bundles))}
 
-        after = ["verify_run", "verify_test", *(f"small_report_{name}" for name in reports)]
-        self.stages.do("install", {"into": str(bundles), "found": found}, work, after=after)
+        after = [
+            *(f"verify_{name}" for name in packs if name != "united"),
+            *(f"small_report_{name}" for name in reports),
+        ]
+        self.stages.do("install", {"into": str(bundles), "found": found, "packs": _digests(packs)}, work, after=after)
+
+
+def _digests(packs: Mapping[str, Path]) -> dict[str, str]:
+    return {name: file_sha256(path) for name, path in packs.items() if path.is_file()}

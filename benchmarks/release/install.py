@@ -30,7 +30,8 @@ class Made:
         planned: The bundle as it was planned.
         trained: Its trained copy, with card, gate and weights.
         reports: Pages without pictures, by the data that they are of.
-        packs: Records of the training, `run`, and of the evaluation that counts, `test`.
+        packs: Records of the training, `run`, of the evaluation that counts, `test`, and where there are such of the
+            recipe, `recipe`, and of joined classes, `united`.
         record: What `docs/release.json` says.
     """
 
@@ -105,7 +106,8 @@ def card_by_hand(name: str, united: Mapping[str, Mapping[str, Any]], half: Mappi
             if label != "mean_of_classes"
         ]
         head = "| test cases of | class | subjects | Dice |\n|---|---|---|---|\n"
-        text += "\n\n### Classes joined\n\nMeans over subjects with 95 % intervals.\n\n" + head + "\n".join(rows)
+        said = "Means over subjects with 95 % intervals; the tables of cases are in `docs/united.zip`."
+        text += f"\n\n### Classes joined\n\n{said}\n\n{head}" + "\n".join(rows)
     if half is not None:
         text += (
             f"\n\n### Half precision\n\nDice in float16 less Dice in float32, {half['weights']}, on the test part: "

@@ -42,9 +42,10 @@ they are where recipe and bundle differ in it. Over fewer than twenty subjects s
 over two to four they are hardly more than the range from the least to the greatest, and prove nothing. No subject of
 the test part was trained on, as far as the sets' tables tell who is who: each section says. Published figures are of
 the publication's own data. "not found" says that no figure stands in what was read. Seconds are of all trainings that
-led to the weights, those on phantoms too, unless the section says otherwise. This page is written by `python -m
-benchmarks.release.page` from each bundle's `docs/release.json` and from `benchmarks/release/published.yaml`; a test
-says so.
+led to the weights, those on phantoms too, unless the section says otherwise. Figures that are in a bundle's packs
+(`docs/*.zip`) can be checked there against digests and tables of cases; each section says which are in none. This page
+is written by `python -m benchmarks.release.page` from each bundle's `docs/release.json` and from
+`benchmarks/release/published.yaml`; a test says so.
 """
 COUNT = """\
 ## The 34,527,106 parameters
@@ -77,7 +78,7 @@ def tasks_page(bundles: Path, published: Path = PUBLISHED) -> str:
     told: Mapping[str, Mapping[str, Any]] = yaml.safe_load(published.read_text(encoding="utf-8"))
     records = {name: _record(bundles / name / RECORD) for name in told}
     parts = [HEAD, _overview(told, records), COUNT]
-    parts += ["\n".join(_task(name, about, records[name])) for name, about in told.items()]
+    parts += ["\n".join(_task(bundles / name, about, records[name])) for name, about in told.items()]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 
 
@@ -121,10 +122,10 @@ def _overview(told: Mapping[str, Mapping[str, Any]], records: Mapping[str, Mappi
     return "\n".join(_table(head, rows)) + "\n"
 
 
-def _task(name: str, about: Mapping[str, Any], record: Mapping[str, Any] | None) -> Iterator[str]:
+def _task(bundle: Path, about: Mapping[str, Any], record: Mapping[str, Any] | None) -> Iterator[str]:
     yield f"## {about['title']}"
     yield ""
-    yield f"`bundles/{name}`"
+    yield f"`bundles/{bundle.name}`"
     yield ""
     if about["project"] is not None:
         project = about["project"]
@@ -173,7 +174,20 @@ def _task(name: str, about: Mapping[str, Any], record: Mapping[str, Any] | None)
         verdict = _verdict(about["classes"], recipe)
         if verdict:
             yield verdict
+    yield _in_no_pack(bundle, record)
     yield ""
+
+
+def _in_no_pack(bundle: Path, record: Mapping[str, Any]) -> str:
+    """Which of a section's figures nobody can check by run, digest and cases."""
+    told = []
+    if "recipe" in record and not (bundle / "docs" / "recipe.zip").is_file():
+        told.append("the recipe's figures, and so the differences from it")
+    joined = [data for data in record["scores"] if "=" in data]
+    if joined and not (bundle / "docs" / "united.zip").is_file():
+        told.append(f"the bundle's figures on {' and on '.join(joined)}")
+    told += ["what half precision changes", "the seconds to train"]
+    return f"Not in a pack (taken from the release run's own summary, `docs/release.json`): {'; '.join(told)}."
 
 
 def _verdict(classes: Sequence[str], recipe: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from benchmarks.release.parts import write_parts
 from benchmarks.release.phantoms import WithPhantoms
 from benchmarks.release.releases import Release, Source
 from benchmarks.release.united import score_united
-from pipeline.atomic import write_text_aside
+from pipeline.atomic import write_text_aside, written_aside
 from pipeline.bundle import find_bundle
 from pipeline.datalist import load_cases, read_datalist
 from pipeline.errors import InvalidBundle
@@ -60,11 +61,19 @@ class _Making(WithPhantoms):
         first = release.scored[0]
         scores = self.evaluate(first, self.trained, first, [f"index_{name}" for name in release.sources])
         require_same_cases(release.name, record["scores"][first], scores)
-        if first in release.united:
-            self.unite(first, release.united[first], self.trained, first, [f"evaluate_{first}"])
+        for name, union in release.united.items():
+            joined = self.unite(name, union, self.trained, name, [f"evaluate_{first}"])
+            require_same_cases(release.name, record["scores"][f"{name}, {union}"], joined)
         record["recipe"] = self.recipe(release.recipe)
+        for what, pack in self.packs_beside(self.recipe_folder()).items():
+            with written_aside(path.with_name(f"{what}.zip")) as aside:
+                shutil.copyfile(pack, aside)
         write_text_aside(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
         return record
+
+    def recipe_folder(self) -> Path:
+        """Where the recipe's bundle is trained."""
+        return self.setting.out / "trained" / f"{self.release.name}_{self.release.recipe}"
 
     def make_lists(self) -> None:
         """The datalists, joined where the release has it."""
@@ -132,7 +141,7 @@ class _Making(WithPhantoms):
         }
         if self.setting.recipes and release.recipe is not None:
             found["recipe"] = self.recipe(release.recipe)
-        packs = self.packs()
+        packs = self.packs() | self.packs_beside(self.recipe_folder() if "recipe" in found else None)
         if self.setting.bundles is not None:
             self.install(found, packs)
         return found
@@ -212,7 +221,8 @@ class _Making(WithPhantoms):
         self.step(f"infer_{label}", ["infer", bundle, *images, "-o", masks, "--overwrite"], None, after)
         folder = self.setting.out / "evaluations" / f"{bundle.name}_{name}_{_name_of(union)}"
         labels = list(read_task_spec(self.task).labels)
-        score_united(self.list_of(name), labels, masks, union, folder, bundle.name)
+        score_united(self.list_of(name), labels, masks, union, folder, bundle.name, bundle / "models" / "model.pt")
+        self.joined.append(folder)
         return self.figures(folder)
 
     def infer_series(self) -> None:
@@ -231,7 +241,7 @@ class _Making(WithPhantoms):
 
     def recipe(self, name: str) -> dict[str, Any]:
         """The published settings on the same split, and both side by side."""
-        folder = self.setting.out / "trained" / f"{self.release.name}_{name}"
+        folder = self.recipe_folder()
         first = self.release.scored[0]
         self.step(
             "recipe_train", ["train", self.bundle, "--data", self.list_of(first), "--recipe", name, "-o", folder,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from benchmarks.cases import Case, cases_of, save_mask
 from benchmarks.scoring import score
 from pipeline.datalist import read_datalist
+from pipeline.digests import file_sha256
 from pipeline.errors import InvalidOption, MissingFile
 from pipeline.metrics import Evaluation
 from pipeline.readers import read_picture
@@ -19,7 +20,9 @@ from pipeline.tasks.union_lists import parse_unions
 __all__ = ["score_united"]
 
 
-def score_united(datalist: Path, labels: list[str], masks: Path, union: str, folder: Path, bundle: str) -> Evaluation:
+def score_united(
+    datalist: Path, labels: list[str], masks: Path, union: str, folder: Path, bundle: str, weights: Path | None = None
+) -> Evaluation:
     """Score the masks of a network on the test part of a datalist, with several of its classes as one.
 
     Args:
@@ -29,6 +32,7 @@ def score_united(datalist: Path, labels: list[str], masks: Path, union: str, fol
         union: Such as "disc=disc_rim,cup".
         folder: Of the evaluation.
         bundle: Its name, for the record.
+        weights: That made the masks, for the record.
     """
     ((name, parts),) = parse_unions([union]).items()
     united = [labels.index(part) for part in parts]
@@ -45,6 +49,8 @@ def score_united(datalist: Path, labels: list[str], masks: Path, union: str, fol
     for case in cases:
         save_mask(np.isin(read_picture(_mask_of(case, masks), labels=True).array, united).astype(np.uint8), case, aside)
     about = {"bundle": bundle, "data": f"{content.name}, {name}", "split": "test"}
+    if weights is not None:
+        about["checkpoint_sha256"] = file_sha256(weights)
     return score(
         [_United(**vars(case), expected=tuple(expected)) for case in cases],
         {0: "background", 1: name},

@@ -13,7 +13,7 @@ from pipeline.digests import file_sha256
 from pipeline.tracking.privacy import Pseudonyms
 from pipeline.tracking.record import Record
 
-__all__ = ["log_table"]
+__all__ = ["log_table", "recorded_text"]
 
 
 def log_table(record: Record, path: Path, names: Pseudonyms, folder: str = "tables") -> None:
@@ -22,12 +22,17 @@ def log_table(record: Record, path: Path, names: Pseudonyms, folder: str = "tabl
     Of `cases.csv` and `metrics.json` the column `image` becomes `case`, and `mask` becomes `mask_sha256`: the digest of
     the mask's file.
     """
-    if path.name == "cases.csv" and path.is_file():
-        record.text(_cases(path, names), f"{folder}/{path.name}")
-    elif path.name == "metrics.json" and path.is_file():
-        record.text(_metrics(path, names), f"{folder}/{path.name}")
+    if path.name in ("cases.csv", "metrics.json") and path.is_file():
+        record.text(recorded_text(path, names), f"{folder}/{path.name}")
     else:
         record.file(path, folder)
+
+
+def recorded_text(path: Path, names: Pseudonyms) -> str:
+    """What is recorded of a table that is there; of one that names no case, its text as it is."""
+    if path.name == "cases.csv":
+        return _cases(path, names)
+    return _metrics(path, names) if path.name == "metrics.json" else path.read_text(encoding="utf-8")
 
 
 def _cases(path: Path, names: Pseudonyms) -> str:

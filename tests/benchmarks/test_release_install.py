@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,14 @@ def test_a_release_is_planned_configs_with_what_training_has_made(made: Made, tm
     assert (root / "docs" / "README.md").read_text() == "trained docs/README.md"
     assert json.loads((root / "docs" / "release.json").read_text()) == {"seconds": 1.5}
     assert [path.name for path in root.parent.iterdir()] == [NAME]
+
+
+def test_packs_of_the_recipe_and_of_joined_classes_lie_beside_the_others(made: Made, tmp_path: Path) -> None:
+    packs = {what: tmp_path / f"{what}.zip" for what in ("run", "test", "recipe", "united")}
+    for what, pack in packs.items():
+        pack.write_text(what)
+    root = install(replace(made, packs=packs), NAME, tmp_path / "bundles")
+    assert {path.stem for path in (root / "docs").glob("*.zip")} == set(packs)
 
 
 def test_a_release_that_lacks_something_leaves_the_former_one(made: Made, tmp_path: Path) -> None:

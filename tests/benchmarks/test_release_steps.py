@@ -12,7 +12,9 @@ from benchmarks.release import steps
 from benchmarks.release.commands import Setting
 from benchmarks.release.releases import RELEASES
 from benchmarks.release.steps import beside, seconds_before
-from pipeline.errors import InvalidBundle
+from pipeline.digests import file_sha256
+from pipeline.errors import InvalidBundle, InvalidOption
+from pipeline.tracking import Record
 
 
 @pytest.fixture
@@ -53,6 +55,68 @@ def released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setting:
     monkeypatch.setattr(steps._Making, "make_lists", lambda self: None)
     bundles = (tmp_path / "bundles").resolve()
     return Setting(tmp_path, tmp_path / "out", None, (), False, bundles=bundles)
+
+
+FUNDUS = "fundus_disc_cup_segmentation"
+
+
+def test_the_recipes_run_and_the_joined_classes_are_packed_beside_the_bundle(
+    released: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert released.bundles is not None
+    docs = released.bundles / FUNDUS / "docs"
+    docs.mkdir(parents=True)
+    (released.bundles / FUNDUS / "configs").mkdir()
+    (released.bundles / FUNDUS / "configs" / "metadata.json").write_text("{}", encoding="utf-8")
+    weights = released.out / "trained" / f"{FUNDUS}_drishti" / "models" / "model.pt"
+    given: list[list[str]] = []
+
+    def step(self: Any, name: str, words: list[Any], new: Path | None, after: list[str]) -> None:
+        given.append([str(word) for word in words])
+        if words[:2] == ["audit", "export"]:
+            words[-1].write_bytes(b"pack")
+
+    def unite(self: Any, name: str, union: str, bundle: Path, label: str, after: list[str]) -> dict[str, Any]:
+        self.joined.append(Path(f"{bundle.name}_{name}"))
+        return scores(0.95, 5)
+
+    def recipe(self: Any, name: str) -> dict[str, Any]:
+        weights.parent.mkdir(parents=True)
+        weights.write_bytes(b"weights")
+        return {"name": name}
+
+    monkeypatch.setattr(steps._Making, "step", step)
+    monkeypatch.setattr(steps._Making, "unite", unite)
+    monkeypatch.setattr(steps._Making, "recipe", recipe)
+    monkeypatch.setattr(steps._Making, "evaluation_of", lambda self, weights: "feed")
+    monkeypatch.setattr(
+        "benchmarks.release.finishing.pack_united",
+        lambda folders, out: out.write_text(" ".join(folder.name for folder in folders), encoding="utf-8"),
+    )
+    recorded = {"fundus_disc_cup": scores(0.97, 9)}
+    recorded |= {f"{data}, disc=disc_rim,cup": scores(0.95, 5) for data in ("fundus_disc_cup", "fundus_disc")}
+    (docs / "release.json").write_text(json.dumps({"seconds": 5.0, "scores": recorded}), encoding="utf-8")
+    beside(RELEASES[FUNDUS], released, lambda line: None)
+    export, verified = given[-2:]
+    assert export[:5] == ["audit", "export", "feed", "--no-weights", "--no-pictures"]
+    assert verified[:2] == ["audit", "verify"]
+    assert verified[-2:] == ["--checkpoint", str(weights)]
+    assert (docs / "recipe.zip").read_bytes() == b"pack"
+    assert (docs / "united.zip").read_text() == f"{FUNDUS}_fundus_disc_cup {FUNDUS}_fundus_disc"
+
+
+def test_the_evaluation_of_a_recipe_is_found_by_its_weights(tmp_path: Path) -> None:
+    weights = tmp_path / "model.pt"
+    weights.write_bytes(b"weights")
+    making = steps._Making(RELEASES[NAME], Setting(tmp_path, tmp_path, None, (), False), lambda line: None)
+    tags = {"planar.kind": "evaluation", "planar.model_sha256": file_sha256(weights)}
+    made = [Record.begin(making.store, "x", tags=one) for one in (tags, {**tags, "planar.model_sha256": "other"})]
+    for run in made:
+        run.end("FINISHED")
+    assert making.evaluation_of(weights) == made[0].run_id
+    weights.write_bytes(b"of nobody")
+    with pytest.raises(InvalidOption, match="has no evaluation of"):
+        making.evaluation_of(weights)
 
 
 def test_a_recipe_is_added_to_the_record_of_the_bundle_that_is_there(released: Setting) -> None:

@@ -23,6 +23,18 @@ def figures(mean: float) -> dict[str, Any]:
     return dict.fromkeys(("dice", "iou", "precision", "recall", "f1", "hd95"), found)
 
 
+RECIPE = {
+    "name": "montgomery",
+    "seconds": 99.0,
+    "parameters": 31_000_000,
+    "machine": "a machine, 2 cores",
+    "overrides": ["repeats=4"],
+    "why": "7 steps an epoch",
+    "data": "cxr_shenzhen",
+    "scores": {"lung": figures(0.95)},
+}
+
+
 def record(**changes: Any) -> dict[str, Any]:
     return {
         "seconds": 1234.5,
@@ -101,20 +113,28 @@ def test_the_figures_are_the_records(bundles: Path) -> None:
     ],
 )
 def test_it_says_how_far_the_bundle_is_above_the_recipe(bundles: Path, against: dict[str, Any], words: str) -> None:
-    recipe = {
-        "name": "montgomery",
-        "seconds": 99.0,
-        "parameters": 31_000_000,
-        "machine": "a machine, 2 cores",
-        "overrides": ["repeats=4"],
-        "why": "7 steps an epoch",
-        "data": "cxr_shenzhen",
-        "scores": {"lung": figures(0.95)},
-        "against": {"lung": against},
-    }
-    page = write(bundles, record(recipe=recipe))
+    page = write(bundles, record(recipe={**RECIPE, "against": {"lung": against}}))
     assert words in page
     assert "The recipe was run on a machine, 2 cores with `repeats=4`: 7 steps an epoch." in page
     assert "99; 1,234" in page
     assert "31,000,000; 1,234,567" in page
     assert page.count("The recipe was not run yet") == len([one for one in RELEASES.values() if one.recipe]) - 1
+
+
+def test_it_says_which_figures_are_in_no_pack(bundles: Path) -> None:
+    def said(**changes: Any) -> str:
+        (line,) = re.findall(r"^Not in a pack .*$", write(bundles, record(**changes)), re.MULTILINE)
+        return str(line)
+
+    assert said().endswith("`docs/release.json`): what half precision changes; the seconds to train.")
+    joined = {"scores": {"cxr_shenzhen": {"lung": figures(0.9)}, "films, all=a,b": {"all": figures(0.9)}}}
+    beside = {**joined, "recipe": {**RECIPE, "against": {}}}
+    assert "): the recipe's figures, and so the differences from it; the bundle's figures on films, all=" in said(
+        **beside
+    )
+    docs = bundles / "cxr_lung_segmentation" / "docs"
+    (docs / "recipe.zip").write_bytes(b"")
+    assert "recipe" not in said(**beside)
+    assert "films" in said(**beside)
+    (docs / "united.zip").write_bytes(b"")
+    assert said(**beside) == said()

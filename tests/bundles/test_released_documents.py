@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from bundle_samples import BUNDLES, config
 
+from benchmarks.release.against import ANOTHER_PROCESSOR
 from benchmarks.release.commands import Setting
 from benchmarks.release.install import DOCUMENTS
 from benchmarks.release.releases import RELEASES
@@ -106,6 +107,26 @@ def test_the_record_is_of_these_weights_and_holds_neither_weights_nor_pictures(r
     run_id = record["training_run"] if what == "run" else record["evaluations"][""]
     assert (verdict.outcome, verdict.run_id) == (Outcome.PASS, run_id)
     assert "checkpoint here" in {check.about for check in verdict.checks if check.outcome is Outcome.PASS}
+
+
+@released_bundles
+def test_what_is_packed_beside_says_what_the_release_says(released: Path) -> None:
+    record = record_of(released)
+    recipe, united = (released / "docs" / f"{what}.zip" for what in ("recipe", "united"))
+    if recipe.is_file():
+        verdict = verify(str(recipe))
+        assert verdict.outcome is not Outcome.FAIL
+        with zipfile.ZipFile(recipe) as archive:
+            tables = json.loads(archive.read(f"runs/{verdict.run_id}/artifacts/tables/metrics.json"))["summary"]
+        for label, figures in tables.items():
+            assert figures["per_subject"]["dice"]["mean"] == record["recipe"]["scores"][label]["dice"]["mean"]
+    if united.is_file():
+        with zipfile.ZipFile(united) as archive:
+            for data, union in RELEASES[released.name].united.items():
+                name = union.partition("=")[0]
+                tables = json.loads(archive.read(f"{released.name}_{data}_{name}/metrics.json"))["summary"]
+                expected = record["scores"][f"{data}, {union}"][name]["dice"]["mean"]
+                assert tables[name]["per_subject"]["dice"]["mean"] == pytest.approx(expected, abs=ANOTHER_PROCESSOR)
 
 
 @released_bundles
