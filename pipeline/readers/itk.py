@@ -8,7 +8,9 @@ import SimpleITK as sitk  # noqa: N813
 
 from pipeline.errors import UnsupportedImage
 from pipeline.geometry import SourceGrid, lps_to_ras
-from pipeline.readers.metaimage import check_metaimage
+from pipeline.readers.lengths import Lengths
+from pipeline.readers.metaimage import check_metaimage, metaimage_lengths
+from pipeline.readers.nrrd import nrrd_lengths
 from pipeline.readers.picture import Picture, exact_dtype
 
 __all__ = ["itk_affine", "itk_grid", "read_itk", "read_itk_raster"]
@@ -18,28 +20,32 @@ sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
 
 def read_itk(path: str, source_format: str) -> Picture:
-    """Decode a MetaImage or NRRD file.
+    """Decode a MetaImage or NRRD file. Where the header does not give the size of a pixel, it is unknown.
 
-    Raises: UnsupportedImage: for more than three spatial axes, or channels that are not a colour.
+    Raises: UnsupportedImage: for more than three spatial axes, channels that are not a colour, or lengths in several
+        units.
     """
     if source_format == "MetaImage":
         check_metaimage(path)
     image = sitk.ReadImage(path)
     channels = image.GetNumberOfComponentsPerPixel()
-    grid = _grid(path, image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+    lengths = _lengths(path, source_format)
+    grid = _grid(path, image, lengths)
     if channels not in (1, 3, 4) or "complex" in image.GetPixelIDTypeAsString():
         raise UnsupportedImage(
             f"{path}: {channels} channels of {image.GetPixelIDTypeAsString()}; expected one grey value or a colour."
         )
+    known = lengths.knows(image.GetSize())
     return Picture(
         path,
         grid.to_display(_pixels(image)),
         grid,
         source_format,
-        spacing_mm=grid.spacing_mm,
-        spacing_source=f"{source_format} header",
+        spacing_mm=grid.spacing_mm if known else None,
+        spacing_source=f"{source_format} header" if known else "unknown",
         photometric=image.GetPixelIDTypeAsString(),
         colour=channels > 1,
+        warnings=(lengths.warning,) if lengths.warning else (),
     )
 
 
@@ -50,7 +56,7 @@ def itk_grid(path: str, source_format: str) -> SourceGrid:
     reader = sitk.ImageFileReader()
     reader.SetFileName(path)
     reader.ReadImageInformation()
-    return _grid(path, reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
+    return _grid(path, reader, _lengths(path, source_format))
 
 
 def read_itk_raster(path: str, container: str) -> Picture:
@@ -76,13 +82,15 @@ def itk_affine(
     return lps_to_ras(affine)
 
 
-def _grid(
-    path: str,
-    size: tuple[int, ...],
-    spacing: tuple[float, ...],
-    origin: tuple[float, ...],
-    direction: tuple[float, ...],
-) -> SourceGrid:
+def _lengths(path: str, source_format: str) -> Lengths:
+    return metaimage_lengths(path) if source_format == "MetaImage" else nrrd_lengths(path)
+
+
+def _grid(path: str, image: sitk.Image | sitk.ImageFileReader, lengths: Lengths) -> SourceGrid:
+    size, direction = image.GetSize(), image.GetDirection()
+    spacing, origin = (
+        tuple(value * lengths.mm_per_unit for value in values) for values in (image.GetSpacing(), image.GetOrigin())
+    )
     if len(size) == 4 and size[3] == 1:
         size, spacing, origin = size[:3], spacing[:3], origin[:3]
         direction = tuple(np.array(direction).reshape(4, 4)[:3, :3].ravel())

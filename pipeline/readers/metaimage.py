@@ -1,4 +1,7 @@
-"""Whether a MetaImage file is whole, found out before ITK reads it: ITK would print its complaint past Python."""
+"""What is to be known of a MetaImage before ITK reads it: whether it is whole, and what it says of lengths.
+
+ITK would print its complaint past Python, and takes 1 mm for the size of a pixel where the header gives none.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ from math import prod
 from pathlib import Path
 
 from pipeline.errors import UnreadableImage
+from pipeline.readers.lengths import NOTHING_SAID, Lengths, lengths_in
 
-__all__ = ["check_metaimage"]
+__all__ = ["check_metaimage", "metaimage_lengths"]
 
 ELEMENT_BYTES = {
     "MET_CHAR": 1,
@@ -30,8 +34,7 @@ def check_metaimage(path: str) -> None:
     Raises: UnreadableImage: if not.
     References: MetaIO documentation, https://itk.org/Wiki/ITK/MetaIO/Documentation
     """
-    with Path(path).open("rb") as file:
-        header, end = _header(file.read(LONGEST_HEADER))
+    header, end = _header(path)
     for key in ("DimSize", "ElementType", "ElementDataFile"):
         if key not in header:
             raise UnreadableImage(
@@ -49,8 +52,19 @@ def check_metaimage(path: str) -> None:
         raise UnreadableImage(f"{path}: the file is cut short: {present} of {expected} bytes. Copy or export it again.")
 
 
-def _header(start: bytes) -> tuple[dict[str, str], int]:
+def metaimage_lengths(path: str) -> Lengths:
+    """Whether the header gives the size of a pixel, and in which unit."""
+    header, _ = _header(path)
+    sizes = header.get("ElementSpacing", header.get("ElementSize", "")).split()
+    if not sizes:
+        return NOTHING_SAID
+    return lengths_in(path, (True,) * len(sizes), (header.get("DistanceUnits", ""),))
+
+
+def _header(path: str) -> tuple[dict[str, str], int]:
     """Keys and values, and where the data begin: behind ElementDataFile, which is always the last."""
+    with Path(path).open("rb") as file:
+        start = file.read(LONGEST_HEADER)
     header: dict[str, str] = {}
     end = 0
     for line in start.splitlines(keepends=True):

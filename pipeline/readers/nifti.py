@@ -26,7 +26,8 @@ def read_nifti(path: str) -> Picture:
     """Decode a NIfTI file.
 
     A single slice whose affine is exactly the identity, or that declares no orientation at all, is what software writes
-    that was given none: it is taken as stored, [x, y]. With the identity its spacing is unknown too.
+    that was given none: it is taken as stored, [x, y]. With the identity its spacing is unknown too, and so is that of
+    any file which declares neither orientation nor unit and has 1 for every size.
 
     Raises: UnsupportedImage: for time series, vectors and complex numbers.
     """
@@ -43,7 +44,7 @@ def read_nifti(path: str) -> Picture:
     if array.dtype.names is not None:
         array = np.stack([array[name] for name in "RGB"], axis=-1)
     array = exact_dtype(array.reshape(grid.stored_shape + ((3,) if colour else ())))
-    known = not _is_identity(grid.shape, header.get_best_affine())
+    known = not (_is_identity(grid.shape, header.get_best_affine()) or _says_nothing(header))
     unit = header.get_xyzt_units()[0]
     return Picture(
         path,
@@ -97,6 +98,12 @@ def _grid(path: str, header: Any) -> SourceGrid:
 
 def _is_identity(shape: tuple[int, ...], affine: npt.NDArray[np.float64]) -> bool:
     return (len(shape) == 2 or shape[2] == 1) and np.array_equal(affine, np.eye(4))
+
+
+def _says_nothing(header: Any) -> bool:
+    """Whether the sizes are those of a header that nobody filled in."""
+    oriented = header["qform_code"] != 0 or header["sform_code"] != 0
+    return not oriented and header.get_xyzt_units()[0] == "unknown" and bool((header["pixdim"][1:4] == 1).all())
 
 
 def _is_colour(header: Any) -> bool:
