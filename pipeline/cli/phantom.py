@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,8 +65,10 @@ def command(out: Path, number: int, seed: int, size: int, kind: str, format: str
 def summary(result: PhantomResult) -> str:
     """What was made, and the command that comes next."""
     made = [f"{result.films} films"] * bool(result.films) + [f"{result.series} CT series"] * bool(result.series)
+    index = ["planar", "index", str(result.images), str(result.masks)]
+    index += ["--subjects", f"{result.folder / 'index.csv'}:subject", "--class-names", ",".join(result.class_names)]
+    index += ["-o", str(result.folder / "datalist.json")]
     return (
         f"{' and '.join(made)} of {result.subjects} phantoms (no patient) in {result.folder}, {result.seconds:.1f} s.\n"
-        f"Next: planar index {result.images} {result.masks} --subjects {result.folder / 'index.csv'}:subject "
-        f"--class-names lung -o {result.folder / 'datalist.json'}"
+        f"Next: {shlex.join(index)}"
     )

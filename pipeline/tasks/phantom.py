@@ -63,6 +63,7 @@ class PhantomResult:
         seconds: Duration, s.
         images: Folder to give to `planar index`, with `masks`.
         masks: Folder of their masks.
+        class_names: What the classes of these masks are, from 1.
     """
 
     folder: Path
@@ -72,6 +73,7 @@ class PhantomResult:
     seconds: float
     images: Path
     masks: Path
+    class_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -143,11 +145,14 @@ def make_phantoms(
                 on_progress(done, number)
     write_text_aside(out / "index.csv", _table(rows))
     images, masks = ("images", "masks") if format != "dicom" else ("dicom", "masks")
+    class_names: tuple[str, ...] = ("lung",)
     if kind == "ct":
+        class_names = tuple(label.name.lower() for label in Label if label != Label.BACKGROUND)
         images, masks = ("ct_images", "ct_image_masks") if format == "png" else ("ct", "ct_masks")
     films = sum(films_of)
     series = len(films_of) if kind != "radiograph" else 0
-    return PhantomResult(out, films, series, len(films_of), time.monotonic() - start, out / images, out / masks)
+    seconds = time.monotonic() - start
+    return PhantomResult(out, films, series, len(films_of), seconds, out / images, out / masks, class_names)
 
 
 def _claim(out: Path, *, overwrite: bool) -> None:
