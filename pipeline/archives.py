@@ -11,10 +11,10 @@ import tempfile
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import IO
 
 from pipeline.errors import MissingFile, UnreadableImage, UnsupportedImage
@@ -141,17 +141,37 @@ def _damaged(path: str) -> UnreadableImage:
 
 
 @contextmanager
-def on_disk(path: str) -> Iterator[str]:
-    """The path of a file that libraries can open: itself, or a copy of a member for as long as the block lasts."""
+def on_disk(path: str, beside: Callable[[str], str | None] = lambda copy: None) -> Iterator[str]:
+    """The path of a file that libraries can open: itself, or a copy of a member for as long as the block lasts.
+
+    Args:
+        path: A file or a member of an archive.
+        beside: Says of a copy which other member its content names, by the path from its own folder; it is unpacked
+            too, if it is there.
+    Raises: UnsupportedImage: if that lies outside the folder; and as `open_binary`.
+    """
     found = split_archive(path)
     if found is None or not found[1]:
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="planar-") as folder:
         copy = os.path.join(folder, os.path.basename(path))  # noqa: PTH118, PTH119
-        with open_binary(path) as source, Path(copy).open("wb") as target:
-            shutil.copyfileobj(source, target, 2**20)
+        _unpack(path, Path(copy))
+        other = beside(copy)
+        if other is not None:
+            inside = PureWindowsPath(other)  # which knows the separators of all systems
+            if inside.anchor or ".." in inside.parts:
+                raise UnsupportedImage(f"{path}: its data file {other} lies elsewhere. Unpack the archive first.")
+            member = "/".join([os.path.dirname(path), *inside.parts])  # noqa: PTH120
+            if exists(member) and not is_folder(member):
+                _unpack(member, Path(folder, *inside.parts))
         yield copy
+
+
+def _unpack(member: str, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open_binary(member) as source, target.open("wb") as file:
+        shutil.copyfileobj(source, file, 2**20)
 
 
 class _Archive:

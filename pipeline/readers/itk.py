@@ -10,7 +10,7 @@ from pipeline.errors import UnsupportedImage
 from pipeline.geometry import SourceGrid, lps_to_ras
 from pipeline.readers.lengths import Lengths
 from pipeline.readers.metaimage import check_metaimage, metaimage_lengths
-from pipeline.readers.nrrd import nrrd_lengths
+from pipeline.readers.nrrd import check_nrrd, nrrd_lengths
 from pipeline.readers.picture import Picture, exact_dtype
 
 __all__ = ["itk_affine", "itk_grid", "read_itk", "read_itk_raster"]
@@ -25,8 +25,7 @@ def read_itk(path: str, source_format: str) -> Picture:
     Raises: UnsupportedImage: for more than three spatial axes, channels that are not a colour, or lengths in several
         units.
     """
-    if source_format == "MetaImage":
-        check_metaimage(path)
+    _check(path, source_format)
     image = sitk.ReadImage(path)
     channels = image.GetNumberOfComponentsPerPixel()
     lengths = _lengths(path, source_format)
@@ -51,8 +50,7 @@ def read_itk(path: str, source_format: str) -> Picture:
 
 def itk_grid(path: str, source_format: str) -> SourceGrid:
     """The grid of a MetaImage or NRRD file, from its header."""
-    if source_format == "MetaImage":
-        check_metaimage(path)
+    _check(path, source_format)
     reader = sitk.ImageFileReader()
     reader.SetFileName(path)
     reader.ReadImageInformation()
@@ -80,6 +78,14 @@ def itk_affine(
     affine[:n, :n] = np.array(direction).reshape(n, n) * np.array(spacing)
     affine[:n, 3] = origin
     return lps_to_ras(affine)
+
+
+def _check(path: str, source_format: str) -> None:
+    """Raise UnreadableImage where ITK would not say what is wrong."""
+    if source_format == "MetaImage":
+        check_metaimage(path)
+    else:
+        check_nrrd(path)
 
 
 def _lengths(path: str, source_format: str) -> Lengths:

@@ -9,9 +9,10 @@ from math import prod
 from pathlib import Path
 
 from pipeline.errors import UnreadableImage
+from pipeline.readers.data_files import are_several, require_beside
 from pipeline.readers.lengths import NOTHING_SAID, Lengths, lengths_in
 
-__all__ = ["check_metaimage", "metaimage_lengths"]
+__all__ = ["check_metaimage", "metaimage_data_file", "metaimage_lengths"]
 
 ELEMENT_BYTES = {
     "MET_CHAR": 1,
@@ -41,15 +42,19 @@ def check_metaimage(path: str) -> None:
                 f"{path}: the MetaImage header is cut short: it has no {key}. Copy or export it again."
             )
     name = header["ElementDataFile"]
-    if name.upper().startswith("LIST") or "%" in name or header.get("BinaryData", "True") == "False":
+    if are_several(name) or header.get("BinaryData", "True") == "False":
         return
-    data = Path(path) if name.upper() == "LOCAL" else Path(path).parent / name
-    if not data.is_file():
-        raise UnreadableImage(f"{path}: its data file {name} is not beside it. Copy both.")
+    data = Path(path) if name.upper() == "LOCAL" else require_beside(path, name)
     present = data.stat().st_size - (end if name.upper() == "LOCAL" else 0)
     expected = _expected_bytes(header)
     if present < expected:
         raise UnreadableImage(f"{path}: the file is cut short: {present} of {expected} bytes. Copy or export it again.")
+
+
+def metaimage_data_file(path: str) -> str | None:
+    """What the header says of a file that the data lie in ("LIST" and patterns are several); None if it is the same."""
+    name = _header(path)[0].get("ElementDataFile", "LOCAL")
+    return None if name.upper() == "LOCAL" else name
 
 
 def metaimage_lengths(path: str) -> Lengths:

@@ -10,12 +10,20 @@ from itertools import islice
 from math import isfinite
 from pathlib import Path
 
+from pipeline.readers.data_files import are_several, require_beside
 from pipeline.readers.lengths import Lengths, lengths_in
 
-__all__ = ["nrrd_data_file", "nrrd_lengths"]
+__all__ = ["check_nrrd", "nrrd_data_file", "nrrd_lengths"]
 
 MOST_LINES = 10000
 LONGEST_LINE = 2**16
+
+
+def check_nrrd(path: str) -> None:
+    """Raise UnreadableImage if the header names a data file that is not there."""
+    name = nrrd_data_file(path)
+    if name is not None and not are_several(name):
+        require_beside(path, name)
 
 
 def nrrd_lengths(path: str) -> Lengths:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from pipeline.fragments import FRAGMENT, axes_of, split_fragment, split_instance
 from pipeline.geometry import SourceGrid
 from pipeline.readers.cache import VolumeCache, last_picture
 from pipeline.readers.container import container_of
+from pipeline.readers.data_files import are_several
 from pipeline.readers.faults import library_errors
 from pipeline.readers.picture import Picture
 
@@ -135,7 +137,7 @@ def _decoded(file: str, container: str, voi: bool, labels: bool) -> Picture:
             from pipeline.readers.series import read_series, series_in
 
             return read_series(series_in(file), voi=voi, labels=labels)
-    with _on_disk(file) as path, library_errors(path, container):
+    with _on_disk(file, container) as path, library_errors(path, container):
         return replace(_from_disk(path, container, labels), path=file)
 
 
@@ -165,7 +167,7 @@ def _guarded_grid(file: str) -> SourceGrid:
             from pipeline.readers.series import series_in
 
             return series_in(file).grid
-    with _on_disk(file) as path, library_errors(path, container):
+    with _on_disk(file, container) as path, library_errors(path, container):
         return _grid_from_disk(path, container)
 
 
@@ -184,15 +186,31 @@ def _grid_from_disk(path: str, container: str) -> SourceGrid:
 
 
 @contextmanager
-def _on_disk(file: str) -> Iterator[str]:
+def _on_disk(file: str, container: str) -> Iterator[str]:
     """A path that libraries can open; errors name the file that the user named."""
-    with on_disk(file) as path:
+    with on_disk(file, partial(_data_file, file, container)) as path:
         try:
             yield path
         except PlanarError as error:
             if path == file:
                 raise
             raise type(error)(str(error).replace(path, file)) from error
+
+
+def _data_file(file: str, container: str, copy: str) -> str | None:
+    """What the copy of a header in an archive names as the file of its data."""
+    name: str | None = None
+    if container == "MetaImage":
+        from pipeline.readers.metaimage import metaimage_data_file
+
+        name = metaimage_data_file(copy)
+    elif container == "NRRD":
+        from pipeline.readers.nrrd import nrrd_data_file
+
+        name = nrrd_data_file(copy)
+    if name is not None and are_several(name):
+        raise UnsupportedImage(f"{file}: its data lie in several files. Unpack the archive first.")
+    return name
 
 
 def _slice_of_series(folder: str, number: int, voi: bool, labels: bool) -> Picture:

@@ -125,6 +125,12 @@ def test_an_mhd_without_its_data_file_names_it(tmp_path):
         read_picture(path)
 
 
+def test_an_nhdr_without_its_data_file_names_it(tmp_path):
+    (tmp_path / "header.nhdr").write_text("NRRD0004\ntype: uint8\ndimension: 2\nsizes: 7 5\ndata file: header.raw\n")
+    with pytest.raises(UnreadableImage, match=r"its data file header\.raw is not beside it"):
+        read_picture(tmp_path / "header.nhdr")
+
+
 @pytest.mark.parametrize("number", [4, 99])
 def test_a_slice_that_is_not_there_is_told_with_their_number(tmp_path, number):
     path = write_itk(tmp_path / "volume.mha", np.zeros((6, 5, 4), np.int16))
