@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pipeline.bundle import Bundle
@@ -47,23 +46,23 @@ def gate_of(bundle: Bundle, changed: bool) -> tuple[Gate | None, str]:
         return None, str(error)
 
 
-def quality_documents(out: Path, earlier: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """What the gate said of sources whose results an earlier inference wrote, by what messages call them.
+def quality_documents(out: Path, earlier: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]]:
+    """What messages call each source whose results an earlier inference wrote, and what the gate said of it.
 
     Args:
         out: Folder of the results.
         earlier: What results are called → what messages call the source.
     """
-    paths = {said: out / f"{stem}_quality.json" for stem, said in earlier.items()}
-    return {said: json.loads(path.read_text(encoding="utf-8")) for said, path in paths.items() if path.is_file()}
+    paths = [(said, out / f"{stem}_quality.json") for stem, said in earlier.items()]
+    return [(said, json.loads(path.read_text(encoding="utf-8"))) for said, path in paths if path.is_file()]
 
 
-def review_table(judged: Sequence[Judged], earlier: Mapping[str, Mapping[str, Any]] = MappingProxyType({})) -> str:
+def review_table(judged: Sequence[Judged], earlier: Iterable[tuple[str, Mapping[str, Any]]] = ()) -> str:
     """The sources that need review, as CSV.
 
     Args:
         judged: Sources of this inference.
-        earlier: `<name>_quality.json` of those that it passed over.
+        earlier: Name and `<name>_quality.json` of those that it passed over.
     """
     from pipeline.gate.verdict import REASON_SEPARATOR
 
@@ -75,7 +74,7 @@ def review_table(judged: Sequence[Judged], earlier: Mapping[str, Mapping[str, An
         if verdict.decision == "review":
             predicted = "" if verdict.predicted_dice is None else f"{verdict.predicted_dice:.4f}"
             table.writerow([one.file, predicted, f"{verdict.distance:.4f}", verdict.cell])
-    for name, said in earlier.items():
+    for name, said in earlier:
         if said["decision"] == "review":
             cells = ("" if said[key] is None else f"{said[key]:.4f}" for key in ("predicted_dice", "distance"))
             table.writerow([name, *cells, REASON_SEPARATOR.join(said["reasons"])])

@@ -254,6 +254,8 @@ def infer(
             rows += [row for stem, said in supply.earlier.items() for row in statistics_rows_of(stem, said, out)]
             tables.append((table, statistics_table(rows)))
         names |= {*supply.earlier.values(), *(one.file for one in refused)}
+        if archive is None:
+            names.update(supply.named)  # a folder too that held one series and now holds several
         for path, text in tables:
             write_text_aside(path, text if overwrite else with_rows_of_others(text, path, names))
         seconds = waited_s + time.perf_counter() - began

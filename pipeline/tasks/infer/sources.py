@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,7 +162,10 @@ def _innermost(error: BaseException) -> BaseException:
 
 def _named(found: Sequence[tuple[Path, list[str], DicomSeries | None]], inputs: Sequence[str]) -> list[Source]:
     stems = output_names([path for path, _, _ in found], inputs)
-    return [Source(*parts, stem) for parts, stem in zip(found, stems, strict=True)]
+    count = Counter(path for path, _, _ in found)
+    # Series that share a folder are called by the first slice of each.
+    names = [series.files[0] if series is not None and count[path] > 1 else "" for path, _, series in found]
+    return [Source(*parts, stem, name) for parts, stem, name in zip(found, stems, names, strict=True)]
 
 
 def _results_below(out: Path, files: Sequence[str], inputs: Sequence[str]) -> set[str]:

@@ -74,8 +74,9 @@ class FileSupply:
         self._sources, self.refused, self.warnings = find_sources(inputs, out)
         if not overwrite and formats is None:
             require_new(out, self._sources)
-        self.named = [str(source.path) for source in self._sources] + [one.file for one in self.refused]
-        self.sources = len(self.named)
+        self.sources = len(self._sources) + len(self.refused)
+        called = {name: None for source in self._sources for name in (str(source.path), source.said)}
+        self.named = [*called, *(one.file for one in self.refused)]
         self.slices = sum(len(source.slices) for source in self._sources)
         self._out = out
         there = [source for source in self._sources if formats is not None and has_masks(out, source.stem, formats)]
