@@ -6,16 +6,15 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pipeline.atomic import replace_folder, write_text_aside
-from pipeline.errors import OutputExists
 from pipeline.readers import write_mask, write_probabilities
-from pipeline.tasks.infer.resuming import FILE
+from pipeline.tasks.infer.output_folder import folder_made
 from pipeline.tasks.infer.sources import RESULTS
 
 if TYPE_CHECKING:
@@ -36,23 +35,15 @@ def folder_aside(out: Path) -> Iterator[Path]:
         OutputExists: if it is a file.
         OSError: if the output folder cannot be made or written, before any work is done for nothing.
     """
-    existed = out.exists()
-    if existed and not out.is_dir():
-        raise OutputExists(f"{out} is a file. Give a folder for the results with -o.")
-    out.mkdir(parents=True, exist_ok=True)
-    aside: Path | None = None
-    try:
-        # A name of its own: in containers all processes have one number, and one that was killed leaves its folder.
-        aside = Path(tempfile.mkdtemp(prefix=".part-", dir=out))
-        yield aside
-    finally:
-        if aside is not None:
-            shutil.rmtree(aside, ignore_errors=True)
-        if not existed:
-            if [path.name for path in out.iterdir()] == [FILE]:
-                (out / FILE).unlink()
-            with suppress(OSError):  # not empty: there are results
-                out.rmdir()
+    with folder_made(out):
+        aside: Path | None = None
+        try:
+            # A name of its own: in containers all processes have one number, and one that was killed leaves its folder.
+            aside = Path(tempfile.mkdtemp(prefix=".part-", dir=out))
+            yield aside
+        finally:
+            if aside is not None:
+                shutil.rmtree(aside, ignore_errors=True)
 
 
 @dataclass(frozen=True)

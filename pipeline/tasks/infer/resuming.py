@@ -52,7 +52,8 @@ def note_job(out: Path, job: Mapping[str, Any]) -> None:
 def require_same_job(out: Path, job: Mapping[str, Any]) -> None:
     """Raise InvalidOption if the results in a folder are not all of this job; none at all are."""
     found, this = _read(out), _plain(job)
-    if found is None and (not out.is_dir() or not any(out.iterdir())):
+    # What is hidden is no result: a lock, or what a killed process has left.
+    if found is None and (not out.is_dir() or all(path.name.startswith(".") for path in out.iterdir())):
         return
     if found is None:
         raise InvalidOption(f"{out} has results of which is not known how they were made: --resume needs its own.")

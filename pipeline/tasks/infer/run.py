@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
@@ -23,6 +23,7 @@ from pipeline.tasks.infer.engines import here, spread
 from pipeline.tasks.infer.gating import Judged, gate_of, quality_documents, review_table
 from pipeline.tasks.infer.kept_rows import with_rows_of_others
 from pipeline.tasks.infer.outcome import InferenceResult
+from pipeline.tasks.infer.output_folder import alone_in
 from pipeline.tasks.infer.recording import recorded
 from pipeline.tasks.infer.results import folder_aside
 from pipeline.tasks.infer.resuming import note_job, require_same_job
@@ -104,7 +105,8 @@ def infer(
         on_progress: Called with slices done, slices in all, and the source's path.
 
     Raises:
-        InvalidBundle, InvalidOption, MissingFile, OutputExists, ArchiveUnreachable: before anything is computed.
+        InvalidBundle, InvalidOption, MissingFile, OutputExists, ArchiveUnreachable: before anything is computed; also
+            if another inference writes to the output folder.
         TrackingUnreachable: if there is to be a run and its store cannot be opened.
         OSError: if the output folder cannot be written.
     """
@@ -141,40 +143,42 @@ def infer(
     }
     model = model_of(bundle, weights, labels) if wanted.archived or preview or archive else None
     table = out / STATISTICS_TABLE if statistics else None
-    if archive is not None and model is not None:
-        from pipeline.tasks.infer.planned import with_job
-        from pipeline.tasks.infer.retrieved import ArchiveSupply
-
-        if archive.store and not wanted.archived:
-            raise InvalidOption("Nothing to store: an archive takes the formats dicomseg and sc. Or give --no-store.")
-        model = with_job(model, bundle, {"test_time_flips": test_time_flips, **settings})
-        supply: Supply = ArchiveSupply(archive, model, wanted, out, overwrite=overwrite, modality=bundle.modality)
-    else:
-        if resume:
-            require_same_job(out, described)
-        supply = FileSupply(inputs, out, overwrite=overwrite, formats=wanted.formats if resume else None)
-        # Of an inference that goes on they grow.
-        for file in (review_list, table):
-            if file is not None and file.exists() and not (overwrite or resume):
-                raise OutputExists(f"{file} exists. Give --overwrite to replace it, or another name.")
-    refused, warnings = supply.refused, supply.warnings
-    if model is not None and "dicomseg" in formats:
-        warnings += [f"{label} is in no table of codes: its segment is called Tissue." for label in model.unknown]
-
-    asked = {"formats": " ".join(formats), "probabilities": probabilities, "test_time_flips": test_time_flips}
-    asked |= {"seg_type": seg_type} if "dicomseg" in formats else {}
-    asked |= {"archive": archive.selection.shown, "store": archive.store} if archive is not None else {}
-    asked |= {"gate": gate, "sources": supply.sources, **settings}
-    changed = bool(checkpoints or overrides or not test_time_flips)
-    program, instead = program_for(bundle, changed=changed, slices=supply.slices if archive is None else None)
+    if archive is not None and archive.store and not wanted.archived:
+        raise InvalidOption("Nothing to store: an archive takes the formats dicomseg and sc. Or give --no-store.")
     with (
         raised_within(),
         quiet_libraries(),
         decoded_once(),
-        folder_aside(out) as aside,
-        supply,
+        # An archive's results are called by what went into them: two processes write the same.
+        alone_in(out) if archive is None else nullcontext(),
         ExitStack() as stack,
     ):
+        if archive is not None and model is not None:
+            from pipeline.tasks.infer.planned import with_job
+            from pipeline.tasks.infer.retrieved import ArchiveSupply
+
+            model = with_job(model, bundle, {"test_time_flips": test_time_flips, **settings})
+            supply: Supply = ArchiveSupply(archive, model, wanted, out, overwrite=overwrite, modality=bundle.modality)
+        else:
+            if resume:
+                require_same_job(out, described)
+            supply = FileSupply(inputs, out, overwrite=overwrite, formats=wanted.formats if resume else None)
+            # Of an inference that goes on they grow.
+            for file in (review_list, table):
+                if file is not None and file.exists() and not (overwrite or resume):
+                    raise OutputExists(f"{file} exists. Give --overwrite to replace it, or another name.")
+        refused, warnings = supply.refused, supply.warnings
+        if model is not None and "dicomseg" in formats:
+            warnings += [f"{label} is in no table of codes: its segment is called Tissue." for label in model.unknown]
+
+        asked = {"formats": " ".join(formats), "probabilities": probabilities, "test_time_flips": test_time_flips}
+        asked |= {"seg_type": seg_type} if "dicomseg" in formats else {}
+        asked |= {"archive": archive.selection.shown, "store": archive.store} if archive is not None else {}
+        asked |= {"gate": gate, "sources": supply.sources, **settings}
+        changed = bool(checkpoints or overrides or not test_time_flips)
+        program, instead = program_for(bundle, changed=changed, slices=supply.slices if archive is None else None)
+        aside = stack.enter_context(folder_aside(out))
+        stack.enter_context(supply)
         clock = time.perf_counter()
         stream = iter(supply)
         first = next(stream, None)
