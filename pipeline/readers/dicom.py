@@ -13,6 +13,7 @@ from pipeline import MANUFACTURER
 from pipeline.archives import open_binary, split_archive, time_of_change
 from pipeline.errors import NoPicture, UnsupportedImage
 from pipeline.geometry import SourceGrid
+from pipeline.readers.deflated import require_room_if_deflated
 from pipeline.readers.dicom_decoding import cut_short, stored_pixels
 from pipeline.readers.dicom_geometry import layout_of
 from pipeline.readers.dicom_pixels import colour_values, grey_values, palette_of
@@ -118,11 +119,17 @@ def dataset_of(path: str, **options: Any) -> Any:
     Args:
         path: The file.
         **options: For `pydicom.dcmread`.
+    Raises: UnsupportedImage: if it is deflated, and larger than the memory.
     """
     if split_archive(path) is None:
+        with open_binary(path) as file:
+            require_room_if_deflated(path, file)
         return pydicom.dcmread(path, force=True, **options)
     with open_binary(path) as file:
-        return pydicom.dcmread(BytesIO(file.read()), force=True, **options)
+        whole = BytesIO(file.read())
+    require_room_if_deflated(path, whole)
+    whole.seek(0)
+    return pydicom.dcmread(whole, force=True, **options)
 
 
 def is_segmentation(ds: Any) -> bool:

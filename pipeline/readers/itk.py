@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from math import prod
+
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk  # noqa: N813
@@ -12,8 +15,12 @@ from pipeline.readers.lengths import Lengths
 from pipeline.readers.metaimage import check_metaimage, metaimage_lengths
 from pipeline.readers.nrrd import check_nrrd, nrrd_lengths
 from pipeline.readers.picture import Picture, exact_dtype
+from pipeline.readers.room import require_room
 
 __all__ = ["itk_affine", "itk_grid", "read_itk", "read_itk_raster"]
+
+# "16-bit signed integer", "vector of 8-bit unsigned integer"
+BITS = re.compile(r"(\d+)-bit")
 
 # ITK reports on stderr what it then raises.
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
@@ -22,11 +29,14 @@ sitk.ProcessObject.SetGlobalWarningDisplay(False)
 def read_itk(path: str, source_format: str) -> Picture:
     """Decode a MetaImage or NRRD file. Where the header does not give the size of a pixel, it is unknown.
 
-    Raises: UnsupportedImage: for more than three spatial axes, channels that are not a colour, or lengths in several
-        units.
+    Raises: UnsupportedImage: for more than three spatial axes, channels that are not a colour, lengths in several
+        units, or more pixels than the memory holds.
     """
     _check(path, source_format)
-    image = sitk.ReadImage(path)
+    reader = _informed(path)
+    bits = int(BITS.findall(sitk.GetPixelIDValueAsString(reader.GetPixelID()))[0])
+    require_room(path, prod(reader.GetSize()) * reader.GetNumberOfComponents() * bits / 8)
+    image = reader.Execute()
     channels = image.GetNumberOfComponentsPerPixel()
     lengths = _lengths(path, source_format)
     grid = _grid(path, image, lengths)
@@ -51,10 +61,7 @@ def read_itk(path: str, source_format: str) -> Picture:
 def itk_grid(path: str, source_format: str) -> SourceGrid:
     """The grid of a MetaImage or NRRD file, from its header."""
     _check(path, source_format)
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(path)
-    reader.ReadImageInformation()
-    return _grid(path, reader, _lengths(path, source_format))
+    return _grid(path, _informed(path), _lengths(path, source_format))
 
 
 def read_itk_raster(path: str, container: str) -> Picture:
@@ -86,6 +93,14 @@ def _check(path: str, source_format: str) -> None:
         check_metaimage(path)
     else:
         check_nrrd(path)
+
+
+def _informed(path: str) -> sitk.ImageFileReader:
+    """A reader that has read the header."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(path)
+    reader.ReadImageInformation()
+    return reader
 
 
 def _lengths(path: str, source_format: str) -> Lengths:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import zlib
+from io import BytesIO
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +13,16 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import UnsupportedImage
+from pipeline.errors import UnreadableImage, UnsupportedImage
 from pipeline.geometry import SourceGrid, spacing_of
 from pipeline.readers.picture import Picture, exact_dtype
+from pipeline.readers.room import require_room
 
 __all__ = ["header_from", "millimetres_per_unit", "nifti_grid", "read_nifti"]
 
 GZIP = b"\x1f\x8b"
+# What may follow the voxels.
+LONGEST_SURPLUS = 2**26
 
 # Length unit of the header (xyzt_units) → mm. Most files say mm or nothing, and nothing means mm.
 MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
@@ -29,11 +35,11 @@ def read_nifti(path: str) -> Picture:
     that was given none: it is taken as stored, [x, y]. With the identity its spacing is unknown too, and so is that of
     any file which declares neither orientation nor unit and has 1 for every size.
 
-    Raises: UnsupportedImage: for time series, vectors and complex numbers.
+    Raises: UnsupportedImage: for time series, vectors and complex numbers, and if it is larger than the memory.
     """
     content = Path(path).read_bytes()
     if content.startswith(GZIP):
-        content = gzip.decompress(content)  # all of it, so that its checksum is checked
+        content = _expanded(path, content)
     header = header_from(content)
     grid = _grid(path, header)
     image = (nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image).from_bytes(content)
@@ -77,6 +83,27 @@ def header_from(content: bytes) -> Any:
     """The NIfTI-1 or NIfTI-2 header at the start of the bytes."""
     header_class = nib.Nifti2Header if content[4:7] == b"n+2" else nib.Nifti1Header
     return header_class(content[: header_class.sizeof_hdr])
+
+
+def _expanded(path: str, packed: bytes) -> bytes:
+    """A gzip file's content, to its end, so that its checksum is checked; but no more than its header speaks of."""
+    with gzip.open(BytesIO(packed)) as file:
+        header = header_from(file.read(nib.Nifti2Header.sizeof_hdr))
+    values = prod(max(0, int(size)) for size in header.get_data_shape())
+    expected = max(0.0, float(header["vox_offset"])) + values * header.get_data_dtype().itemsize
+    require_room(path, expected)
+    parts: list[bytes] = []
+    left = int(expected) + LONGEST_SURPLUS
+    while packed:  # a gzip file may have several parts
+        stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        parts.append(stream.decompress(packed, left))
+        left -= len(parts[-1])
+        if left <= 0:
+            raise UnreadableImage(f"{path}: it expands to much more than its header speaks of. Export it again.")
+        if not stream.eof:
+            raise EOFError("it ends too early")
+        packed = stream.unused_data.lstrip(b"\0")
+    return b"".join(parts) if len(parts) > 1 else parts[0]
 
 
 def _grid(path: str, header: Any) -> SourceGrid:
