@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from pipeline.errors import UnknownLabel
-from pipeline.labels import LabelCoding, MaskHistogram, colour_clusters, guess_coding, zero_may_be_the_object
+from pipeline.labels import (
+    LabelCoding,
+    MaskHistogram,
+    colour_clusters,
+    guess_coding,
+    surrounding_value,
+    zero_may_be_the_object,
+)
 
 BLACK, RED, GREEN, BLUE = (0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255)
 CHEST = "colours:#000000=0,#0000ff=1,#00ff00=2,#ff0000=3"
@@ -287,6 +294,16 @@ def test_masks_whose_palettes_differ_are_taken_by_their_colours():
     assert str(guess_coding(histogram)) == "colours:#000000=0,#ffffff=1"
 
 
+def test_a_white_background_by_palette_is_doubted_or_asked_for():
+    histogram, several = MaskHistogram(), MaskHistogram()
+    white_first = np.array([[255] * 3, [0] * 3, RED], np.uint8)
+    histogram.add(around(0, 1).astype(np.uint8), white_first)
+    assert zero_may_be_the_object(histogram) and surrounding_value(histogram) == 0xFFFFFF
+    several.add(around(0, 1, 2).astype(np.uint8), white_first)
+    with pytest.raises(UnknownLabel, match="--colours '#ffffff=background,#000000=class_1,#ff0000=class_2'"):
+        guess_coding(several)
+
+
 def test_a_palette_whose_black_is_not_the_first_is_taken_by_its_colours():
     histogram = MaskHistogram()
     histogram.add(around(2, 0, 1).astype(np.uint8), np.array([RED, BLUE, BLACK], np.uint8))
@@ -301,14 +318,23 @@ def test_numbered_objects_are_no_classes():
     assert str(guess_coding(histogram_of(*[objects[1]] * 3))) == "index"
     assert str(guess_coding(histogram_of(*objects, around(0, 2, 3)))) == "index"
     assert str(guess_coding(histogram_of(*objects), n_classes=9)) == "index"
+    # One mask that has lost an object is no class either.
+    with pytest.raises(UnknownLabel, match="numbered objects"):
+        guess_coding(histogram_of(*objects * 4, around(0, 2, 3)))
+
+
+@pytest.mark.parametrize("counts", [(8,) * 9 + (7, 7), (8, 7, 8, 7), (8, 8, 8, 7, 6)])
+def test_classes_of_which_some_masks_lack_the_last_are_classes(counts):
+    masks = [around(0, *range(1, n + 1), size=15) for n in counts]
+    assert str(guess_coding(histogram_of(*masks))) == "index"
 
 
 def test_many_numbers_are_one_class_above_0():
     many = np.zeros((60, 60))
     many.flat[: 40 * 50] = np.repeat(np.arange(1, 41), 50)
-    other = np.where(many > 33, 0, many)
+    others = [np.where(many > last, 0, many) for last in (33, 20)]
     with pytest.raises(UnknownLabel, match="--threshold 0 makes"):
-        guess_coding(histogram_of(many, other))
+        guess_coding(histogram_of(many, *others))
     with pytest.raises(UnknownLabel, match=r"or --threshold 0\."):
         guess_coding(histogram_of(np.where(many == 7, 0, many)))
 

@@ -16,13 +16,14 @@ from pipeline.errors import UnknownLabel
 from pipeline.labels.coding import GREY_TOLERANCE, LabelCoding, nearest_colour, rgb_of
 from pipeline.labels.histogram import MaskHistogram
 
-__all__ = ["colour_clusters", "guess_coding", "zero_may_be_the_object"]
+__all__ = ["colour_clusters", "guess_coding", "surrounding_value", "zero_may_be_the_object"]
 
 FEW_VALUES = 32
 # Background lies at the edge of nearly all pictures; what has less than this share of the edges is in the middle.
 HARDLY_AT_THE_EDGE, MOST_OF_THE_EDGE = 0.01, 0.9
-# Fewer values than this are classes, whatever each mask holds of them.
-MANY_OBJECTS = 6
+# Fewer values than this are classes, whatever each mask holds of them. Numbered objects come in several numbers, and
+# nearly all of the masks have each number up to theirs: one may have lost an object.
+MANY_OBJECTS, SEVERAL_COUNTS, NEARLY_ALL = 6, 3, 0.9
 
 CORNER_NAMES = {
     0x000000: "black",
@@ -45,9 +46,7 @@ def guess_coding(histogram: MaskHistogram, *, n_classes: int | None = None) -> L
     Returns: A coding of kind index, threshold, levels or colours.
     Raises: UnknownLabel: if the values leave their meaning open; the message names the option that settles it.
     """
-    if histogram.palettes_differ:
-        return _guess_colours(histogram.shown)
-    coding = _guess_stored(histogram, n_classes)
+    coding = _guess_colours(histogram.shown) if histogram.palettes_differ else _guess_stored(histogram, n_classes)
     if n_classes is None:
         _require_classes(histogram, coding)
     return coding
@@ -55,22 +54,32 @@ def guess_coding(histogram: MaskHistogram, *, n_classes: int | None = None) -> L
 
 def zero_may_be_the_object(histogram: MaskHistogram) -> bool:
     """Whether 0 lies in the middle of the masks, surrounded by another value: the object may be black on white."""
-    edge, total = histogram.edge, sum(histogram.edge.values())
-    value, count = max(edge.items(), key=lambda entry: entry[1], default=(0, 0))
-    return value != 0 and count > MOST_OF_THE_EDGE * total and edge[0] < HARDLY_AT_THE_EDGE * total
+    edge = _edge_of(histogram)
+    total, around = sum(edge.values()), surrounding_value(histogram)
+    return around != 0 and edge[around] > MOST_OF_THE_EDGE * total and edge[0] < HARDLY_AT_THE_EDGE * total
+
+
+def surrounding_value(histogram: MaskHistogram) -> float:
+    """The grey value or packed colour that most of the masks' edges have."""
+    edge = _edge_of(histogram)
+    return max(edge, key=lambda value: edge[value], default=0)
+
+
+def _edge_of(histogram: MaskHistogram) -> Counter[Any]:
+    return histogram.shown_edge if histogram.palettes_differ else histogram.edge
 
 
 def _require_classes(histogram: MaskHistogram, coding: LabelCoding) -> None:
     """Raise UnknownLabel where several values are hardly the classes that they were taken for."""
     if coding.kind == "threshold":
         return
-    objects = max(histogram.numbered, default=0)
-    if coding.kind == "index" and objects >= MANY_OBJECTS and not histogram.others and len(histogram.numbered) > 1:
+    if coding.kind in ("index", "levels") and _are_numbered_objects(histogram):
         raise UnknownLabel(_numbered_objects(histogram))
-    counts = histogram.colours or histogram.grey
+    counts: Counter[Any] = histogram.shown if histogram.palettes_differ else histogram.colours or histogram.grey
     if len(counts) > 2 and zero_may_be_the_object(histogram):
-        around = max(histogram.edge, key=lambda value: histogram.edge[value])
-        option, pattern = ("--colours", "#{:06x}") if histogram.colours else ("--levels", "{:g}")
+        around = surrounding_value(histogram)
+        coloured = coding.kind == "colours"
+        option, pattern = ("--colours", "#{:06x}") if coloured else ("--levels", "{:g}")
         others = [value for value in sorted(counts) if value != around]
         names = [f"{pattern.format(value)}=class_{k}" for k, value in enumerate(others, 1)]
         raise UnknownLabel(
@@ -78,6 +87,18 @@ def _require_classes(histogram: MaskHistogram, coding: LabelCoding) -> None:
             f"which is the background? Say what the values mean, e.g. {option} "
             f"'{pattern.format(around)}=background,{','.join(names)}'."
         )
+
+
+def _are_numbered_objects(histogram: MaskHistogram) -> bool:
+    """Whether masks hold the numbers 1 to n with several n: of classes, one n would be usual, or gaps."""
+    numbered = sum(histogram.numbered.values())
+    masks = numbered + histogram.others
+    return (
+        max(histogram.numbered, default=0) >= MANY_OBJECTS
+        and len(histogram.numbered) >= SEVERAL_COUNTS
+        and numbered >= NEARLY_ALL * masks
+        and max(histogram.numbered.values()) < 0.5 * masks
+    )
 
 
 def _numbered_objects(histogram: MaskHistogram) -> str:
@@ -139,7 +160,7 @@ def _guess_grey(histogram: MaskHistogram, n_classes: int | None) -> LabelCoding:
             return LabelCoding("threshold", threshold=largest // 2)
     elif values[0] == 0 and len(values) == 2:
         return LabelCoding("threshold", threshold=values[1] / 2)
-    if whole and not histogram.others and len(histogram.numbered) > 1:
+    if whole and _are_numbered_objects(histogram):
         raise UnknownLabel(_numbered_objects(histogram))
     total = sum(counts.values())
     # Noise or blur reaches up to a peak; of many numbers none is more frequent than those below it.

@@ -29,6 +29,7 @@ class MaskHistogram:
         lossy: Whether a mask came from JPEG, so that small values may be noise.
         edge: Pixels of the outermost rows and columns, by grey value or packed colour.
         shown: Pixels by the packed colour that a palette shows them in, or that their grey value is.
+        shown_edge: Those of the outermost rows and columns.
         meanings: The colours that each index is shown in, by the palettes of the masks.
         numbered: Masks that hold each whole number from 1 to n and no other, by n.
         others: The other masks with a foreground.
@@ -39,6 +40,7 @@ class MaskHistogram:
     lossy: bool = False
     edge: Counter[float] = field(default_factory=Counter)
     shown: Counter[int] = field(default_factory=Counter)
+    shown_edge: Counter[int] = field(default_factory=Counter)
     meanings: dict[int, frozenset[int]] = field(default_factory=dict)
     numbered: Counter[int] = field(default_factory=Counter)
     others: int = 0
@@ -92,16 +94,18 @@ class MaskHistogram:
         return all(largest_difference(mask[..., 1], mask[..., k]) <= tolerance for k in (0, 2))
 
     def _add_grey(self, grey: NDArray[Any], palette: NDArray[np.uint8] | None) -> None:
-        counts = _counted(grey)
+        counts, edge = _counted(grey), _counted(_edge_of(grey))
         self.grey.update(counts)
-        self.edge.update(_counted(_edge_of(grey)))
+        self.edge.update(edge)
         for value, count in counts.items() if grey.dtype == np.uint8 else ():
-            if palette is None:
-                self.shown[int(value) * 0x010101] += count
-            elif value < len(palette):
+            colour = int(value) * 0x010101
+            if palette is not None:
+                if value >= len(palette):
+                    continue
                 colour = int(pack_colours(palette[int(value)]))
-                self.shown[colour] += count
                 self.meanings[int(value)] = self.meanings.get(int(value), frozenset()) | {colour}
+            self.shown[colour] += count
+            self.shown_edge[colour] += edge.get(value, 0)
         found = sorted(value for value in counts if value != 0)
         if found and found == list(range(1, len(found) + 1)):
             self.numbered[len(found)] += 1
@@ -115,7 +119,7 @@ class MaskHistogram:
                 setattr(self, name, Counter(dict(counts.most_common(MOST_VALUES // 2))))
 
 
-COUNTS = ("grey", "colours", "edge", "shown", "numbered")
+COUNTS = ("grey", "colours", "edge", "shown", "shown_edge", "numbered")
 
 
 def _counted(values: NDArray[Any]) -> dict[float, int]:

@@ -60,15 +60,15 @@ class _Group:
     def __init__(self) -> None:
         self.slices: list[SliceHeader] = []
         self.copies: list[str] = []
-        self.places: dict[str, list[float]] = {}
+        self.places: set[tuple[str, int]] = set()
 
     def add(self, found: SliceHeader) -> None:
         # Sets that were anonymised badly have one SOPInstanceUID for all slices: a copy lies at the same place, too.
-        places = self.places.setdefault(found.instance, [])
-        if found.instance and any(abs(found.height - place) <= PLACE_MM for place in places):
+        place = found.instance, round(found.height / PLACE_MM)
+        if found.instance and place in self.places:
             self.copies.append(found.file)
             return
-        places.append(found.height)
+        self.places.add(place)
         self.slices.append(found)
 
 
@@ -98,9 +98,8 @@ def group_series(files: Iterable[str]) -> list[DicomSeries | str]:
     """Files with the slices of each DICOM volume put together.
 
     Slices belong together that share patient, SeriesInstanceUID, size, pixel spacing and orientation, and the phase
-    where phases overlap. Films,
-    multi-frame objects, other formats, and what cannot be read stay as they are, in their place. A second copy of a
-    slice (the same SOPInstanceUID and place) is left out with a warning.
+    where phases overlap. Films, multi-frame objects, other formats, and what cannot be read stay as they are, in their
+    place. A second copy of a slice (the same SOPInstanceUID and place) is left out with a warning.
 
     Args:
         files: Picture files, as `find_pictures` gives them.
@@ -221,7 +220,7 @@ def _phases(slices: Sequence[SliceHeader]) -> list[list[SliceHeader]]:
     """
     phases = _by_phase(slices)
     one_time = len({phase[0] for phase in phases}) == 1
-    if not _overlap(phases) or (one_time and evenly_placed(np.array([s.height for s in slices]))):
+    if not _overlap(phases) or (one_time and evenly_placed(np.array([s.height for s in slices]), gaps=True)):
         return []
     stacks = [phases[phase] for phase in sorted(phases)]
     if any(

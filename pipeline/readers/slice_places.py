@@ -14,6 +14,9 @@ __all__ = ["PLACE_MM", "evenly_placed", "passes_of", "remarks_on_places"]
 UNEVEN = 0.1
 # How near to a whole number of usual steps a gap must be to say how many slices are missing.
 NEARLY_WHOLE = 0.15
+ROUNDED_MM = 0.11
+# Where more of the steps are longer than usual, slices are not missing: they lie otherwise.
+MOST_GAPS = 0.34
 # Smaller angles come from rounded positions.
 TILT_DEGREES = 0.5
 SIDEWAYS_MM = 0.5
@@ -59,7 +62,13 @@ def evenly_placed(heights: npt.NDArray[np.float64], *, gaps: bool = False) -> bo
     steps = np.diff(np.sort(heights))
     if len(steps) == 0 or steps.min() <= PLACE_MM:
         return False
-    return _are_even(steps / np.maximum(np.rint(steps / np.median(steps)), 1) if gaps else steps)
+    if gaps:
+        wholes = np.maximum(np.rint(steps / np.median(steps)), 1)
+        if np.mean(wholes > 1) > MOST_GAPS:
+            return False
+        steps = steps / wholes
+    # Positions of thin slices may be rounded to a tenth of a millimetre.
+    return bool(np.ptp(steps) <= max(UNEVEN * np.median(steps), ROUNDED_MM))
 
 
 def _are_even(steps: npt.NDArray[np.float64]) -> bool:

@@ -180,6 +180,16 @@ def test_phases_half_a_step_apart_are_told_or_told_apart(tmp_path, tag):
     assert any("lie between one another" in line for line in volumes[0].warnings) == (len(volumes) == 1)
 
 
+@pytest.mark.parametrize("step", [2.5, 0.625])
+def test_acquisitions_that_are_one_stack_are_so_with_a_slice_missing_or_rounded_places(tmp_path, step):
+    for number in range(12):
+        if number != 7 or step == 0.625:
+            place = round(step * number, 1)
+            write_slice(tmp_path / f"{number}", number, (0, 0, place), AcquisitionNumber=1 + number % 2)
+    (series,) = group_series(files_in(tmp_path))
+    assert len(series.files) == (11 if step == 2.5 else 12)
+
+
 def test_slices_that_share_one_instance_uid_are_no_copies(tmp_path):
     for number in range(4):
         write_slice(tmp_path / f"{number}", number, (0, 0, 2 * number), SOPInstanceUID="1.2.3")

@@ -14,6 +14,7 @@ from pipeline.labels import (
     colour_name,
     guess_coding,
     parse_colour,
+    surrounding_value,
     zero_may_be_the_object,
 )
 from pipeline.planning import TaskSpec
@@ -140,13 +141,17 @@ def guess_plan(histograms: Sequence[MaskHistogram], options: LabelOptions, folde
     largest = max((int(value) for histogram in histograms for value in histogram.grey), default=0)
     plan = _finish(codings[0], default_labels(codings[0], n_classes or largest + 1), options, folders)
     inverted = [k for k in speaking if zero_may_be_the_object(histograms[k])]
-    return replace(plan, doubt=_inverted(plan, max(histograms[inverted[0]].edge))) if inverted else plan
+    return replace(plan, doubt=_inverted(plan, surrounding_value(histograms[inverted[0]]))) if inverted else plan
 
 
 def _inverted(plan: LabelPlan, around: float) -> str:
+    here, zero, option = f"{around:g}", "0", f"--levels {around:g}=background,0={plan.labels[1]}"
+    if plan.coding.kind == "colours":
+        here, zero = f"#{int(around):06x}", "#000000"
+        option = f"--colours '{here}=background,{zero}=object'"
     return (
-        f"0 was taken for background, but {around:g} surrounds it in nearly all masks. If what is 0 is meant, give "
-        f"--levels {around:g}=background,0={plan.labels[1]}"
+        f"{zero} was taken for background, but {here} surrounds it in nearly all masks. If what is {zero} is meant, "
+        f"give {option}"
     )
 
 
