@@ -17,7 +17,7 @@ from monai.engines import Trainer
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from pipeline.errors import InvalidOption
+from pipeline.errors import Diverged, InvalidDatalist, InvalidOption
 from pipeline.tensor_files import save_aside
 
 __all__ = ["Checkpoints", "Patience", "in_half"]
@@ -79,6 +79,8 @@ class Checkpoints:
         self._saved_epoch = 0
         self._exact: dict[str, Any] = {}  # while rounded weights are being validated
         self._batches: int | None = None  # an epoch's, as the config and the data have it
+        self._validator: Engine | None = None
+        self._validated_epoch = 0
 
     @property
     def best_path(self) -> Path:
@@ -97,9 +99,13 @@ class Checkpoints:
             self._batches = engine.state.epoch_length
             engine.add_event_handler(Events.STARTED, self.take_up)
             engine.add_event_handler(Events.STARTED, self.follow_schedule)
+            engine.add_event_handler(Events.EPOCH_COMPLETED, self.require_numbers)
+            engine.add_event_handler(Events.EPOCH_COMPLETED, self.validate_last)
             engine.add_event_handler(Events.EPOCH_COMPLETED, self.save_last_in_time)
             engine.add_event_handler(Events.COMPLETED, self.save_last)
         else:
+            self._validator = engine
+            engine.add_event_handler(Events.STARTED, self.require_numbers)
             engine.add_event_handler(Events.STARTED, self.round_off)
             engine.add_event_handler(Events.COMPLETED, self.save_if_better)
             engine.add_event_handler(Events.COMPLETED, self.put_back)
@@ -138,6 +144,30 @@ class Checkpoints:
         for group, rate in zip(schedule.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
 
+    def require_numbers(self, engine: Engine) -> None:
+        """Stop a training that has diverged, before it is validated or its weights replace good ones.
+
+        Raises: Diverged: if a weight of the network, or of the one that is validated, is not finite.
+        """
+        if "trainer" not in self.state:
+            return
+        # A sum is not finite if a part is not; the device is asked once.
+        sums = [value.detach().sum() for name in {"network", self.best} for value in self.state[name].parameters()]
+        if bool(torch.isfinite(torch.stack(sums)).all()):
+            return
+        epoch, before = int(self.state["trainer"].state.epoch), self._saved_epoch or self.resumed[0]
+        if before:
+            on = f"{self.last_path} is of epoch {before}: go on from there with --resume and a lower learning_rate"
+        else:
+            on = "Begin again with a lower learning_rate"
+        raise Diverged(f"Epoch {epoch}: the training has diverged, its weights are no numbers any more. {on}.")
+
+    def validate_last(self, trainer: Engine) -> None:
+        """Validate after the last epoch, whose number may be no multiple of the validations' interval."""
+        epoch = int(trainer.state.epoch)
+        if self._validator is not None and epoch == trainer.state.max_epochs != self._validated_epoch:
+            self._validator.run(epoch)
+
     def round_off(self, evaluator: Engine) -> None:
         """With `half`, give the network that is validated the values that float16 keeps of it."""
         if not self.half:
@@ -154,9 +184,21 @@ class Checkpoints:
         self._exact = {}
 
     def save_if_better(self, evaluator: Engine) -> None:
-        """Write `model.pt` if this validation's key metric is the best so far, or the last one is kept."""
-        metric = float(evaluator.state.metrics[evaluator.state.key_metric_name])
-        better = metric > self.highest  # also false for NaN: a validation set without labels saves nothing
+        """Write `model.pt` if this validation's key metric is the best so far, or the last one is kept.
+
+        Raises: InvalidDatalist: if the validation had nothing to score.
+        """
+        if "trainer" in self.state:
+            self._validated_epoch = int(self.state["trainer"].state.epoch)
+        name = evaluator.state.key_metric_name
+        detail = evaluator.state.metric_details.get(name)
+        if detail is not None and bool(torch.isnan(torch.as_tensor(detail)).all()):  # MONAI's mean of nothing is 0
+            raise InvalidDatalist(
+                "No mask of the validation part has a pixel of any class: there is nothing to choose weights by. Split "
+                "the set otherwise (planar index with --stratify, or another --seed)."
+            )
+        metric = float(evaluator.state.metrics[name])
+        better = metric > self.highest  # also false for NaN
         if not (better or (self.keeps_last and math.isfinite(metric))):
             return
         self.best_metric = metric

@@ -18,6 +18,7 @@ Each leaf is also a builtin, so that code that knows nothing of Planar can still
     ├── InvalidPack (ValueError)            a pack of a run's record that cannot be read
     ├── InvalidOption (ValueError)          options that contradict each other or the data
     ├── OutputExists (FileExistsError)      a result that would overwrite another
+    ├── Diverged (ArithmeticError)          a training whose weights are no numbers any more
     ├── IncompleteResult (RuntimeError)     a result that would speak for cases that were not done
     ├── DownloadFailed (ConnectionError)    a public set that cannot be fetched, or is not what it should be
     ├── TrackingUnreachable (ConnectionError)  an MLflow store that cannot be opened
@@ -33,6 +34,7 @@ __all__ = [
     "ArchiveRefusal",
     "ArchiveUnreachable",
     "ClusterUnreachable",
+    "Diverged",
     "DownloadFailed",
     "GeometryMismatch",
     "IncompleteResult",
@@ -114,6 +116,10 @@ class InvalidOption(PlanarError, ValueError):
 
 class OutputExists(PlanarError, FileExistsError):
     """A result that would overwrite another."""
+
+
+class Diverged(PlanarError, ArithmeticError):
+    """A training whose weights are no numbers any more."""
 
 
 class IncompleteResult(PlanarError, RuntimeError):

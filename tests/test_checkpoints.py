@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import pytest
 import torch
-from ignite.engine import Events
+from ignite.engine import Engine, Events
 from monai.data import DataLoader, Dataset
 from monai.engines import SupervisedTrainer
 from monai.handlers import CheckpointLoader, LrScheduleHandler
@@ -22,7 +22,7 @@ from torch.optim.lr_scheduler import LRScheduler, StepLR
 
 from pipeline import checkpoints as checkpoints_module
 from pipeline.checkpoints import Checkpoints, Patience, in_half
-from pipeline.errors import InvalidOption
+from pipeline.errors import Diverged, InvalidDatalist, InvalidOption
 from pipeline.tensor_files import save_aside
 
 
@@ -31,7 +31,7 @@ def training(
 ) -> tuple[Training, Checkpoints]:
     """A training with the handlers in the order of the bundle's config."""
     keep = options.pop("keep", "best")
-    made = Training(max_epochs=options.pop("max_epochs", len(scores)), scores=scores, **options)
+    made = Training(max_epochs=options.pop("max_epochs", len(scores)), scores=scores or None, **options)
     parts = {"network": made.wrapped or made.network, "optimizer": made.optimizer, "lr_scheduler": made.lr_scheduler}
     kept = Checkpoints(folder, parts, keep=keep)
     if resume:
@@ -145,6 +145,54 @@ def test_nan_after_a_good_score_leaves_the_best(tmp_path: Path) -> None:
     made, kept = training(tmp_path, [0.2, math.nan, 0.1])
     made.trainer.run()
     assert (kept.best_metric, kept.best_epoch) == (0.2, 1)
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_a_training_that_diverges_ends_and_leaves_its_files(tmp_path: Path, keep: str) -> None:
+    made, _ = training(tmp_path, [0.2, 0.3, 0.4, 0.5], keep=keep)
+    kept: list[dict[str, Any]] = []
+
+    def spoil(engine: Engine) -> None:
+        if engine.state.epoch == 3:
+            kept.extend(load(tmp_path / name) for name in ("model.pt", "last.pt"))
+            made.network.weight.data[0] = math.nan
+
+    made.trainer.add_event_handler(Events.EPOCH_STARTED, spoil)
+    with pytest.raises(
+        Diverged, match=r"Epoch 3: .*last\.pt is of epoch 2: go on .*--resume and a lower learning_rate"
+    ):
+        made.trainer.run()
+    assert same(load(tmp_path / "model.pt"), kept[0])
+    assert same(load(tmp_path / "last.pt")["network"], kept[1]["network"])
+
+
+def test_a_training_that_diverges_at_once_says_to_begin_again(tmp_path: Path) -> None:
+    made, _ = training(tmp_path, [0.2])
+    made.network.weight.data[0] = math.inf
+    with pytest.raises(Diverged, match="Begin again with a lower learning_rate"):
+        made.trainer.run()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_masks_without_a_class_are_told_at_the_first_validation(tmp_path: Path) -> None:
+    made, _ = training(tmp_path, [], max_epochs=2)
+    empty = [{**case, "label": case["label"] * torch.tensor([1.0, 0, 0])[:, None, None]} for case in cases()]
+    made.validator.data_loader = DataLoader(Dataset(empty), batch_size=2)
+    with pytest.raises(InvalidDatalist, match="No mask of the validation part"):
+        made.trainer.run()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("epochs", "validated"), [(5, [2, 4, 5]), (4, [2, 4])])
+def test_the_last_epoch_is_validated_whatever_the_interval(tmp_path: Path, epochs: int, validated: list[int]) -> None:
+    made = Training(max_epochs=epochs, interval=2)
+    kept = Checkpoints(tmp_path, {"network": made.network})
+    kept.attach(made.validator)
+    kept.attach(made.trainer)
+    found: list[int] = []
+    made.validator.add_event_handler(Events.COMPLETED, lambda _: found.append(made.trainer.state.epoch))
+    made.trainer.run()
+    assert found == validated
 
 
 def test_an_equal_score_does_not_replace_the_first(tmp_path: Path) -> None:

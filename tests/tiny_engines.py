@@ -38,6 +38,7 @@ class Training:
     val_handlers: list[Any] = field(default_factory=list)
     background: bool = False
     decollate: bool = True
+    interval: int = 1
 
     def __post_init__(self) -> None:
         network = self.wrapped if self.wrapped is not None else self.network
@@ -72,7 +73,7 @@ class Training:
             decollate=self.decollate,
             train_handlers=[
                 LrScheduleHandler(self.lr_scheduler, print_lr=False),
-                ValidationHandler(validator=self.validator, interval=1),
+                ValidationHandler(validator=self.validator, interval=self.interval),
                 *self.train_handlers,
             ],
         )

@@ -11,7 +11,7 @@ __all__ = ["Unaveraged"]
 
 
 class Unaveraged:
-    """Stands where a bundle has `ignite.handlers.EMAHandler`: what is validated and kept is the network itself.
+    """Stands where a bundle has `pipeline.handlers.WeightAverage`: what is validated and kept is the network itself.
 
     Args:
         model: The network. Of one that several processes train (DDP) what is within is validated: it exchanges nothing.
