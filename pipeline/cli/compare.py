@@ -47,6 +47,7 @@ def command(
     import json
 
     from pipeline.cli.progress import progress_bar
+    from pipeline.report.comparison_limits import comparison_limits
     from pipeline.tasks.compare import compare_evaluations
 
     with progress_bar("steps") as bar:
@@ -63,6 +64,9 @@ def command(
         return 0
     for line in _lines(result):
         click.echo(line)
+    for limit in comparison_limits(result.groups):
+        if limit.grave:
+            click.echo(f"  ! {limit.text}")
     for note in result.notes:
         click.echo(f"Note: {note}")
     click.echo(f"Page:  {result.page}")

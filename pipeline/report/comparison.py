@@ -15,6 +15,7 @@ from pipeline.report.evaluation import EvaluationView
 from pipeline.report.measures import Measure
 
 __all__ = [
+    "ENOUGH_SUBJECTS",
     "Comparison",
     "Entry",
     "Group",
@@ -26,6 +27,10 @@ __all__ = [
     "rows_of",
     "verdict",
 ]
+
+
+# A bootstrap over fewer subjects leaves zero out by chance: two that both went up make an interval without it always.
+ENOUGH_SUBJECTS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,9 +165,12 @@ def comparisons(group: Group, advance: Callable[[], None] = lambda: None) -> lis
 
 
 def verdict(measure: Measure, difference: PairedDifference) -> str:
-    """What the second is against the first: "better", "worse", or "" where the interval holds zero or there is none."""
+    """What the second is against the first: "better" or "worse".
+
+    "" where the interval holds zero, where there is none, and of fewer than `ENOUGH_SUBJECTS`, which decide on nothing.
+    """
     low, high = difference.ci_low, difference.ci_high
-    if low is None or high is None or low <= 0 <= high:
+    if difference.n < ENOUGH_SUBJECTS or low is None or high is None or low <= 0 <= high:
         return ""
     return "better" if (low > 0) == (measure.better == "higher") else "worse"
 

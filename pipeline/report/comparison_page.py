@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from markupsafe import Markup
 
 from pipeline.metrics import MEAN_OF_CLASSES, PAIRED_RULE
-from pipeline.report.comparison import Comparison, Entry, Group, knows_the_set, verdict
+from pipeline.report.comparison import ENOUGH_SUBJECTS, Comparison, Entry, Group, knows_the_set, verdict
 from pipeline.report.comparison_limits import comparison_limits
 from pipeline.report.comparison_pictures import comparison_strips
 from pipeline.report.comparison_plots import difference_plots
@@ -77,10 +77,11 @@ def sentence(comparison: Comparison) -> str:
         return f"No case has a Dice in both {first} and {second}."
     dice = MEASURES[0]
     text = with_interval(dice, vars(found), signed=True).replace("(", "(95 % interval ")
+    untold = f"Whether {first} or {second} is better cannot be told"
     outcome = {
         "better": f"{second} is better than {first}",
         "worse": f"{second} is worse than {first}",
-        "": f"Whether {first} or {second} is better cannot be told",
+        "": f"Too few subjects to tell whether {first} or {second} is better" if found.n < ENOUGH_SUBJECTS else untold,
     }[verdict(dice, found)]
     counts = f"higher in {found.wins}, lower in {found.losses} and equal in {found.ties} of {found.n} subjects"
     return f"{outcome}: Dice {text}; {counts}."
@@ -130,7 +131,7 @@ def _differences(group: Group, comparison: Comparison, label: str) -> ScoreTable
             [
                 Markup("{} (its size)").format(name) if measure.better == "zero" else name,
                 with_interval(measure, vars(found), signed=True),
-                _marked(verdict(measure, found)),
+                _marked(verdict(measure, found), found.n),
                 *(str(count) for count in (found.wins, found.ties, found.losses, found.n)),
             ]
         )
@@ -146,7 +147,8 @@ def _differences(group: Group, comparison: Comparison, label: str) -> ScoreTable
     return ScoreTable(f"{called(label)}: difference, subject by subject", columns, rows)
 
 
-def _marked(found: str) -> Markup:
+def _marked(found: str, subjects: int) -> Markup:
     if not found:
-        return Markup('<span class="soft">not told apart</span>')
+        said = "not told apart" if subjects >= ENOUGH_SUBJECTS else "too few subjects"
+        return Markup('<span class="soft">{}</span>').format(said)
     return Markup('<span class="{}">{}</span>').format({"better": "good", "worse": "bad"}[found], found)

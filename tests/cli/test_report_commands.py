@@ -48,8 +48,10 @@ def test_a_report_as_json_is_nothing_but_json(datalist: Path, capsys: pytest.Cap
 
 
 def test_a_comparison_ends_in_the_main_differences_and_the_page(
-    datalist: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    datalist = films(Path("films"), 10)
     evaluated(Path("a"), datalist)
     evaluated(Path("b"), datalist, lambda number, mask: shifted(mask, 5))
     assert run("compare", "a", "b") == 0
@@ -58,6 +60,17 @@ def test_a_comparison_ends_in_the_main_differences_and_the_page(
     assert lines[1].startswith("  B is worse than A: Dice −0.")
     assert any(line.strip().startswith("heart: Surface Dice") and "B − A" in line for line in lines)
     assert lines[-2:] == ["Note: No pictures: no datalist was given (--data).", "Page:  compare.html"]
+
+
+def test_a_comparison_of_a_few_subjects_names_no_winner_and_says_its_grave_limits(
+    datalist: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluated(Path("a"), datalist)
+    evaluated(Path("b"), datalist, lambda number, mask: shifted(mask, 5))
+    assert run("compare", "a", "b") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("  Too few subjects to tell whether A or B is better: Dice −0.")
+    assert any(line.startswith("  ! phantoms, test has 3 subjects") for line in lines)
 
 
 def test_a_comparison_as_json_is_nothing_but_json(datalist: Path, capsys: pytest.CaptureFixture[str]) -> None:

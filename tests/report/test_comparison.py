@@ -79,6 +79,23 @@ def test_equal_evaluations_cannot_be_told_apart(make: Make) -> None:
     )
 
 
+@pytest.mark.parametrize(("subjects", "told"), [(2, False), (4, False), (5, True)])
+def test_of_a_few_subjects_no_winner_is_told(make: Make, subjects: int, told: bool) -> None:
+    """All of them are worse, so that the interval leaves zero out."""
+
+    def few(view: EvaluationView) -> EvaluationView:
+        kept = sorted(view.cases["subject"].unique())[:subjects]
+        return replace(view, files=replace(view.files, cases=view.cases[view.cases["subject"].isin(kept)]))
+
+    group, comparison = compared(few(make()), few(make(lambda number: number % 3 + 2)))
+    found = comparison.differences["lung"]["dice"]
+    assert found.ci_high is not None and found.ci_high < 0
+    assert verdict(DICE, found) == ("worse" if told else "")
+    said = "B is worse than A" if told else "Too few subjects to tell whether A or B is better"
+    assert sentence(comparison).startswith(said)
+    assert ("too few subjects" in comparison_page([group], {}, [])) is not told
+
+
 def test_images_are_paired_by_their_pixels_whatever_they_are_called(make: Make) -> None:
     first, second = make(), make(lambda number: 4 if number == 7 else number % 3)
     renamed = replace(
