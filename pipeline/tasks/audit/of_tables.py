@@ -13,7 +13,9 @@ from pipeline.history import read_history
 from pipeline.metrics import METRICS, summarise
 from pipeline.tasks.audit.case_tables import CASES, SUMMARY, expected_metrics, read_cases, read_summary
 from pipeline.tasks.audit.check import Check, failed, passed, skipped
+from pipeline.tasks.audit.material import AuditMaterial
 from pipeline.tasks.audit.of_inference import KIND
+from pipeline.tasks.audit.scored_facts import compare_facts, compare_subjects
 from pipeline.tracking import RunFacts
 from pipeline.tracking.words import allowed
 
@@ -29,19 +31,20 @@ FIGURES = ("mean", "std", "median", "p5", "p95", "min", "max", "n")
 NOT_LOGGED = ("epoch", "seconds")
 
 
-def check_tables(run: RunFacts) -> Iterator[Check]:
-    """The table of cases with its summary and the metrics; the history of a training with the metrics."""
+def check_tables(material: AuditMaterial) -> Iterator[Check]:
+    """The table of cases with its summary, the metrics and the datalist; the history of a training with the metrics."""
+    run = material.run
     if run.kind == KIND:  # its table is another one
         return
     if CASES in run.files:
-        yield _cases(run)
+        yield _cases(run, run if run.kind == "training" else material.training)
     elif run.kind == "evaluation":
         yield skipped("tables", f"the run has recorded no {CASES}")
     if HISTORY in run.files:
         yield _history(run)
 
 
-def _cases(run: RunFacts) -> Check:
+def _cases(run: RunFacts, training: RunFacts | None) -> Check:
     try:
         table = read_cases(run.fetch(CASES))
         summary = summarise(table, resamples=1)
@@ -53,15 +56,22 @@ def _cases(run: RunFacts) -> Check:
         for name, value in expected.items()
         if name in run.metrics and not _same(value, found := run.latest(name))
     ]
+    subjects = compare_subjects(table, run)
+    wrong += [f"{CASES}: {line}" for line in subjects.wrong]
+    untold = [*subjects.untold]
     record = read_summary(run)
     if record is None:
         wrong.append(f"{SUMMARY} is not there or cannot be read")
     else:
         wrong += [f"{SUMMARY}: {line}" for line in _of_summary(record["summary"], summary)]
         wrong += [f"{SUMMARY}: {line}" for line in _of_rows(record.get("cases"), table)]
+        facts = compare_facts(record, table, run, training)
+        wrong += [f"{SUMMARY}: {line}" for line in facts.wrong]
+        untold += facts.untold
     if wrong:
-        return failed("tables", f"{CASES}, its summary and the metrics do not agree", wrong)
-    return passed("tables", f"{len(table)} rows of {CASES} give the recorded summary and metrics")
+        return failed("tables", f"{CASES}, its summary, the datalist and the metrics do not agree", wrong)
+    words = f"{len(table)} rows of {CASES} give the recorded summary and metrics, and are of the recorded cases"
+    return passed("tables", words + (f"; with nothing to compare with: {', '.join(untold)}" if untold else ""))
 
 
 def _of_summary(recorded: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[str]:

@@ -102,7 +102,7 @@ def _checks(
     yield from _read("config", check_config(material))
     yield from _read("data", check_data(material, progress))
     yield from _read("checkpoint", check_checkpoint(material))
-    yield from _read("tables", check_tables(material.run))
+    yield from _read("tables", check_tables(material))
     yield from _read("metadata", _metadata(material))
     if why_not:
         yield skipped(SCORED, why_not, essential=False)

@@ -10,12 +10,10 @@ from pipeline.errors import InvalidOption
 from pipeline.report.card_facts import CardFacts, ScoredRun
 from pipeline.tasks.audit.evaluation_folder import scored_run
 from pipeline.tasks.audit.opening import Opened
+from pipeline.tasks.audit.scored_facts import METADATA
 from pipeline.tracking import RunFacts
 
 __all__ = ["gather"]
-
-# In the model that can be served.
-METADATA = "models/best/bundle/configs/metadata.json"
 
 
 def gather(
