@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,17 +10,18 @@ from typing import TYPE_CHECKING
 from pipeline.datalist import load_cases, read_datalist, write_datalist
 from pipeline.errors import user_error_within
 from pipeline.history import read_history
+from pipeline.tasks.audit.calibration_tables import compare_calibration
 from pipeline.tasks.audit.case_tables import (
     CASES,
     CONFUSION,
     compare_confusion,
-    compare_intervals,
+    compare_summaries,
     compare_tables,
-    expected_metrics,
     read_cases,
     read_summary,
 )
 from pipeline.tasks.audit.check import SCORED, Check, Outcome, failed, passed, skipped
+from pipeline.tasks.audit.differences import Differences
 from pipeline.tasks.audit.material import AuditMaterial
 from pipeline.tasks.audit.of_checkpoint import load_weights, weights_in_record
 from pipeline.tasks.audit.of_tables import HISTORY
@@ -32,9 +32,12 @@ from pipeline.tracking.headline import SELECTING
 from pipeline.tracking.recorded import config_artifact, scored_part
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from pipeline.tasks.audit.scoring import ScoredAgain
 
 __all__ = ["check_numbers"]
+
+# What a summary says of how it was computed.
+SETTINGS = ("n_cases", "n_subjects", "classes", "distance_unit", "bootstrap", "nsd_tolerance")
 
 
 def check_numbers(
@@ -63,9 +66,12 @@ def check_numbers(
     if material.datalist is None or not material.datalist.is_file():
         yield skipped(SCORED, "the images are not here; name the datalist with --data", essential=not material.packed)
         return
+    scored = material, Path(str(weights)), run.fetch(str(config)), tolerance, handlers
     try:
-        check = _evaluation if run.kind == "evaluation" else _training
-        yield check(material, Path(str(weights)), run.fetch(str(config)), tolerance, handlers)
+        if run.kind == "evaluation":
+            yield from _evaluation(*scored)
+        else:
+            yield _training(*scored)
     except Exception as error:
         cause = user_error_within(error) or error
         yield failed(SCORED, f"it ended with an error: {' '.join(str(cause).split())[:300]}")
@@ -86,40 +92,53 @@ def _why_not(run: RunFacts) -> str:
 
 def _evaluation(
     material: AuditMaterial, weights: Path, config: Path, tolerance: AuditTolerance, handlers: Sequence[object]
-) -> Check:
+) -> Iterator[Check]:
     run = material.run
     split = scored_part(run)
     if CASES not in run.files or split is None or material.datalist is None:
-        return skipped(SCORED, f"the run has recorded no {CASES}, or not which part it scored")
-    recorded = read_cases(run.fetch(CASES))
+        yield skipped(SCORED, f"the run has recorded no {CASES}, or not which part it scored")
+        return
     again = _evaluate_again(material, weights, config, split, handlers)
-    found = compare_tables(recorded, again, tolerance)
-    wrong = list(found.wrong)
-    for name, value in expected_metrics(again).items():
-        was = run.latest(name)
-        distance = name.startswith(("hd95", "asd"))
-        if was is not None and not tolerance.allows(was, value, distance=distance):
-            wrong.append(f"metric {name}: {was:.6f} → {value:.6f}")
-    wrong += _other_tables(run, material.folder / "again" / "scores", tolerance)
-    most = f"{found.greatest:.6f}{f' ({found.where})' if found.where else ''}"
-    if wrong:
-        return failed(SCORED, f"{len(wrong)} of {found.compared} numbers differ; greatest difference {most}", wrong)
-    return passed(SCORED, f"{found.compared} numbers of {found.cases} cases; greatest difference of a share {most}")
+    found = Differences()
+    seen = compare_tables(read_cases(run.fetch(CASES)), again.cases, tolerance, found)
+    for name, points in run.metrics.items():
+        if name in again.metrics:
+            distance, now = name.startswith(("hd95", "asd")), again.metrics[name]
+            for was in dict.fromkeys(point.value for point in points):
+                same = tolerance.allows(was, now, distance=distance)
+                found.note(same, f"metric {name}: {was:.6f} → {now:.6f}")
+    _compare_records(run, again, tolerance, found)
+    most = f"{seen.greatest:.6f}{f' ({seen.where})' if seen.where else ''}"
+    if found.wrong:
+        told = f"{len(found.wrong)} of {found.compared} numbers differ; greatest difference {most}"
+        yield failed(SCORED, told, found.wrong)
+    else:
+        told = f"{found.compared} numbers of {seen.cases} cases; greatest difference of a share {most}"
+        yield passed(SCORED, told)
+    if others := sorted(run.metrics.keys() - again.metrics.keys()):
+        told = f"the evaluation computes no such metrics, and nothing says that they are true: {', '.join(others)}"
+        yield skipped("other metrics", told, essential=False)
 
 
-def _other_tables(run: RunFacts, scores: Path, tolerance: AuditTolerance) -> list[str]:
-    """What differs between the recorded intervals and confusion of an evaluation and those of now."""
+def _compare_records(run: RunFacts, again: ScoredAgain, tolerance: AuditTolerance, found: Differences) -> None:
+    """The recorded summary, its rules, calibration and confusion, and those of now."""
     recorded = read_summary(run)
-    now = json.loads((scores / "metrics.json").read_text(encoding="utf-8"))["summary"]
-    wrong = compare_intervals(recorded["summary"], now, tolerance) if recorded is not None else []
+    if recorded is not None:
+        compare_summaries(recorded["summary"], again.record["summary"], tolerance, found)
+        compare_calibration(recorded.get("calibration"), again.record["calibration"], tolerance, found)
+        for key in SETTINGS:
+            was, now = recorded.get(key), again.record[key]
+            found.note(was == now, f"{key} of the summary: {was} → {now}")
+        for key in ("notes", "faults"):  # in the words of the machine, with names of files
+            was, now = len(recorded.get(key) or ()), len(again.record[key])
+            found.note(was == now, f"{key} of the summary: {was} → {now}")
     if CONFUSION in run.files:
-        wrong += compare_confusion(run.fetch(CONFUSION), scores / "confusion.csv", tolerance)
-    return wrong
+        compare_confusion(run.fetch(CONFUSION), again.folder / "confusion.csv", tolerance, found)
 
 
 def _evaluate_again(
     material: AuditMaterial, weights: Path, config: Path, split: str, handlers: Sequence[object]
-) -> pd.DataFrame:
+) -> ScoredAgain:
     from pipeline.tasks.audit.scoring import evaluate_again
 
     return evaluate_again(

@@ -11,7 +11,17 @@ import pandas as pd
 from pipeline.errors import InvalidBundle
 from pipeline.history import read_history
 from pipeline.metrics import METRICS, summarise
-from pipeline.tasks.audit.case_tables import CASES, SUMMARY, expected_metrics, read_cases, read_summary
+from pipeline.tasks.audit.calibration_tables import CALIBRATION, calibration_differs
+from pipeline.tasks.audit.case_tables import (
+    CASES,
+    CONFUSION,
+    SUMMARY,
+    areas_differ,
+    confusion_differs,
+    expected_metrics,
+    read_cases,
+    read_summary,
+)
 from pipeline.tasks.audit.check import Check, failed, passed, skipped
 from pipeline.tasks.audit.material import AuditMaterial
 from pipeline.tasks.audit.of_inference import KIND
@@ -58,6 +68,8 @@ def _cases(run: RunFacts, training: RunFacts | None) -> Check:
     ]
     subjects = compare_subjects(table, run)
     wrong += [f"{CASES}: {line}" for line in subjects.wrong]
+    wrong += [f"{CASES}: {line}" for line in areas_differ(table)]
+    wrong += confusion_differs(run.fetch(CONFUSION), table) if CONFUSION in run.files else []
     untold = [*subjects.untold]
     record = read_summary(run)
     if record is None:
@@ -65,6 +77,8 @@ def _cases(run: RunFacts, training: RunFacts | None) -> Check:
     else:
         wrong += [f"{SUMMARY}: {line}" for line in _of_summary(record["summary"], summary)]
         wrong += [f"{SUMMARY}: {line}" for line in _of_rows(record.get("cases"), table)]
+        calibration = run.fetch(CALIBRATION) if CALIBRATION in run.files else None
+        wrong += calibration_differs(record.get("calibration"), calibration)
         facts = compare_facts(record, table, run, training)
         wrong += [f"{SUMMARY}: {line}" for line in facts.wrong]
         untold += facts.untold

@@ -97,7 +97,7 @@ def _of_parts(run: RunFacts, found: Agreement) -> None:
 
 
 def _trained_on(training: RunFacts | None) -> tuple[str | None, str]:
-    """What the weights were trained on in the bundle's words, as far as the training has recorded it; and who says so."""
+    """What the weights were trained on, as far as the training has recorded its bundle; and who says so."""
     metadata = training.json(METADATA) if training is not None else None
     said = metadata.get("data_source") if isinstance(metadata, Mapping) else None
     return (None if said is None else str(said)), "the bundle of the training says"

@@ -7,18 +7,37 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.tasks.workflow import quiet_libraries
+from pipeline.tracking.words import allowed
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["evaluate_again", "validate_again"]
+__all__ = ["ScoredAgain", "evaluate_again", "validate_again"]
 
 # Of an evaluation's handlers, those that the scores come from; the others draw, tell and record.
 NEEDED = ("CheckpointLoader", "monai.handlers.CheckpointLoader", "pipeline.metrics.CaseTable")
+
+
+@dataclass(frozen=True)
+class ScoredAgain:
+    """An evaluation that was run again.
+
+    Attributes:
+        cases: The table of cases.
+        record: The content of `metrics.json`.
+        metrics: What the evaluator has told of it, MONAI's means among them, by the names that a run has them by.
+        folder: Where its tables are.
+    """
+
+    cases: pd.DataFrame
+    record: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    folder: Path
 
 
 def evaluate_again(
@@ -30,7 +49,7 @@ def evaluate_again(
     weights: Path,
     bundle: Path | None,
     handlers: Sequence[object] = (),
-) -> pd.DataFrame:
+) -> ScoredAgain:
     """Run the config of an evaluation.
 
     Args:
@@ -41,8 +60,9 @@ def evaluate_again(
         weights: The checkpoint.
         bundle: The bundle, for what its config refers to.
         handlers: Ignite handlers for the evaluator, such as a progress bar.
-    Returns: The table of cases.
     """
+    import torch
+
     from pipeline.tasks.audit.case_tables import read_cases
 
     content = json.loads(config.read_text(encoding="utf-8"))
@@ -62,8 +82,12 @@ def evaluate_again(
         workflow.parser["handlers"] = [*workflow.parser["handlers"], *handlers]
         workflow.initialize()
         workflow.run()
+        told = workflow.parser.get_parsed_content("evaluator").state.metrics if "evaluator" in content else {}
         workflow.finalize()
-    return read_cases(out / "cases.csv")
+    # As a run's recorder takes them.
+    metrics = {allowed(name): float(value) for name, value in told.items() if torch.as_tensor(value).numel() == 1}
+    record = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    return ScoredAgain(read_cases(out / "cases.csv"), record, metrics, out)
 
 
 def validate_again(

@@ -1,4 +1,4 @@
-"""Forging a pack so that it agrees with itself: files, numbers, manifest, its tag and the pack's list are written anew."""
+"""Forging a pack so that it agrees with itself: manifest, its tag and the pack's list are written anew."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,3 +80,153 @@ def test_the_part_that_was_scored_is_said_by_more_than_a_parameter(pack: Path, t
     found = told(verify(str(forge(pack, tmp_path / "forged.zip", change))))["tables"]
     assert "which part was scored: the parameter split training, the executed config test" in found
     assert "is of the part test, the run has scored training" in found
+
+
+# --- whose the cases are
+
+
+def one_subject(forged: Forged) -> None:
+    """All cases of the table become one person's, and the figures over subjects are what that gives."""
+    from pipeline.metrics import summarise
+    from pipeline.tasks.audit.case_tables import read_cases
+
+    lines = forged.content[forged.path("tables/cases.csv")].decode().splitlines()
+    at = lines[0].split(",").index("subject")
+    rows = [line.split(",") for line in lines]
+    for row in rows[1:]:
+        row[at] = rows[1][at]
+    text = "".join(",".join(row) + "\n" for row in rows)
+    forged.content[forged.path("tables/cases.csv")] = text.encode()
+
+    def change(content: dict[str, Any]) -> None:
+        from io import StringIO
+
+        content |= {"summary": summarise(read_cases(StringIO(text))), "n_subjects": 1}  # type: ignore[arg-type]
+        for row in content["cases"]:
+            row["subject"] = rows[1][at]
+
+    forged.json("tables/metrics.json", change)
+
+
+def test_a_subject_that_was_changed_in_the_table_is_told_by_the_datalist(pack: Path, tmp_path: Path) -> None:
+    found = told(verify(str(forge(pack, tmp_path / "forged.zip", one_subject))))
+    assert found.keys() == {"tables"}
+    assert re.search(r"subject of case-\w+ is \w+, the recorded datalist has", found["tables"])
+
+
+def test_subjects_that_were_changed_everywhere_are_told_by_the_images_datalist(
+    story: Story, pack: Path, tmp_path: Path
+) -> None:
+    def change(forged: Forged) -> None:
+        one_subject(forged)
+        forged.json("data/datalist.json", lambda content: [one.update(subject="f" * 16) for one in content["test"]])
+        forged.text(
+            "tables/cases.csv", lambda text: re.sub(r"(?m)(,[0-9a-f]{64}),[0-9a-f]{16},", rf"\1,{'f' * 16},", text)
+        )
+
+    path = forge(pack, tmp_path / "forged.zip", change)
+    assert told(verify(str(path))) == {}
+    found = told(verify(str(path), datalist=story.datalist))
+    assert found.keys() == {"datalist", "scored again"}
+    assert re.search(r"n of dice, lung, per_subject: 1 → [23]", found["scored again"])
+    assert re.search(r"subject f{16} is several", found["scored again"])
+
+
+# --- numbers that are no scores of a case
+
+
+@pytest.mark.parametrize("metric", ["mean_dice", "mean_iou"])
+def test_monais_means_are_computed_again(story: Story, pack: Path, tmp_path: Path, metric: str) -> None:
+    def change(run: dict[str, Any]) -> None:
+        run["metrics"][metric][0][1] = 0.999
+
+    path = forge(pack, tmp_path / "forged.zip", lambda forged: forged.json("/run.json", change))
+    found = told(verify(str(path), datalist=story.datalist))
+    assert f"metric {metric}: 0.999000 → " in found["scored again"]
+
+
+def test_a_metric_that_no_evaluation_computes_is_named(story: Story, pack: Path, tmp_path: Path) -> None:
+    def change(run: dict[str, Any]) -> None:
+        run["metrics"]["expert_agreement"] = [[0, 0.99, 0]]
+
+    path = forge(pack, tmp_path / "forged.zip", lambda forged: forged.json("/run.json", change))
+    verdict = verify(str(path), datalist=story.datalist)
+    assert "expert_agreement" in told(verdict, Outcome.SKIPPED)["other metrics"]
+    assert "mean_dice" not in told(verdict, Outcome.SKIPPED)["other metrics"]
+
+
+def better_calibrated(forged: Forged, *, table: bool) -> None:
+    """Each bin as accurate as it is sure."""
+
+    def change(content: dict[str, Any]) -> None:
+        for one in content["calibration"]["bins"]:
+            one["accuracy"] = one["confidence"]
+        content["calibration"]["ece"] = 0.0
+
+    forged.json("tables/metrics.json", change)
+    if table:
+        bins = json.loads(forged.content[forged.path("tables/metrics.json")])["calibration"]["bins"]
+        lines = [",".join("" if value is None else str(value) for value in one.values()) for one in bins]
+        text = "\n".join([",".join(bins[0]), *lines])
+        forged.content[forged.path("tables/calibration.csv")] = f"{text}\n".encode()
+
+
+def test_a_calibration_that_is_not_its_tables_is_told(pack: Path, tmp_path: Path) -> None:
+    path = forge(pack, tmp_path / "forged.zip", lambda forged: better_calibrated(forged, table=False))
+    assert "accuracy of bin" in told(verify(str(path)))["tables"]
+    path = forge(
+        pack,
+        tmp_path / "ece.zip",
+        lambda forged: forged.json("tables/metrics.json", lambda content: content["calibration"].update(ece=0.001)),
+    )
+    assert "calibration.ece is 0.001, its bins give" in told(verify(str(path)))["tables"]
+
+
+def test_a_calibration_that_was_changed_everywhere_is_told_when_it_is_computed_again(
+    story: Story, pack: Path, tmp_path: Path
+) -> None:
+    path = forge(pack, tmp_path / "forged.zip", lambda forged: better_calibrated(forged, table=True))
+    assert told(verify(str(path))) == {}
+    found = told(verify(str(path), datalist=story.datalist))
+    assert "calibration.ece: 0.000000 → 0." in found["scored again"]
+    assert "accuracy of the calibration's bin" in found["scored again"]
+
+
+def test_pixels_and_areas_are_told_by_error_and_confusion_and_computed_again(
+    story: Story, pack: Path, tmp_path: Path
+) -> None:
+    def change(forged: Forged) -> None:
+        def larger(text: str) -> str:
+            head, first, *rest = text.splitlines()
+            cells = dict(zip(head.split(","), first.split(","), strict=True))
+            for name in ("predicted_pixels", "reference_pixels"):
+                cells[name] = str(2 * int(cells[name]))
+            for name in ("predicted_area", "reference_area"):
+                cells[name] = f"{2 * float(cells[name]):.6f}"
+            return "\n".join([head, ",".join(cells.values()), *rest]) + "\n"
+
+        forged.text("tables/cases.csv", larger)
+
+    path = forge(pack, tmp_path / "forged.zip", change)
+    verdict = verify(str(path), datalist=story.datalist)
+    found = told(verdict)
+    assert "reference pixels of lung, the table of cases" in found["tables"]
+    assert "reference_pixels of case-" in found["scored again"] and "predicted_area of case-" in found["scored again"]
+    wrong, compared = map(int, re.findall(r"(\d+) of (\d+) numbers differ", found["scored again"])[0])
+    named = next(check.files for check in verdict.checks if check.about == "scored again")
+    assert wrong == len(named) < compared
+
+
+def test_never_more_numbers_differ_than_were_compared(story: Story, pack: Path, tmp_path: Path) -> None:
+    """All that can be wrong is."""
+
+    def change(forged: Forged) -> None:
+        forged.text("tables/cases.csv", lambda text: re.sub(r"\d\.\d{6}", "0.123456", text))
+        forged.text("tables/metrics.json", lambda text: re.sub(r"\d+\.\d+", "0.123456", text))
+        forged.json("/run.json", lambda run: [points[0].__setitem__(1, 0.123456) for points in run["metrics"].values()])
+        forged.text("tables/confusion.csv", lambda text: re.sub(r",\d+", ",1", text))
+
+    path = forge(pack, tmp_path / "forged.zip", change)
+    found = told(verify(str(path), datalist=story.datalist))["scored again"]
+    wrong, compared = map(int, re.findall(r"(\d+) of (\d+) numbers differ", found)[0])
+    assert 100 < wrong < compared
