@@ -1,4 +1,4 @@
-"""`manifest.json`, the last artifact of a run: digests of its files, numbers and parameters.
+"""`manifest.json`, the last artifact of a run: digests of its files, numbers and parameters, and the tags that count.
 
 MLflow keeps no digest of what it is given. With this list a file or a number that was changed in the store afterwards
 is told by its name. The list's own digest is a tag of the run, `planar.manifest_sha256`.
@@ -14,13 +14,32 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["FORMAT", "MANIFEST", "TAG", "Manifest", "of_model", "params_sha256", "points_sha256"]
+__all__ = ["FORMAT", "LISTED_TAGS", "MANIFEST", "TAG", "Manifest", "of_model", "params_sha256", "points_sha256"]
 
 MANIFEST = "manifest.json"
 TAG = "planar.manifest_sha256"
 FORMAT = "planar-run-manifest/1"
 # How busy the machine was is no result, and MLflow's monitor may be told of it after the end.
 UNLISTED = "system/"
+# The tags that say what a run's numbers are of, and so what is computed again. Others may be set at any time.
+LISTED_TAGS = frozenset(
+    f"planar.{name}"
+    for name in (
+        "kind",
+        "config_sha256",
+        "data_sha256",
+        "datalist_sha256",
+        "model_sha256",
+        "training_run",
+        "keeps_last",
+        "resumes",
+        "resumes_after_epoch",
+        "start_from",
+        "start_from_sha256",
+        "inputs_merkle",
+        "results_merkle",
+    )
+)
 
 
 class Manifest:
@@ -30,6 +49,7 @@ class Manifest:
         self._files: dict[str, str] = {}
         self._points: dict[str, set[tuple[int, float]]] = {}
         self._params: dict[str, str] = {}
+        self._tags: dict[str, str] = {}
         self._lock = threading.RLock()  # a signal's handler may end the run within a call
 
     @classmethod
@@ -49,6 +69,7 @@ class Manifest:
         """
         made = cls()
         made._files, made._params = dict(former["files"]), dict(params)
+        made._tags = dict(former.get("tags", {}))
         made._points = {
             name: {(step, _stored(value)) for step, value in points.get(name, ())} for name in former["metrics"]
         }
@@ -73,6 +94,11 @@ class Manifest:
         with self._lock:
             self._params |= values
 
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Tags as they are sent; those that do not count are left out."""
+        with self._lock:
+            self._tags |= {name: value for name, value in values.items() if name in LISTED_TAGS}
+
     def text(self) -> str:
         """The list as JSON."""
         with self._lock:
@@ -84,6 +110,7 @@ class Manifest:
                     for name, points in sorted(self._points.items())
                 },
                 "params": {"count": len(self._params), "sha256": params_sha256(self._params)},
+                "tags": dict(sorted(self._tags.items())),
             }
         return json.dumps(content, indent=2) + "\n"
 

@@ -73,7 +73,9 @@ class Record(Telling):
                 raise unreachable(uri, error) from error
             raise
         journal.describe({"run_id": run.info.run_id})
-        return cls(client, uri, journal, owner, Manifest())
+        manifest = Manifest()
+        manifest.tags(tags_taken(tags))
+        return cls(client, uri, journal, owner, manifest)
 
     @classmethod
     def join(

@@ -86,7 +86,10 @@ class Telling:
         """
         if values:
             said = values if clean else {name: self.scrub(value) for name, value in values.items()}
-            self._add("tags", values=tags_taken(said))
+            sent = tags_taken(said)
+            if self._manifest is not None:
+                self._manifest.tags(sent)
+            self._add("tags", values=sent)
 
     def text(self, text: str, path: str) -> None:
         """Log a text as an artifact, such as `code/diff.patch`."""

@@ -24,6 +24,7 @@ from pipeline.tasks.audit.check import SCORED, Check, Outcome, failed, passed, s
 from pipeline.tasks.audit.differences import Differences
 from pipeline.tasks.audit.material import AuditMaterial
 from pipeline.tasks.audit.of_checkpoint import load_weights, weights_in_record
+from pipeline.tasks.audit.of_kind import NOT_SCORED, SCORED_KINDS
 from pipeline.tasks.audit.of_tables import HISTORY
 from pipeline.tasks.audit.tolerance import AuditTolerance
 from pipeline.tracking import RunFacts
@@ -53,8 +54,8 @@ def check_numbers(
         if loaded.outcome is not Outcome.PASS:
             yield skipped(SCORED, "the checkpoint cannot be loaded")
             return
-    if run.kind not in ("evaluation", "training"):
-        yield skipped(SCORED, _why_not(run), essential=False)
+    if run.kind not in SCORED_KINDS:
+        yield skipped(SCORED, _why_not(run), essential=run.kind not in NOT_SCORED)
         return
     if run.status != "FINISHED":
         yield skipped(SCORED, f"the run was {run.status}", essential=False)

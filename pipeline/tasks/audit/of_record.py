@@ -9,8 +9,9 @@ from typing import Any
 from pipeline.digests import file_sha256
 from pipeline.tasks.audit.check import Check, failed, passed, skipped
 from pipeline.tasks.audit.material import AuditMaterial
+from pipeline.tasks.audit.of_kind import check_kind
 from pipeline.tracking import RunFacts
-from pipeline.tracking.manifest import FORMAT, MANIFEST, TAG, params_sha256, points_sha256
+from pipeline.tracking.manifest import FORMAT, LISTED_TAGS, MANIFEST, TAG, params_sha256, points_sha256
 
 __all__ = ["check_record"]
 
@@ -23,6 +24,7 @@ def check_record(material: AuditMaterial) -> Iterator[Check]:
     """The run's end, and its files, numbers and parameters by its manifest."""
     run = material.run
     yield _end(run)
+    yield from check_kind(run)
     manifest = _manifest(run)
     if isinstance(manifest, Check):
         yield manifest
@@ -58,7 +60,9 @@ def _manifest(run: RunFacts) -> Check | dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise ValueError("another format")
-        return {key: dict(content[key]) for key in ("files", "metrics", "params")}
+        told = {key: dict(content[key]) for key in ("files", "metrics", "params")}
+        # Older records do not list their tags.
+        return told | ({"tags": dict(content["tags"])} if "tags" in content else {})
     except (ValueError, KeyError, TypeError):
         return failed("files", f"{MANIFEST} cannot be read", [MANIFEST])
 
@@ -86,10 +90,15 @@ def _numbers(run: RunFacts, manifest: Mapping[str, Any]) -> Check:
     ]
     if params_sha256(run.params) != manifest["params"].get("sha256"):
         wrong.append("the parameters")
+    tags = manifest.get("tags")
+    if tags is not None:
+        own = {name: value for name, value in run.tags.items() if name in LISTED_TAGS}
+        wrong += [f"tag {name}" for name in sorted({*own, *tags}) if own.get(name) != tags.get(name)]
     if wrong:
         return failed("numbers", f"{len(wrong)} are not as they were recorded", wrong)
     more = sorted(set(run.metrics) - set(listed))
     words = f"{len(listed)} metrics and {len(run.params)} parameters have their digests"
+    words += f", {len(tags)} tags are listed" if tags is not None else "; of its tags this older record has none"
     return passed("numbers", words + (f"; added later: {_first(more)}" if more else ""))
 
 

@@ -25,13 +25,13 @@ from pipeline.tasks.audit.case_tables import (
 from pipeline.tasks.audit.check import Check, failed, passed, skipped
 from pipeline.tasks.audit.material import AuditMaterial
 from pipeline.tasks.audit.of_inference import KIND
+from pipeline.tasks.audit.of_kind import HISTORY
 from pipeline.tasks.audit.scored_facts import compare_facts, compare_subjects
 from pipeline.tracking import RunFacts
 from pipeline.tracking.words import allowed
 
 __all__ = ["HISTORY", "check_tables"]
 
-HISTORY = "tables/history.csv"
 # Cells and means are written with six decimals.
 ROUNDING = 2e-6
 # The intervals are computed again with the scores: subjects are drawn in the order of their names, which the record may

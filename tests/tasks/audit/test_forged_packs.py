@@ -16,6 +16,7 @@ from forging import Forged, forge
 from pipeline.tasks.audit import Outcome, Verdict
 from pipeline.tasks.audit.export import export_run
 from pipeline.tasks.audit.verify import verify
+from pipeline.tracking.record import Record
 
 Change = Callable[[Forged], None]
 
@@ -40,6 +41,14 @@ def told(verdict: Verdict, outcome: Outcome = Outcome.FAIL) -> dict[str, str]:
 
 def setting(artifact: str, **values: Any) -> Change:
     return lambda forged: forged.json(artifact, lambda content: content.update(values))
+
+
+def setting_tag(name: str, value: str | None) -> Change:
+    def change(run: dict[str, Any]) -> None:
+        run["tags"].pop(name, None)
+        run["tags"] |= {} if value is None else {name: value}
+
+    return lambda forged: forged.json("/run.json", change)
 
 
 def test_a_pack_that_was_written_anew_as_it_was_passes(pack: Path, tmp_path: Path) -> None:
@@ -230,3 +239,44 @@ def test_never_more_numbers_differ_than_were_compared(story: Story, pack: Path, 
     found = told(verify(str(path), datalist=story.datalist))["scored again"]
     wrong, compared = map(int, re.findall(r"(\d+) of (\d+) numbers differ", found)[0])
     assert 100 < wrong < compared
+
+
+# --- what kind of run it is
+
+
+@pytest.mark.parametrize("kind", ["prediction", "inference", "cross-validation", ""])
+@pytest.mark.parametrize("which", ["evaluation", "training"])
+def test_scores_are_no_less_scores_under_another_kind(story: Story, tmp_path: Path, kind: str, which: str) -> None:
+    export_run(getattr(story, which), tmp_path / "run.zip", store=story.store)
+    retag = setting_tag("planar.kind", kind)
+    verdict = verify(str(forge(tmp_path / "run.zip", tmp_path / "forged.zip", retag)))
+    assert verdict.outcome is Outcome.FAIL
+    assert "tag planar.kind" in told(verdict)["kind"]
+    # As it is where the manifest, whose own digest is a tag, was left as it was.
+    verdict = verify(str(forge(tmp_path / "run.zip", tmp_path / "tag.zip", retag, agree=False)))
+    assert "tag planar.kind" in told(verdict)["numbers"]
+
+
+@pytest.mark.parametrize("name", ["planar.training_run", "planar.config_sha256", "planar.model_sha256"])
+def test_a_tag_that_counts_is_in_the_manifest(pack: Path, tmp_path: Path, name: str) -> None:
+    for number, change in enumerate((setting_tag(name, "0" * 64), setting_tag(name, None))):
+        verdict = verify(str(forge(pack, tmp_path / f"{number}.zip", change, agree=False)))
+        assert f"tag {name}" in told(verdict)["numbers"]
+    verdict = verify(str(forge(pack, tmp_path / "added.zip", setting_tag("planar.keeps_last", "true"), agree=False)))
+    assert "tag planar.keeps_last" in told(verdict)["numbers"]
+
+
+def test_an_older_record_whose_manifest_lists_no_tags_passes_and_says_so(pack: Path, tmp_path: Path) -> None:
+    path = forge(pack, tmp_path / "old.zip", lambda forged: forged.json("/manifest.json", lambda one: one.pop("tags")))
+    verdict = verify(str(path))
+    assert verdict.outcome is Outcome.PASS
+    assert "of its tags this older record has none" in told(verdict, Outcome.PASS)["numbers"]
+
+
+def test_a_run_of_a_kind_that_planar_does_not_know_is_no_pass(tmp_path: Path) -> None:
+    record = Record.begin(f"sqlite:///{tmp_path / 'runs.db'}", "x", tags={"planar.kind": "prediction"})
+    record.metrics({"accuracy": 0.99}, 0)
+    record.end("FINISHED")
+    verdict = verify(record.run_id, store=record.uri)
+    assert verdict.outcome is Outcome.SKIPPED
+    assert {"kind", "scored again"} <= {check.about for check in verdict.checks if check.essential}
