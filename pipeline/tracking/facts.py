@@ -60,6 +60,7 @@ class ModelUse:
         tags: Such as "sha256".
         params: Of the model.
         metrics: Its numbers by name.
+        runs: The run that has measured each of them; empty in older records.
     """
 
     model_id: str
@@ -70,6 +71,7 @@ class ModelUse:
     tags: Mapping[str, str]
     params: Mapping[str, str]
     metrics: Mapping[str, float]
+    runs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

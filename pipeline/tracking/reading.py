@@ -211,6 +211,7 @@ class RunStore:
                 tags={str(name): str(value) for name, value in (model.tags or {}).items()},
                 params={str(name): str(value) for name, value in (model.params or {}).items()},
                 metrics={str(one.key): float(one.value) for one in (model.metrics or ())},
+                runs={str(one.key): str(one.run_id) for one in (model.metrics or ()) if one.run_id},
             )
 
 

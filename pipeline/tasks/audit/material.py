@@ -27,6 +27,7 @@ class AuditMaterial:
         packed: Whether the record is a pack, in which there are no image files.
         left_out: Artifacts that a pack leaves out.
         related: Another run of the same record by its id; None if it is not there.
+        scored: Evaluations of weights by their SHA-256, in the same record.
     """
 
     run: RunFacts
@@ -37,6 +38,7 @@ class AuditMaterial:
     packed: bool = False
     left_out: tuple[str, ...] = ()
     related: Callable[[str], RunFacts | None] = lambda run_id: None
+    scored: Callable[[str], list[RunFacts]] = lambda sha256: []
 
     @property
     def training(self) -> RunFacts | None:
@@ -56,6 +58,7 @@ class AuditMaterial:
         packed: bool = False,
         left_out: tuple[str, ...] = (),
         related: Callable[[str], RunFacts | None] = lambda run_id: None,
+        scored: Callable[[str], list[RunFacts]] = lambda sha256: [],
     ) -> AuditMaterial:
         """What the user says, else what this machine knows of where the run's files are.
 
@@ -81,6 +84,7 @@ class AuditMaterial:
             packed=packed,
             left_out=left_out,
             related=related,
+            scored=scored,
         )
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from pipeline.datalist import load_cases, read_datalist, write_datalist
 from pipeline.errors import user_error_within
-from pipeline.history import read_history
 from pipeline.tasks.audit.calibration_tables import compare_calibration
 from pipeline.tasks.audit.case_tables import (
     CASES,
@@ -22,10 +21,10 @@ from pipeline.tasks.audit.case_tables import (
 )
 from pipeline.tasks.audit.check import SCORED, Check, Outcome, failed, passed, skipped
 from pipeline.tasks.audit.differences import Differences
+from pipeline.tasks.audit.kept_validation import kept_validation
 from pipeline.tasks.audit.material import AuditMaterial
 from pipeline.tasks.audit.of_checkpoint import load_weights, weights_in_record
 from pipeline.tasks.audit.of_kind import NOT_SCORED, SCORED_KINDS
-from pipeline.tasks.audit.of_tables import HISTORY
 from pipeline.tasks.audit.tolerance import AuditTolerance
 from pipeline.tracking import RunFacts
 from pipeline.tracking.datasets import with_digests
@@ -196,24 +195,3 @@ def _training(
         f"{len(common)} numbers of the validation of epoch {step}, {SELECTING} {again.get(SELECTING, math.nan):.4f}; "
         f"greatest difference {greatest:.6f}",
     )
-
-
-def kept_validation(run: RunFacts) -> tuple[int, dict[str, float]]:
-    """The epoch of the weights, and what its validation came to.
-
-    The history knows also the epochs before a training was resumed, of which the weights may be.
-    """
-    by_epoch: dict[int, dict[str, float]] = {}
-    if HISTORY in run.files:
-        for row in read_history(run.fetch(HISTORY)):
-            by_epoch[int(row["epoch"])] = {
-                name: value for name, value in row.items() if name.startswith("val_") and not math.isnan(value)
-            }
-    for name, points in run.metrics.items():
-        for point in points if name.startswith("val_") else ():
-            by_epoch.setdefault(point.step, {})[name] = point.value
-    scored = {epoch: values for epoch, values in by_epoch.items() if SELECTING in values}
-    if not scored:
-        return 0, {}
-    kept = max(scored) if run.keeps_last else max(scored, key=lambda epoch: (scored[epoch][SELECTING], -epoch))
-    return kept, scored[kept]

@@ -12,7 +12,9 @@ from pipeline.tasks.audit.material import AuditMaterial
 from pipeline.tasks.audit.of_checkpoint import check_checkpoint
 from pipeline.tasks.audit.of_config import check_config
 from pipeline.tasks.audit.of_data import check_data
+from pipeline.tasks.audit.of_description import check_description
 from pipeline.tasks.audit.of_documents import check_documents
+from pipeline.tasks.audit.of_models import check_models
 from pipeline.tasks.audit.of_numbers import check_numbers
 from pipeline.tasks.audit.of_record import check_record
 from pipeline.tasks.audit.of_tables import check_tables
@@ -82,6 +84,7 @@ def verify(
             packed=found.packed,
             left_out=found.left_out,
             related=found.related,
+            scored=found.scored,
         )
         why_not = "" if evaluate else "left out, as it was asked for"
         if any(check.outcome is Outcome.FAIL for check in found.checks):
@@ -103,6 +106,8 @@ def _checks(
     yield from _read("data", check_data(material, progress))
     yield from _read("checkpoint", check_checkpoint(material))
     yield from _read("tables", check_tables(material))
+    yield from _read("models", check_models(material))
+    yield from _read("description", check_description(material.run))
     yield from _read("metadata", _metadata(material))
     if why_not:
         yield skipped(SCORED, why_not, essential=False)

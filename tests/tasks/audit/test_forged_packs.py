@@ -280,3 +280,55 @@ def test_a_run_of_a_kind_that_planar_does_not_know_is_no_pass(tmp_path: Path) ->
     verdict = verify(record.run_id, store=record.uri)
     assert verdict.outcome is Outcome.SKIPPED
     assert {"kind", "scored again"} <= {check.about for check in verdict.checks if check.essential}
+
+
+# --- what MLflow's pages show first
+
+
+def test_a_number_of_the_models_page_is_told_by_the_run_that_has_measured_it(pack: Path, tmp_path: Path) -> None:
+    for name in ("val_mean_dice", "dice_lung"):
+
+        def change(run: dict[str, Any], name: str = name) -> None:
+            run["models"][0]["metrics"][name] = 0.999
+
+        found = told(
+            verify(str(forge(pack, tmp_path / f"{name}.zip", lambda forged: forged.json("/run.json", change))))
+        )
+        assert found.keys() == {"models"}
+        assert f"{name} of the model best" in found["models"] and "is 0.999000, the run has 0." in found["models"]
+
+
+def test_an_older_record_that_does_not_say_which_run_has_measured_passes(pack: Path, tmp_path: Path) -> None:
+    def change(run: dict[str, Any], **values: float) -> None:
+        run["models"][0].pop("runs")
+        run["models"][0]["metrics"] |= values
+
+    verdict = verify(str(forge(pack, tmp_path / "old.zip", lambda forged: forged.json("/run.json", change))))
+    assert verdict.outcome is Outcome.PASS and "models" not in verdict.unseen
+    # It may be of an evaluation that the pack does not hold.
+    other = forge(
+        pack, tmp_path / "x.zip", lambda forged: forged.json("/run.json", lambda run: change(run, dice_lung=0.9))
+    )
+    assert "dice_lung of the model best" in told(verify(str(other)), Outcome.SKIPPED)["models"]
+    other = forge(
+        pack, tmp_path / "y.zip", lambda forged: forged.json("/run.json", lambda run: change(run, val_mean_dice=0.9))
+    )
+    assert "val_mean_dice of the model best" in told(verify(str(other)))["models"]
+
+
+@pytest.mark.parametrize("which", ["evaluation", "training"])
+def test_a_figure_of_the_description_is_told_by_the_record(story: Story, tmp_path: Path, which: str) -> None:
+    export_run(getattr(story, which), tmp_path / "run.zip", store=story.store)
+
+    def forged(change: Callable[[str], str]) -> Verdict:
+        def describe(run: dict[str, Any]) -> None:
+            run["tags"]["mlflow.note.content"] = change(run["tags"]["mlflow.note.content"])
+
+        one = forge(tmp_path / "run.zip", tmp_path / "forged.zip", lambda forged: forged.json("/run.json", describe))
+        return verify(str(one))
+
+    assert told(forged(lambda text: text), Outcome.PASS)["description"].endswith("says what the record says")
+    assert "**0.9990**" in told(forged(lambda text: re.sub(r"\*\*0\.\d{4}\*\*", "**0.9990**", text)))["description"]
+    assert "3000 " in told(forged(lambda text: re.sub(r"(\d+) (test|training)", r"3000 \2", text)))["description"]
+    words = told(forged(lambda text: f"Dice 0.999, said our experts. {text}"), Outcome.SKIPPED)
+    assert "is not checked" in words["description"]

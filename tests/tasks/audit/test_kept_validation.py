@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from pipeline.tasks.audit.of_numbers import kept_validation
+from pipeline.tasks.audit.kept_validation import kept_validation
 from pipeline.tracking.facts import Point, RunFacts
 
 
