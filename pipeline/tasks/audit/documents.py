@@ -10,7 +10,17 @@ from pipeline.report.card_facts import CardFacts
 from pipeline.report.checklist import checklist
 from pipeline.report.model_card import model_card
 
-__all__ = ["CARD", "CHECKLIST", "README", "REPORT", "documents_of", "readme_of", "report_of", "wording"]
+__all__ = [
+    "CARD",
+    "CHECKLIST",
+    "README",
+    "RECORDED_REPORT",
+    "REPORT",
+    "documents_of",
+    "readme_of",
+    "report_of",
+    "wording",
+]
 
 CARD, CHECKLIST, REPORT, README = "model_card.md", "checklist.md", "report.html", "README.txt"
 RECORDED_REPORT = "report/report.html"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from pipeline.tasks.audit.case_tables import read_summary
+from pipeline.split import PARTS
 from pipeline.tasks.audit.check import Check, failed, passed, skipped
 from pipeline.tasks.audit.kept_validation import kept_validation
 from pipeline.tracking import RunFacts
@@ -27,7 +27,7 @@ def check_description(run: RunFacts) -> Iterator[Check]:
     if said is None:
         return
     # The second paragraph says by which version it was written, and how the run is checked.
-    told, expected = (text.partition("\n\n")[0] for text in (said, _written(run)))
+    told, expected = (text.partition("\n\n")[0] for text in (said, _written(run, said)))
     more = said.partition("\n\n")[2]
     if more and not more.startswith("Planar "):
         told = said
@@ -46,12 +46,12 @@ def _numbers(text: str) -> list[str]:
     return sorted(NUMBER.findall(text))
 
 
-def _written(run: RunFacts) -> str:
+def _written(run: RunFacts, said: str) -> str:
     path = datalist_artifact(run)
     datalist = run.json(path) if path is not None else {}
     roots = run.json("data/merkle.json")
     # The parts that a run uses have a root, and no others.
-    parts = {part: int(one["cases"]) for part, one in roots.items()} if isinstance(roots, Mapping) else {}
+    used = {part: roots[part] for part in PARTS if part in roots} if isinstance(roots, Mapping) else {}
     step, kept = kept_validation(run)
     resumes = run.tags.get("planar.resumes")
     return note_of(
@@ -59,16 +59,23 @@ def _written(run: RunFacts) -> str:
         run.experiment,
         run.run_id,
         data=datalist.get("name"),
-        cases=parts,
+        cases={part: int(one["cases"]) for part, one in used.items()},
         best=(step, kept[SELECTING]) if run.kind == "training" and kept else None,
-        values=_values(run, datalist),
+        values=_values(run, said),
         resumes=f"run {resumes}" if resumes and " " not in resumes else resumes,
     )
 
 
-def _values(run: RunFacts, datalist: Mapping[str, object]) -> dict[str, float]:
-    """The Dice of the classes, in their order, under the names that they have outside MLflow."""
-    record = read_summary(run) or {}
-    labels = record.get("classes") or list(dict(datalist.get("labels") or {}).values())  # type: ignore[call-overload]
-    names = [f"{start}{label}" for start in DICE for label in (*labels, "mean_of_classes")]
-    return {name: value for name in names if (value := run.latest(allowed(name))) is not None}
+def _values(run: RunFacts, said: str) -> dict[str, float]:
+    """The Dice of the classes in the order in which they were told: of many only some are, and MLflow keeps none."""
+    if run.kind == "training":  # a fold is given its Dice when it has been described
+        return {}
+    text = allowed(said)  # as the names of metrics are
+
+    def place(name: str) -> int:
+        found = text.find(f" {name.partition('dice_')[2]} ")
+        return found if found >= 0 else len(text)
+
+    names = [name for name in run.metrics if name.startswith(DICE)]
+    values = {name: run.latest(name) for name in sorted(names, key=place)}
+    return {name: value for name, value in values.items() if value is not None}

@@ -21,7 +21,7 @@ def check_models(material: AuditMaterial) -> Iterator[Check]:
     A training has validated the weights at the model's epoch; evaluations have scored them since, of which the record
     may not hold all.
     """
-    wrong, untold, compared = [], [], 0
+    wrong, elsewhere, untold, compared = [], set(), [], 0
     for use in material.run.models:
         for name, value in use.metrics.items():
             place = f"{name} of the model {use.name} ({use.model_id})"
@@ -31,15 +31,18 @@ def check_models(material: AuditMaterial) -> Iterator[Check]:
                 compared += 1
             elif said or (known and name.startswith("val_")):
                 wrong.append(f"{place} is {value:.6f}, the run has {(said or known)[0][1][0]:.6f}")
-            else:
+            elif name in use.runs:
+                elsewhere.add(name)
+            else:  # an older record does not say which run has measured it
                 untold.append(place)
     if wrong:
         yield failed(ABOUT, f"{len(wrong)} numbers of logged models are not those of the runs", wrong)
     elif untold:
-        words = f"{len(untold)} numbers of logged models are of runs that are not here: {', '.join(untold[:3])}"
+        words = f"{len(untold)} numbers of logged models are of no run that is here: {', '.join(untold[:3])}"
         yield skipped(ABOUT, words + (" …" if len(untold) > 3 else ""), essential=False)
     elif compared:
-        yield passed(ABOUT, f"{compared} numbers of logged models are those of the runs")
+        more = f"; not compared, of a run that is not here: {', '.join(sorted(elsewhere))}" if elsewhere else ""
+        yield passed(ABOUT, f"{compared} numbers of logged models are those of the runs{more}")
 
 
 def _runs(material: AuditMaterial, use: ModelUse) -> Sequence[RunFacts]:

@@ -17,6 +17,7 @@ from pipeline.tasks.audit.of_documents import check_documents
 from pipeline.tasks.audit.of_models import check_models
 from pipeline.tasks.audit.of_numbers import check_numbers
 from pipeline.tasks.audit.of_record import check_record
+from pipeline.tasks.audit.of_report import check_report
 from pipeline.tasks.audit.of_tables import check_tables
 from pipeline.tasks.audit.opening import open_run
 from pipeline.tasks.audit.tolerance import AuditTolerance
@@ -108,6 +109,7 @@ def _checks(
     yield from _read("tables", check_tables(material))
     yield from _read("models", check_models(material))
     yield from _read("description", check_description(material.run))
+    yield from _read("report", check_report(material.run, material.folder / "report"))
     yield from _read("metadata", _metadata(material))
     if why_not:
         yield skipped(SCORED, why_not, essential=False)

@@ -312,14 +312,14 @@ def test_15_an_image_exchanged_together_with_its_digest(story: Story, changing: 
 
 
 def test_16_whoever_forges_the_whole_record_is_told_by_the_scores(story: Story, changing: Keep) -> None:
-    """Table, summary, metric, manifest and its tag all say the same, and all are wrong."""
+    """Table, summary, metrics, description, manifest and its tag all say the same, and all are wrong."""
     from pipeline.metrics import summarise
     from pipeline.tasks.audit.case_tables import read_cases
     from pipeline.tracking.manifest import points_sha256
 
     paths = {name: story.artifact(story.evaluation, name) for name in ("tables/cases.csv", "tables/metrics.json")}
-    manifest = story.artifact(story.evaluation, "manifest.json")
-    changing(*paths.values(), manifest, story.database)
+    manifest, report = (story.artifact(story.evaluation, name) for name in ("manifest.json", "report/report.html"))
+    changing(*paths.values(), manifest, report, story.database)
     table = paths["tables/cases.csv"]
     old = re.findall(r",lung,(\d\.\d+),", table.read_text())
     text = table.read_text()
@@ -334,7 +334,14 @@ def test_16_whoever_forges_the_whole_record_is_told_by_the_scores(story: Story, 
     paths["tables/metrics.json"].write_text(json.dumps(summary))
     mean = summary["summary"]["lung"]["per_image"]["dice"]["mean"]
     story.sql("UPDATE metrics SET value = ? WHERE run_uuid = ? AND key = 'dice_lung'", mean, story.evaluation)
+    of_model = "UPDATE logged_model_metrics SET metric_value = ? WHERE run_id = ? AND metric_name = 'dice_lung'"
+    story.sql(of_model, mean, story.evaluation)
+    note = MlflowClient(story.store).get_run(story.evaluation).data.tags["mlflow.note.content"]
+    note = re.sub(r"\*\*\d\.\d+\*\*", f"**{mean:.4f}**", note)
+    story.sql("UPDATE tags SET value = ? WHERE run_uuid = ? AND key = 'mlflow.note.content'", note, story.evaluation)
+    report.unlink()
     listed = json.loads(manifest.read_text())
+    del listed["files"]["report/report.html"]
     listed["files"] |= {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in paths.items()}
     listed["metrics"]["dice_lung"]["sha256"] = points_sha256([(0, mean)])
     manifest.write_text(json.dumps(listed))
