@@ -66,6 +66,7 @@ def _cases(run: RunFacts, training: RunFacts | None) -> Check:
         for name, value in expected.items()
         if name in run.metrics and not _same(value, found := run.latest(name))
     ]
+    wrong += _out_of_fold(run, summary)
     subjects = compare_subjects(table, run)
     wrong += [f"{CASES}: {line}" for line in subjects.wrong]
     wrong += [f"{CASES}: {line}" for line in areas_differ(table)]
@@ -86,6 +87,14 @@ def _cases(run: RunFacts, training: RunFacts | None) -> Check:
         return failed("tables", f"{CASES}, its summary, the datalist and the metrics do not agree", wrong)
     words = f"{len(table)} rows of {CASES} give the recorded summary and metrics, and are of the recorded cases"
     return passed("tables", words + (f"; with nothing to compare with: {', '.join(untold)}" if untold else ""))
+
+
+def _out_of_fold(run: RunFacts, summary: Mapping[str, Any]) -> Iterator[str]:
+    """Of a cross-validation and its folds, the Dice of each class."""
+    for label, units in summary.items():
+        name, value = allowed(f"out_of_fold_dice_{label}"), _number(units["per_image"]["dice"]["mean"])
+        if name in run.metrics and not _same(value, found := run.latest(name)):
+            yield f"metric {name}: {found}, the table gives {value:.6f}"
 
 
 def _of_summary(recorded: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[str]:
@@ -129,7 +138,10 @@ def _history(run: RunFacts) -> Check:
                 wrong.append(f"{name} at {row['epoch']:.0f}: {at[-1]:.6g}, in the table {value:.6g}")
     if wrong:
         return failed("history", f"{HISTORY} and the metrics do not agree", wrong)
-    return passed("history", f"{compared} values of {HISTORY} are the recorded metrics")
+    named = {allowed(name) for row in rows for name in row} | {"epoch_seconds"}
+    others = [name for name in sorted(run.metrics) if name not in named and not name.startswith("out_of_fold_")]
+    words = f"{compared} values of {HISTORY} are the recorded metrics"
+    return passed("history", words + (f"; with nothing to compare with: {', '.join(others)}" if others else ""))
 
 
 def _number(value: float | None) -> float:

@@ -166,6 +166,30 @@ def test_a_metric_that_no_evaluation_computes_is_named(story: Story, pack: Path,
     assert "mean_dice" not in told(verdict, Outcome.SKIPPED)["other metrics"]
 
 
+def test_a_metric_of_a_training_that_its_history_does_not_have_is_named(story: Story, tmp_path: Path) -> None:
+    export_run(story.training, tmp_path / "run.zip", store=story.store)
+
+    def change(run: dict[str, Any]) -> None:
+        run["metrics"]["expert_agreement"] = [[0, 0.99, 0]]
+
+    assert "expert_agreement" not in told(verify(str(tmp_path / "run.zip")), Outcome.PASS)["history"]
+    path = forge(tmp_path / "run.zip", tmp_path / "forged.zip", lambda forged: forged.json("/run.json", change))
+    assert told(verify(str(path)), Outcome.PASS)["history"].endswith("compare with: expert_agreement")
+
+
+def test_the_dice_of_a_cross_validation_is_that_of_its_tables(cross_validation: Any, tmp_path: Path) -> None:
+    result = cross_validation.result
+    export_run(result.run_id, tmp_path / "run.zip", store=cross_validation.store)
+
+    def change(run: dict[str, Any]) -> None:
+        run["metrics"]["out_of_fold_dice_lung"][-1][1] = 0.999
+
+    assert told(verify(str(tmp_path / "run.zip"))) == {}
+    path = forge(tmp_path / "run.zip", tmp_path / "forged.zip", lambda forged: forged.json("/run.json", change))
+    found = told(verify(str(path)))
+    assert "metric out_of_fold_dice_lung: 0.999, the table gives 0." in found["tables"]
+
+
 def better_calibrated(forged: Forged, *, table: bool) -> None:
     """Each bin as accurate as it is sure."""
 
