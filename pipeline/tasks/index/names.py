@@ -9,10 +9,11 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pipeline.errors import InvalidOption
 
-__all__ = ["RULES", "SUFFIX", "KeyOf", "Rule", "case_name", "key_by_pattern", "mask_names", "plain_name"]
+__all__ = ["RULES", "SUFFIX", "Cases", "KeyOf", "Rule", "case_name", "key_by_pattern", "mask_names", "plain_name"]
 
 # The longest come first, so that ".nii.gz" is taken off whole. Other dots belong to the name ("scan.webp-day5").
 SUFFIX = re.compile(r"\.(nii\.gz|nii|png|jpe?g|bmp|gif|tiff?|dcm|dicom|mha|mhd|nrrd|nhdr)$", re.IGNORECASE)
@@ -44,6 +45,20 @@ def plain_name(name: str) -> str:
     return unicodedata.normalize("NFC", case_name(name))
 
 
+class Cases(NamedTuple):
+    """The cases that a mask's name may mean.
+
+    Args:
+        whole: By the whole name.
+        joined: Where a number stands behind the word for a mask, and may be the case's: "case_12" of "case_mask_12".
+        bare: The same without the number, which makes it a further mask: "case" of "case_mask_12".
+    """
+
+    whole: str | None
+    joined: str | None = None
+    bare: str | None = None
+
+
 @dataclass(frozen=True)
 class Rule:
     """How the names of images and masks are shortened until those of one case agree.
@@ -60,12 +75,10 @@ class Rule:
     numbered: bool = True
     by_folder: bool = False
 
-    def cases_of(self, mask: str) -> list[str | None]:
-        """The cases that a mask may be of, the likeliest first; the last of three if it is a further mask."""
-        name = plain_name(mask)
-        if not self.numbered or not NUMBERED.search(name):
-            return [self.mask(mask)]
-        return [self.mask(mask), self.mask(NUMBERED.sub(r"\1", name)), self.mask(NUMBERED.sub("", name))]
+    def cases_of(self, mask: str) -> Cases:
+        """The cases that a mask may be of."""
+        joined, bare = _unnumbered(plain_name(mask)) if self.numbered else (None, None)
+        return Cases(self.mask(mask), joined and self.mask(joined), bare and self.mask(bare))
 
 
 def key_by_pattern(pattern: str | None) -> KeyOf:
@@ -99,8 +112,17 @@ def mask_names(names: Iterable[str]) -> set[str]:
     for name in listed:
         plain = plain_name(name)
         if name not in found and plain not in with_mask and NUMBERED.search(plain):
-            found |= {name} if images & {NUMBERED.sub("", plain), NUMBERED.sub(r"\1", plain)} else set()
+            found |= {name} if images.intersection(_unnumbered(plain)) else set()
     return found
+
+
+def _unnumbered(plain: str) -> tuple[str | None, str | None]:
+    """A numbered mask's name without the word before the number, and without both; "img1_mask1" is none of "img11"."""
+    found = NUMBERED.search(plain)
+    if not found:
+        return None, None
+    bare, number = plain[: found.start()], found[1]
+    return None if bare[-1:].isdigit() and number[0].isdigit() else bare + number, bare
 
 
 def _says_mask(parts: list[str]) -> bool:

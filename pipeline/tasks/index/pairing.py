@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.datalist import Finding
 from pipeline.errors import InvalidOption
-from pipeline.tasks.index.names import RULES, Rule, case_name, key_by_pattern, mask_names, plain_name
+from pipeline.tasks.index.matching import Match, best_match, match_files
+from pipeline.tasks.index.names import Rule, case_name, key_by_pattern, mask_names, plain_name
 from pipeline.tasks.index.sources import Source
 from pipeline.tasks.index.unpaired import require_one_kind_of_mask, why_no_pair
 
@@ -50,44 +50,6 @@ class Pairing:
     warnings: list[Finding] = field(default_factory=list)
 
 
-@dataclass
-class _Found:
-    """Files by case.
-
-    Attributes:
-        of_case: The files of each case.
-        no_case: Files whose name says none.
-        several: Cases of which several files are known to be masks of one image, rather than like-named.
-    """
-
-    of_case: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    no_case: list[str] = field(default_factory=list)
-    several: set[str] = field(default_factory=set)
-
-    @property
-    def files(self) -> list[str]:
-        """All of them."""
-        return [*self.no_case, *(file for files in self.of_case.values() for file in files)]
-
-
-@dataclass(frozen=True)
-class _Match:
-    images: _Found
-    masks: list[_Found]
-
-    @property
-    def paired(self) -> int:
-        """How many images have a mask, those of all folders counted."""
-        single = [case for case, files in self.images.of_case.items() if len(files) == 1]
-        return sum(case in found.of_case for case in single for found in self.masks)
-
-    @property
-    def used(self) -> int:
-        """How many masks have an image."""
-        cases = self.images.of_case
-        return sum(len(files) for found in self.masks for case, files in found.of_case.items() if case in cases)
-
-
 def pair_files(
     images: Source,
     masks: Sequence[Source],
@@ -124,8 +86,8 @@ def pair_files(
     for file in {file for source in masks if _lies_in(source, images) for file in source.files}:
         names.pop(file, None)
 
-    def match_by(rule: Rule) -> _Match:
-        return _match(rule, *_told_apart(names, mask_files, rule, one_folder=one_folder))
+    def match_by(rule: Rule) -> Match:
+        return match_files(rule, *_told_apart(names, mask_files, rule, one_folder=one_folder))
 
     def pairs_with(image_pattern: str, mask_pattern: str) -> int:
         tried = match_by(_rule_of(image_pattern, mask_pattern))
@@ -136,7 +98,7 @@ def pair_files(
     if by_pattern:
         match = match_by(_rule_of(image_pattern, mask_pattern))
     else:
-        match = _best_match(*_told_apart(names, mask_files, None, one_folder=one_folder))
+        match = best_match(*_told_apart(names, mask_files, None, one_folder=one_folder))
     if not match.paired:
         taken = match.images.files
         raise InvalidOption(
@@ -196,58 +158,15 @@ def _told_apart(
     ]
 
 
-def _best_match(own: dict[str, str], others: list[dict[str, str]]) -> _Match:
-    """The match by the rule that pairs most images; of several in one group, by the one that leaves fewest masks over.
-
-    A mask that is left over might be part of one that is taken.
-    """
-
-    def best_of(rules: Sequence[Rule]) -> _Match:
-        return max((_match(rule, own, others) for rule in rules), key=lambda match: (match.paired, match.used))
-
-    (_, first), *further = RULES
-    best = best_of(first)
-    for factor, rules in further:
-        if factor * best.paired >= len(own) * len(others):
-            break
-        found = best_of(rules)
-        if found.paired > factor * best.paired:
-            best = found
-    return best
-
-
-def _match(rule: Rule, own: dict[str, str], others: list[dict[str, str]]) -> _Match:
-    pictures = _Found()
-    for file, name in own.items():
-        case = rule.image(name)
-        if case is None:
-            pictures.no_case.append(file)
-        else:
-            pictures.of_case[case].append(file)
-    masks = []
-    for files in others:
-        found = _Found()
-        for file, name in files.items():
-            cases = rule.cases_of(name)
-            place = next((k for k, case in enumerate(cases) if case in pictures.of_case), 0)
-            case = cases[place]
-            if case is None:
-                found.no_case.append(file)
-                continue
-            found.of_case[case].append(file)
-            if place == 2 or rule.by_folder:
-                found.several.add(case)
-        masks.append(found)
-    return _Match(pictures, masks)
-
-
-def _refuse_like_named(
-    match: _Match, images: Source, masks: Sequence[Source], pairing: Pairing, *, merge: bool
-) -> None:
+def _refuse_like_named(match: Match, images: Source, masks: Sequence[Source], pairing: Pairing, *, merge: bool) -> None:
     """Refuse files that share a case and leave them out of the match, because either could be meant."""
     for source, found in [(images, match.images), *zip(masks, match.masks, strict=True)]:
         for file in found.no_case:
             pairing.warnings.append(Finding(file, "not_matched", "its name does not match the pattern: left aside"))
+        for file, cases in found.unclear.items():
+            said = " and ".join(f"'{case}'" for case in cases)
+            reason = f"a number behind a word for masks may be the case's or the mask's: {said} mix. Use --pattern"
+            pairing.refused.append(Finding(file, "ambiguous_name", reason))
         for case, same in list(found.of_case.items()):
             are_masks = found is not match.images and case in match.images.of_case
             if len(same) == 1 or (are_masks and (merge or case in found.several)):
@@ -264,7 +183,7 @@ def _refuse_like_named(
 
 
 def _join(
-    match: _Match, images: Source, masks: Sequence[Source], pairing: Pairing, *, allow_missing: bool, merge: bool
+    match: Match, images: Source, masks: Sequence[Source], pairing: Pairing, *, allow_missing: bool, merge: bool
 ) -> None:
     for case, (image,) in match.images.of_case.items():
         found = [files.of_case.get(case, []) for files in match.masks]

@@ -161,3 +161,57 @@ def test_a_numbered_mask_beside_unmarked_ones_does_not_stand_alone():
     pairing = pair_files(images, [masks])
     assert set(names(pairing)) == {"i/b.png"}
     assert codes(pairing) == {"i/a.png": "several_masks"}
+
+
+def test_a_number_that_touches_the_number_of_the_image_is_the_masks_own():
+    """ "img1_mask1" is no mask of "img11", and "c1_seg2" none of "c12", which has none."""
+    images = source("i", *(f"img{k}.png" for k in range(1, 21)))
+    masks = source("m", *(f"img{k}_mask{j}.png" for k in range(1, 21) for j in (1, 2)))
+    assert set(codes(pair_files(images, [masks])).values()) == {"several_masks"}
+    assert names(pair_files(images, [masks], merge=True)) == {
+        f"i/img{k}.png": (f"m/img{k}_mask1.png", f"m/img{k}_mask2.png") for k in range(1, 21)
+    }
+    both = source("d", "c1.png", "c12.png", "e.png", "c1_seg.png", "c1_seg2.png", "e_seg.png")
+    pairing = pair_files(both, [both])
+    assert names(pairing) == {"d/e.png": ("d/e_seg.png",)}
+    assert codes(pairing) == {"d/c1.png": "several_masks", "d/c12.png": "missing_mask"}
+
+
+@pytest.mark.parametrize(
+    ("files", "pairs"),
+    [
+        # Other masks say it: "e_1" is no image, so numbers are masks'; or "e" is none, so they are cases'.
+        (("p_1", "p_1_1", "e", "p_1_mask_1", "e_mask_1"), {"p_1": ("p_1_mask_1",), "e": ("e_mask_1",)}),
+        (("p_1", "p_1_1", "e_1", "p_1_mask_1", "e_mask_1"), {"p_1_1": ("p_1_mask_1",), "e_1": ("e_mask_1",)}),
+        # A case with a mask of its own name has no other that is named otherwise.
+        (("b", "b_1", "b_mask", "b_mask_1", "b_1_mask"), {"b": ("b_mask", "b_mask_1"), "b_1": ("b_1_mask",)}),
+        (("a_2", "e", "a_2_mask", "a_mask_2", "e_mask"), {"a_2": ("a_2_mask",), "e": ("e_mask",)}),
+    ],
+)
+def test_what_a_number_means_holds_for_all_masks(files, pairs):
+    both = source("d", *(f"{name}.png" for name in files))
+    found = names(pair_files(both, [both], merge=True))
+    assert found == {f"d/{image}.png": tuple(f"d/{mask}.png" for mask in masks) for image, masks in pairs.items()}
+
+
+def test_a_number_that_may_be_the_images_or_the_masks_is_ambiguous():
+    images = source("i", "p_1.png", "p_1_1.png", "e.png")
+    pairing = pair_files(images, [source("m", "p_1_mask_1.png", "e_mask.png")], merge=True)
+    assert names(pairing) == {"i/e.png": ("m/e_mask.png",)}
+    assert codes(pairing) == {
+        "m/p_1_mask_1.png": "ambiguous_name",
+        "i/p_1.png": "missing_mask",
+        "i/p_1_1.png": "missing_mask",
+    }
+
+
+def test_masks_of_a_case_that_may_lack_a_part_are_ambiguous_too():
+    """Of those that are sure some say that numbers are cases', some that they are masks'."""
+    sure = ("e", "e_mask_1", "f_1", "f_mask_1")
+    both = source("d", *(f"{name}.png" for name in ("p", "p_1", "p_mask", "p_mask_1", *sure)))
+    pairing = pair_files(both, [both], merge=True)
+    assert names(pairing) == {"d/e.png": ("d/e_mask_1.png",), "d/f_1.png": ("d/f_mask_1.png",)}
+    assert {file for file, code in codes(pairing).items() if code == "ambiguous_name"} == {
+        "d/p_mask.png",
+        "d/p_mask_1.png",
+    }
