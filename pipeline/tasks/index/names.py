@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -105,8 +105,8 @@ def mask_names(names: Iterable[str]) -> set[str]:
     """Those of the names of one folder that are masks', by a word in the name or in the nearest folder that has one."""
     listed = list(names)
     found = {name for name in listed if _says_mask(plain_name(name).split("/"))}
-    if len(found) == len(listed):  # a word that all share says nothing ("segmentation/ct/1")
-        found = {name for name in listed if _says_mask(plain_name(name).split("/")[-1:])}
+    if len(found) == len(listed):
+        found = _by_half_the_path(listed) or found
     images = {plain_name(name) for name in listed if name not in found}
     with_mask = {_bare_mask(name) for name in found}
     for name in listed:
@@ -125,13 +125,23 @@ def _unnumbered(plain: str) -> tuple[str | None, str | None]:
     return None if bare[-1:].isdigit() and number[0].isdigit() else bare + number, bare
 
 
-def _says_mask(parts: list[str]) -> bool:
+def _by_half_the_path(names: Sequence[str]) -> set[str]:
+    """The masks by folders or names alone, where all have a word: one that all share says nothing ("seg/ct/1")."""
+    folders = {name: _says_mask(plain_name(name).split("/")[:-1]) for name in names}
+    by_name = {name for name in names if _says_mask(plain_name(name).split("/")[-1:])}
+    if False in folders.values():  # "images/seg_1" is an image
+        return {name for name, said in folders.items() if said is not False}
+    return by_name if len(by_name) < len(names) else {name for name, said in folders.items() if said}
+
+
+def _says_mask(parts: list[str]) -> bool | None:
+    """Whether the last part of a path with a word says mask, or else image; None if none has a word."""
     for part in reversed(parts):
         if MASK_AFFIX.search(part) or _MASK_WORD.search(part):
             return True
         if IMAGE_AFFIX.search(part) or _IMAGE_WORD.search(part):
             return False
-    return False
+    return None
 
 
 def _word(words: str) -> re.Pattern[str]:

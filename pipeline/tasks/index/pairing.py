@@ -82,9 +82,9 @@ def pair_files(
     # Names are asked for once: rules and patterns go through them again and again.
     names = {file: images.name_of(file) for file in images.files}
     mask_files = [{file: source.name_of(file) for file in source.files} for source in masks]
-    one_folder = any(_share_a_folder(images, source) for source in masks)
     for file in {file for source in masks if _lies_in(source, images) for file in source.files}:
         names.pop(file, None)
+    one_folder = any(_share_files(images, source) for source in masks)
 
     def match_by(rule: Rule) -> Match:
         return match_files(rule, *_told_apart(names, mask_files, rule, one_folder=one_folder))
@@ -119,8 +119,11 @@ def pair_files(
     return pairing
 
 
-def _share_a_folder(images: Source, masks: Source) -> bool:
-    return Path(images.root).absolute() == Path(masks.root).absolute()
+def _share_files(images: Source, masks: Source) -> bool:
+    """Whether images and masks are to be told apart: two globs of one folder may have done that already."""
+    if Path(images.root).absolute() != Path(masks.root).absolute():
+        return False
+    return not set(map(os.path.abspath, images.files)).isdisjoint(map(os.path.abspath, masks.files))
 
 
 def _lies_in(masks: Source, images: Source) -> bool:
@@ -139,6 +142,9 @@ def _told_apart(
     own = images
     if one_folder:
         by_word = mask_names(images.values())
+        # A file that was given as image alone is one, whatever its name; a series counts by the slices in its folder.
+        as_mask = {os.path.abspath(file) for files in masks for file in files}  # noqa: PTH100
+        as_mask |= {os.path.dirname(file) for file in as_mask}  # noqa: PTH120
 
         def is_image(name: str) -> bool:
             if patterns is None:
@@ -148,7 +154,11 @@ def _told_apart(
                 return not for_mask
             return name not in by_word if for_image == for_mask else for_image
 
-        own = {file: name for file, name in images.items() if is_image(name)}
+        own = {
+            file: name
+            for file, name in images.items()
+            if os.path.abspath(file) not in as_mask or is_image(name)  # noqa: PTH100
+        }
     elif patterns is not None:
         return own, masks
     taken = {os.path.abspath(file) for file in own}  # noqa: PTH100

@@ -52,16 +52,28 @@ def why_no_pair(
         one_folder: Whether images and masks lie in one folder.
         pairs_with: Tries patterns.
     """
-    if any(masks):
-        examples = ", ".join(map(_example, masks))
-        found = f"{len(images)} images such as {_example(images)}, and masks such as {examples}."
+    if not images and not one_folder:
+        return f"No image has a mask: all files of {given} are among the masks. Give the folder of images first."
+    if not images:
+        # Patterns are looked for as if no word had told the files apart.
+        images, masks = [name for names in masks for name in names], []
+        found = (
+            f"all {len(images)} files of {given}, such as {images[0]}, have a word for masks in their names or folders "
+            "(mask, seg, label, annotation …)"
+            + (" or match the pattern for masks" if cases is not None else "")
+            + ". Give the images and the masks as two folders or globs."
+        )
+        cases = {}
+    elif any(masks):
+        examples = ", ".join(names[0] for names in masks if names)
+        found = f"{len(images)} images such as {images[0]}, and masks such as {examples}."
     elif one_folder:
         found = (
-            f"none of the {len(images)} files of {given}, such as {_example(images)}, has a word for masks in its name "
+            f"none of the {len(images)} files of {given}, such as {images[0]}, has a word for masks in its name "
             "or folder (mask, seg, label, annotation …)."
         )
     else:
-        found = f"{len(images)} images such as {_example(images)}, and no masks."
+        found = f"{len(images)} images such as {images[0]}, and no masks."
     counts = cases if cases is not None else Counter(plain_name(name).rpartition("/")[2] for name in images)
     case, most = max(counts.items(), key=lambda entry: entry[1], default=("", 0))
     shared = f" {most} images share the name '{case}'." if most > 1 else ""
@@ -97,10 +109,6 @@ def require_one_kind_of_mask(
                 f"{images.name_of(image)}, and {images.name_of(files[0])}. Give the folder of images and the folder of "
                 f"those that you mean, e.g. planar index {os.path.dirname(image)} {os.path.dirname(files[0])}."  # noqa: PTH120
             )
-
-
-def _example(names: Sequence[str]) -> str:
-    return names[0] if names else "nothing"
 
 
 def _best_patterns(images: Sequence[str], masks: Sequence[Sequence[str]], pairs_with: PairsWith) -> str:

@@ -32,6 +32,9 @@ def names(pairing) -> dict[str, tuple[str | None, ...]]:
         ("training_images/{}.png", "training_groundtruth/{}.png"),
         ("P{}/ct.nii.gz", "P{}/label.nii.gz"),
         ("segmentation/images/{}.png", "segmentation/masks/{}.png"),
+        ("segmentation/ct/{}.png", "segmentation/ct/{}_mask.png"),
+        ("images/seg_{}.png", "masks/seg_{}.png"),
+        ("ct/seg_{}.png", "masks/seg_{}.png"),
     ],
 )
 def test_one_folder_of_images_and_masks_pairs_by_words(image, mask):
@@ -95,6 +98,46 @@ def test_masks_of_two_kinds_in_one_folder_are_not_chosen_from():
     both = source("d", *(name.format(k) for k in NUMBERS for name in drive))
     with pytest.raises(InvalidOption, match=r"masks of two kinds.*planar index d/images d/1st_manual"):
         pair_files(both, [both])
+
+
+@pytest.mark.parametrize("pattern", [None, r"(\d+)"])
+def test_two_globs_of_one_folder_have_told_images_and_masks_apart(pattern):
+    images, masks = (source("d", f"label_7.{end}", *(f"{k}.{end}" for k in NUMBERS)) for end in ("jpg", "png"))
+    pairing = pair_files(images, [masks], image_pattern=pattern, mask_pattern=pattern)
+    assert names(pairing) == {file: (file.replace("jpg", "png"),) for file in images.files}
+
+
+def test_a_file_given_as_image_alone_is_listed_whatever_its_name():
+    both = source("d", "label_7.jpg", *(f"{k}{end}" for k in NUMBERS for end in (".jpg", "_mask.png")))
+    masks = Source("d/*.png", "d", [file for file in both.files if file.endswith("png")])
+    pairing = pair_files(both, [masks])
+    assert len(pairing.pairs) == 4
+    assert {finding.file: finding.code for finding in pairing.refused} == {"d/label_7.jpg": "missing_mask"}
+
+
+def test_a_pattern_pairs_two_globs_whose_names_all_say_mask():
+    images, masks = (source("d", *(f"seg_{k}_{end}.png" for k in NUMBERS)) for end in ("ct", "lab"))
+    pairing = pair_files(images, [masks], image_pattern=r"seg_(\d+)", mask_pattern=r"seg_(\d+)")
+    assert names(pairing) == {f"d/seg_{k}_ct.png": (f"d/seg_{k}_lab.png",) for k in NUMBERS}
+
+
+@pytest.mark.parametrize("pattern", [None, r"seg_(\d+)"])
+def test_one_folder_whose_names_all_say_mask_is_told_and_gets_patterns_that_work(pattern):
+    both = source("d", *(f"seg_{k}_{end}.png" for k in NUMBERS for end in ("ct", "lab")))
+    with pytest.raises(InvalidOption) as error:
+        pair_files(both, [both], image_pattern=pattern, mask_pattern=pattern)
+    message = str(error.value)
+    assert "all 8 files of d, such as seg_1_ct.png, have a word for masks" in message
+    assert "two folders or globs" in message and "nothing" not in message
+    assert names(pair_files(both, [both], **patterns_in(message))) == {
+        f"d/seg_{k}_ct.png": (f"d/seg_{k}_lab.png",) for k in NUMBERS
+    }
+
+
+def test_a_folder_that_holds_masks_alone_is_told():
+    assert "all files of d are among the masks" in told(
+        source("d", "m/1.png", "m/2.png"), source("d/m", "1.png", "2.png")
+    )
 
 
 def told(images: Source, masks: Source) -> str:
