@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from pipeline.tasks.index.names import RULES, Cases, Rule
 
-__all__ = ["Found", "Match", "best_match", "match_files"]
+__all__ = ["Found", "Match", "best_match", "match_files", "rivals"]
 
 
 @dataclass
@@ -37,6 +37,7 @@ class Found:
 class Match:
     """Images and the masks of each folder by the cases of one rule."""
 
+    rule: Rule
     images: Found
     masks: list[Found]
 
@@ -73,6 +74,18 @@ def best_match(own: dict[str, str], others: list[dict[str, str]]) -> Match:
     return best
 
 
+def rivals(rule: Rule, own: dict[str, str], left: dict[str, str]) -> set[str]:
+    """Those of the masks that a rule left over to which another gives one of the images, with their names.
+
+    Where the rule heeds folders the others must: "test/masks/1" is no second mask of "images/1".
+    """
+    found: set[str] = set()
+    for other in (other for _, rules in RULES for other in rules if other.folders or not rule.folders):
+        match = match_files(other, own, [left])
+        found.update(file for case in match.images.of_case for file in match.masks[0].of_case.get(case, ()))
+    return found
+
+
 def match_files(rule: Rule, own: dict[str, str], others: list[dict[str, str]]) -> Match:
     """Images and the masks of each folder, with their names, by case."""
     pictures = Found()
@@ -82,7 +95,7 @@ def match_files(rule: Rule, own: dict[str, str], others: list[dict[str, str]]) -
             pictures.no_case.append(file)
         else:
             pictures.of_case[case].append(file)
-    return Match(pictures, [_masks_by_case(rule, files, pictures.of_case) for files in others])
+    return Match(rule, pictures, [_masks_by_case(rule, files, pictures.of_case) for files in others])
 
 
 def _masks_by_case(rule: Rule, files: dict[str, str], images: Collection[str]) -> Found:

@@ -68,12 +68,14 @@ class Rule:
         mask: The case of a mask.
         numbered: Masks may be numbered behind the word for a mask.
         by_folder: All masks of a folder belong to the one image of it.
+        folders: The folders of image and mask must agree too.
     """
 
     image: KeyOf
     mask: KeyOf
     numbered: bool = True
     by_folder: bool = False
+    folders: bool = True
 
     def cases_of(self, mask: str) -> Cases:
         """The cases that a mask may be of."""
@@ -203,7 +205,13 @@ _BY_PATH: tuple[tuple[Callable[[str], str], Callable[[str], str]], ...] = (
 # images that those before it pair: the last two are guesses, for sets of which the others make next to nothing.
 RULES: tuple[tuple[int, tuple[Rule, ...]], ...] = (
     (1, tuple(Rule(image, mask, numbered=mask is not plain_name) for image, mask in _BY_PATH)),
-    (1, tuple(Rule(_file(image), _file(mask), numbered=mask is not plain_name) for image, mask in _BY_PATH)),
-    (2, tuple(Rule(_partless(key[0]), _partless(key[1])) for key in (_BY_PATH[-1], tuple(map(_file, _BY_PATH[-1]))))),
+    (1, tuple(Rule(_file(image), _file(mask), mask is not plain_name, folders=False) for image, mask in _BY_PATH)),
+    (
+        2,
+        (
+            Rule(_partless(_wordless_image), _partless(_NO_MASK_WORD)),
+            Rule(_partless(_file(_wordless_image)), _partless(_file(_NO_MASK_WORD)), folders=False),
+        ),
+    ),
     (2, (Rule(_folder(_NO_IMAGE_WORD), _folder(_NO_MASK_WORD), numbered=False, by_folder=True),)),
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.datalist import Finding
 from pipeline.errors import InvalidOption
-from pipeline.tasks.index.matching import Match, best_match, match_files
+from pipeline.tasks.index.matching import Match, best_match, match_files, rivals
 from pipeline.tasks.index.names import Rule, case_name, key_by_pattern, mask_names, plain_name
 from pipeline.tasks.index.sources import Source
 from pipeline.tasks.index.unpaired import require_one_kind_of_mask, why_no_pair
@@ -114,8 +114,10 @@ def pair_files(
     _refuse_like_named(match, images, masks, pairing, merge=merge)
     _join(match, images, masks, pairing, allow_missing=allow_missing, merge=merge)
     if one_folder and not by_pattern:
-        lone = [one.file for one in pairing.refused if one.code == "mask_without_image"]
-        require_one_kind_of_mask(images, [(pair.image, pair.masks) for pair in pairing.pairs], lone)
+        lone = {one.file for one in pairing.refused if one.code == "mask_without_image"}
+        left = {file: name for files in mask_files for file, name in files.items() if file in lone}
+        second = rivals(match.rule, {pair.image: names[pair.image] for pair in pairing.pairs}, left)
+        require_one_kind_of_mask(images, [(pair.image, pair.masks) for pair in pairing.pairs], sorted(second))
     return pairing
 
 

@@ -81,16 +81,16 @@ def why_no_pair(
 
 
 def require_one_kind_of_mask(
-    images: Source, pairs: Sequence[tuple[str, Sequence[str | None]]], lone: Sequence[str]
+    images: Source, pairs: Sequence[tuple[str, Sequence[str | None]]], second: Sequence[str]
 ) -> None:
-    """Raise InvalidOption if a folder of masks is left over where images and masks were given as one folder.
+    """Raise InvalidOption if a folder of second masks is left over where images and masks were given as one folder.
 
     DRIVE has the vessels in `1st_manual` and the field of view in `mask`: names cannot tell which of them are meant.
 
     Args:
         images: What the user gave.
         pairs: Images with their masks.
-        lone: Masks that no image has.
+        second: Masks that were left over, and would be those of images that have one.
     """
 
     def folder_of(file: str) -> str:
@@ -98,16 +98,17 @@ def require_one_kind_of_mask(
 
     used = {folder_of(mask) for _, masks in pairs for mask in masks if mask is not None}
     left: dict[str, list[str]] = defaultdict(list)
-    for file in lone:
+    for file in second:
         left[folder_of(file)].append(file)
     for folder, files in left.items():
         if folder not in used and len(files) > 1 and 2 * len(files) >= len(pairs) and pairs:
             image, masks = pairs[0]
             mask = next(mask for mask in masks if mask is not None)
+            folders = " ".join(quote(os.path.dirname(file)) for file in (image, files[0]))  # noqa: PTH120
             raise InvalidOption(
                 f"{images.given} holds masks of two kinds: {images.name_of(mask)}, which has the name of "
                 f"{images.name_of(image)}, and {images.name_of(files[0])}. Give the folder of images and the folder of "
-                f"those that you mean, e.g. planar index {os.path.dirname(image)} {os.path.dirname(files[0])}."  # noqa: PTH120
+                f"those that you mean, e.g. planar index {folders}."
             )
 
 

@@ -98,6 +98,23 @@ def test_masks_of_two_kinds_in_one_folder_are_not_chosen_from():
     both = source("d", *(name.format(k) for k in NUMBERS for name in drive))
     with pytest.raises(InvalidOption, match=r"masks of two kinds.*planar index d/images d/1st_manual"):
         pair_files(both, [both])
+    spaced = source("my set", *(name.format(k) for k in NUMBERS for name in drive))
+    assert "planar index 'my set/images' 'my set/1st_manual'" in told(spaced, spaced)
+
+
+def test_masks_of_two_kinds_whose_folders_say_nothing_are_not_chosen_from():
+    kinds = ("pictures/{}_training.tif", "vessels/{}_manual1.gif", "field/{}_training_mask.gif")
+    both = source("d", *(name.format(k) for k in NUMBERS for name in kinds))
+    with pytest.raises(InvalidOption, match="masks of two kinds"):
+        pair_files(both, [both])
+
+
+@pytest.mark.parametrize("lone", ["test/masks/x{}.png", "test/masks/{}.png", "P2/masks/{}.png"])
+def test_a_folder_of_masks_without_images_is_listed_and_the_others_go_on(lone):
+    both = source("d", *(name.format(k) for k in NUMBERS for name in ("images/{}.png", "masks/{}.png", lone)))
+    pairing = pair_files(both, [both])
+    assert names(pairing) == {f"d/images/{k}.png": (f"d/masks/{k}.png",) for k in NUMBERS}
+    assert {f.file: f.code for f in pairing.refused} == {f"d/{lone.format(k)}": "mask_without_image" for k in NUMBERS}
 
 
 @pytest.mark.parametrize("pattern", [None, r"(\d+)"])
