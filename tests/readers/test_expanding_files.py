@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian
-from reader_phantoms import dicom_of, ramp, write_itk
+from reader_phantoms import dicom_of, ramp, save_dicom, write_itk
 
 from pipeline.errors import UnreadableImage, UnsupportedImage
 from pipeline.readers import read_grid, read_picture, room
@@ -24,8 +24,7 @@ def _little_memory(monkeypatch):
 def deflated(path, pixels):
     ds = dicom_of(pixels)
     ds.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
-    ds.save_as(path, enforce_file_format=True)
-    return str(path)
+    return save_dicom(ds, path)
 
 
 def refused(path, reading=read_picture):
