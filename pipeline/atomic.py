@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replace_folder", "write_text_aside", "written_aside"]
+__all__ = ["NO_ROOM", "replace_folder", "write_text_aside", "written_aside"]
+
+# The system's numbers for a file that finds no room: a full disk, a quota, a limit on the size of files.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# What writing meets, and the system does not say of which file. Not a connection's, which may break meanwhile.
+OF_THE_DISK = NO_ROOM | {errno.EIO, errno.EROFS}
 
 
 @contextmanager
@@ -16,6 +22,8 @@ def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A hidden name beside `path` to write to; renamed to `path` when the block ends well, removed otherwise.
 
     The hidden name keeps the suffix, for writers that choose their format by it. Folders are made as needed.
+
+    Raises: OSError: with the final name, where the disk takes no more.
     """
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -23,6 +31,10 @@ def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield aside
         aside.replace(final)
+    except OSError as error:
+        if error.errno not in OF_THE_DISK or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(final)) from error
     finally:
         aside.unlink(missing_ok=True)
 

@@ -48,6 +48,11 @@ class Checkpoints:
             the scores are those of the file; training goes on with the exact ones.
         keep: "best", and `model.pt` is of the best validation; or "last", and it is of the last one: what a few cases
             like best is chance, and the end of a falling learning rate is better.
+
+    Attributes:
+        same_cases: Whether a training that goes on is known to have the cases that it was begun with, so that epochs of
+            another length are those of another `batch_size`.
+
     Raises: InvalidOption: if `keep` is something else.
     """
 
@@ -74,6 +79,7 @@ class Checkpoints:
         self.highest = float("-inf")
         self.improved_epoch = 0
         self.seconds = 0.0  # that writing has taken so far
+        self.same_cases = False
         self.resumed = (0, 0)  # the epoch that a training was resumed after, and the best one until then
         self._last = (0.0, 0.0)  # when `last.pt` was written, and what that took, s
         self._saved_epoch = 0
@@ -111,20 +117,25 @@ class Checkpoints:
             engine.add_event_handler(Events.COMPLETED, self.put_back)
 
     def take_up(self, trainer: Engine) -> None:
-        """Note where a resumed training goes on.
+        """Note where a resumed training goes on: with another batch size behind as many whole epochs.
 
-        Raises: InvalidOption: if the checkpoint's epochs have another length than the data and the batch size give. The
-            engine would keep the checkpoint's: part of the data would be left out of each epoch, or seen twice.
+        Raises: InvalidOption: if the checkpoint's epochs have another length than the data and the batch size give, and
+            the cases may be others. The engine would keep the checkpoint's: part of the data would be left out of each
+            epoch, or seen twice.
         """
         self.resumed = (int(trainer.state.epoch), self.improved_epoch)
         self._saved_epoch, self._last = 0, (0.0, 0.0)
         before = trainer.state.epoch_length
-        if self._batches is not None and before != self._batches:
+        if self._batches is None or before == self._batches:
+            return
+        if not self.same_cases:
             raise InvalidOption(
                 f"{self.last_path}: its epochs have {before} batches, those of this datalist and batch_size have "
                 f"{self._batches}. Resume with the datalist and the batch_size that the training was begun with, or "
                 "begin again in another folder."
             )
+        trainer.state.epoch_length = self._batches
+        trainer.state.iteration = trainer.state.epoch * self._batches
 
     def follow_schedule(self, trainer: Engine) -> None:
         """Set the first learning rate by the schedule as it now is; the checkpoint has the former one's."""

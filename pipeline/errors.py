@@ -25,6 +25,8 @@ Each leaf is also a builtin, so that code that knows nothing of Planar can still
     ├── ArchiveUnreachable (ConnectionError)  a DICOMweb archive that does not answer, or lets nobody in
     ├── ClusterUnreachable (ConnectionError)  a Ray cluster that does not answer, or whose workers cannot begin
     ├── ArchiveRefusal (RuntimeError)       what an archive that answers does not give, or does not take
+    ├── NoMemory (MemoryError)              a GPU whose memory does not suffice for what was asked
+    ├── NoRoom (OSError)                    a disk that takes no more of what was begun
     └── MissingExtra (ImportError)          an optional part that is not installed
 """
 
@@ -47,7 +49,9 @@ __all__ = [
     "InvalidSplit",
     "MissingExtra",
     "MissingFile",
+    "NoMemory",
     "NoPicture",
+    "NoRoom",
     "OutputExists",
     "PlanarError",
     "TrackingUnreachable",
@@ -144,6 +148,14 @@ class ArchiveUnreachable(PlanarError, ConnectionError):
 
 class ArchiveRefusal(PlanarError, RuntimeError):
     """What an archive that answers does not give, or does not take; the rest may go on."""
+
+
+class NoMemory(PlanarError, MemoryError):
+    """A GPU whose memory does not suffice for what was asked of it."""
+
+
+class NoRoom(PlanarError, OSError):
+    """A disk that takes no more of what was begun."""
 
 
 class MissingExtra(PlanarError, ImportError):

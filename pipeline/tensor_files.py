@@ -15,7 +15,7 @@ __all__ = ["save_aside"]
 def save_aside(content: Any, path: Path) -> None:
     """`torch.save`, whole or not at all.
 
-    Raises: OSError: of the system, where torch tells of a full disk by the numbers of its own bytes.
+    Raises: OSError: of the system, with the path, where torch tells of a full disk by the numbers of its own bytes.
     """
     with written_aside(path) as aside, aside.open("wb") as file:
         try:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,21 @@ def test_a_block_that_fails_leaves_the_former_file_and_nothing_else(tmp_path: Pa
         write_half()
     assert names(tmp_path) == ["table.csv"]
     assert path.read_text() == "former"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS])
+def test_a_disk_that_takes_no_more_is_told_with_the_final_name(tmp_path: Path, number: int) -> None:
+    with pytest.raises(OSError) as caught, written_aside(tmp_path / "last.pt") as aside:
+        aside.write_text("hal")
+        raise OSError(number, "no more")
+    assert (caught.value.errno, caught.value.filename) == (number, str(tmp_path / "last.pt"))
+    assert names(tmp_path) == []
+
+
+def test_a_connection_that_breaks_while_a_file_is_written_is_not_the_files(tmp_path: Path) -> None:
+    with pytest.raises(ConnectionResetError) as caught, written_aside(tmp_path / "set.zip"):
+        raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+    assert caught.value.filename is None
 
 
 def test_a_block_that_writes_nothing_is_an_error(tmp_path: Path) -> None:

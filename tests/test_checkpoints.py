@@ -277,6 +277,20 @@ def test_a_disk_that_fills_up_halfway_is_told_by_the_system_too(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("number", [errno.EFBIG, errno.EDQUOT])
+def test_what_the_system_says_of_weights_names_their_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    class Limited(io.FileIO):
+        def write(self, data: Any) -> int:
+            raise OSError(number, "no more")
+
+    monkeypatch.setattr(Path, "open", lambda self, mode: Limited(self, mode))
+    with pytest.raises(OSError, match="no more") as caught:
+        save_aside({"weight": torch.zeros(3_000_000)}, tmp_path / "last.pt")
+    assert (caught.value.errno, caught.value.filename) == (number, str(tmp_path / "last.pt"))
+
+
 def rates_of(
     folder: Path, epochs: int, *, resume: bool = False, rate: float = 0.1, halved: bool = False
 ) -> list[float]:
@@ -370,6 +384,23 @@ def test_epochs_of_another_length_are_refused_rather_than_cut(tmp_path: Path) ->
     with pytest.raises(InvalidOption, match=r"its epochs have 2 batches, those of this datalist and batch_size have 3"):
         made.trainer.run()
     assert load(tmp_path / "last.pt")["trainer"]["iteration"] == 2
+
+
+@pytest.mark.parametrize("batches", [1, 4])
+def test_another_batch_size_keeps_whole_epochs_where_the_cases_are_the_same(tmp_path: Path, batches: int) -> None:
+    training(tmp_path, [0.5, 0.4, 0.3])[0].trainer.run()  # epochs of two batches
+    made, kept = training(tmp_path, [0.6, 0.7], resume=True, max_epochs=5)
+    kept._batches, kept.same_cases = batches, True
+    made.trainer.data_loader = DataLoader(Dataset(cases()), batch_size=4 // batches)
+    seen: list[tuple[int, int]] = []
+    made.trainer.add_event_handler(
+        Events.ITERATION_COMPLETED, lambda engine: seen.append((engine.state.epoch, len(engine.state.batch)))
+    )
+    made.trainer.run()
+    assert seen == [(epoch, 4 // batches) for epoch in (4, 5) for _ in range(batches)]
+    last = load(tmp_path / "last.pt")["trainer"]
+    assert (last["iteration"], last["epoch_length"]) == (5 * batches, batches)
+    assert (kept.best_metric, kept.best_epoch) == (0.7, 5)
 
 
 def test_half_precision_halves_the_file_and_loads_into_a_float32_network(tmp_path: Path) -> None:

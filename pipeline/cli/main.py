@@ -99,7 +99,7 @@ def one_line(error: PlanarError | OSError) -> str:
     if isinstance(error, OSError) and not isinstance(error, PlanarError) and error.strerror:
         # The second name is the final one, where a file written aside could not be renamed to it.
         path = error.filename2 or error.filename
-        if error.errno == errno.ENOSPC and not path:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and not path:
             return "The disk is full. Make room where the results, mlruns.db or temporary files (TMPDIR) lie."
         return f"{path}: {error.strerror}." if path else f"{error.strerror}."
     return " ".join(str(error).split())

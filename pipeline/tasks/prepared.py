@@ -96,11 +96,13 @@ class Prepared:
         bundle: Where.
         notes: What the user should know.
         made: What was made for it, and no more: the folder may be the working folder, with the runs in it.
+        same_cases: Whether it goes on, and with the cases that it was begun with.
     """
 
     bundle: Bundle
     notes: list[str] = field(default_factory=list)
     made: tuple[Path, ...] = ()
+    same_cases: bool = False
 
     def withdraw(self) -> None:
         """Remove what was made, unless there is a checkpoint, so that the command can be given again."""
@@ -133,8 +135,8 @@ def going_on(
     on_loading()
     notes = compare_classes(bundle, bundle.labels("train"), datalist)
     require_epochs_left(bundle, settings)
-    require_same_data(bundle, content, datalist)
-    return Prepared(bundle, list(notes))
+    same_cases = require_same_data(bundle, content, datalist)
+    return Prepared(bundle, list(notes), same_cases=same_cases)
 
 
 def copied(

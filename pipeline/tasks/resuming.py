@@ -82,6 +82,11 @@ def require_free(folder: Path) -> None:
             f"{folder} holds a training. Go on with it (planar train {folder} --data … --resume), or give another "
             "folder with -o."
         )
+    if (folder / "models" / "model.pt").is_file():
+        raise OutputExists(
+            f"{folder} exists. It holds weights (models/model.pt), and no models/last.pt that a training could go on "
+            "from. Give another folder with -o, or remove this one if nobody needs it."
+        )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputExists(f"{folder} exists. Give another folder with -o.")
 
@@ -165,19 +170,22 @@ def note_data(bundle: Bundle, datalist: Datalist) -> None:
         write_text_aside(bundle.metadata, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def require_same_data(bundle: Bundle, datalist: Datalist, path: Path) -> None:
+def require_same_data(bundle: Bundle, datalist: Datalist, path: Path) -> bool:
     """Raise InvalidDatalist if a training is to go on with other cases than it was begun with.
 
     Its best validation score would be one of other cases, and no later epoch could be compared with it.
+
+    Returns: Whether they are known to be the same; a bundle without metadata does not say.
     """
     if not bundle.metadata.is_file():
-        return
+        return False
     before = json.loads(bundle.metadata.read_text(encoding="utf-8")).get("planar", {}).get("trained_on_sha256")
     if before is not None and before != data_digest(datalist):
         raise InvalidDatalist(
             f"{path}: its cases or their parts are not those that {bundle.root} was begun with. Resume with that "
             "datalist, or begin a training in another folder (planar train with -o)."
         )
+    return before is not None
 
 
 class WhenStarted:

@@ -16,6 +16,7 @@ from pipeline.step_times import PhaseTime, StepTimes
 from pipeline.tasks.prepared import Wishes, copied, going_on, require_validation, train_config
 from pipeline.tasks.resuming import WhenStarted, training_in
 from pipeline.tasks.start_weights import StartWeights
+from pipeline.tasks.way_on import way_on
 from pipeline.tasks.workflow import fitting_weights, open_workflow, quiet_libraries, run_recorded
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def train(
 
     Raises:
         InvalidBundle, InvalidDatalist, InvalidOption, OutputExists: before anything is written.
+        NoMemory, NoRoom: if the GPU's memory or the disk does not suffice, with how the training goes on.
     """
     began = time.perf_counter()
     _require_registrable(register_as, champion, tracking)
@@ -119,6 +121,7 @@ def train(
         ready = going_on(source, content, datalist, settings, on_loading)
     bundle, notes = ready.bundle, ready.notes
     run_settings = settings | {"datalist": str(datalist.resolve())} | ({"resume": True} if resume else {})
+    batch_size = (train_config(bundle) | settings).get("batch_size")
     if register_as is not None:
         run_settings |= {"register_as": register_as, "champion": champion}
 
@@ -128,6 +131,8 @@ def train(
             workflow = open_workflow(
                 bundle, "train", run_settings, tracking=tracking, handlers={"train#handlers": hooks}
             )
+            if ready.same_cases:
+                workflow.parser.get_parsed_content("checkpoints").same_cases = True
             times = _timed(workflow, bundle) if profile else None
             with fitting_weights(bundle.root / "models" / "last.pt", bundle.config("train")):
                 run_id = run_recorded(workflow, "training_recorder", notes, {**wishes.tags, **(tags or {})})
@@ -135,8 +140,11 @@ def train(
             if wishes.start is not None:
                 notes.append(_said(wishes.start, workflow))
             checkpoints = workflow.parser.get_parsed_content("checkpoints")
-    except BaseException:
+    except BaseException as error:
         ready.withdraw()
+        told = way_on(error, bundle, datalist, batch_size)
+        if told is not None:
+            raise told from error
         raise
     return TrainingResult(
         bundle=bundle,

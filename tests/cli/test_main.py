@@ -123,6 +123,11 @@ def test_the_users_error_in_monais_wrapping_is_one_line(behaves, capsys: pytest.
             OSError(28, "No space left on device"),
             "Error: The disk is full. Make room where the results, mlruns.db or temporary files (TMPDIR) lie.\n",
         ),
+        (
+            OSError(errno.EDQUOT, "Disk quota exceeded"),
+            "Error: The disk is full. Make room where the results, mlruns.db or temporary files (TMPDIR) lie.\n",
+        ),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "/out/a"), "Error: /out/a: Disk quota exceeded.\n"),
         (OSError(21, "Is a directory", "/o/.part-1-a", None, "/o/a"), "Error: /o/a: Is a directory.\n"),
     ],
 )

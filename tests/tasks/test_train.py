@@ -1,13 +1,16 @@
 """Training, resuming and scoring on a few small phantom films."""
 
 import contextlib
+import errno
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -24,6 +27,8 @@ from pipeline.errors import (
     InvalidDatalist,
     InvalidOption,
     MissingFile,
+    NoMemory,
+    NoRoom,
     OutputExists,
     PlanarError,
     user_error_within,
@@ -96,8 +101,6 @@ def test_a_training_is_an_mlflow_run_with_metrics_by_epoch_and_class(trained: tu
 def test_a_resumed_training_goes_on_where_it_ended(
     trained: tuple[TrainingResult, str], phantom_datalist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import shutil
-
     monkeypatch.chdir(tmp_path)
     copy = tmp_path / "copy"
     shutil.copytree(trained[0].bundle.root, copy)
@@ -135,7 +138,7 @@ def test_a_training_that_has_had_its_epochs_is_not_resumed(
 
 
 @pytest.mark.slow
-def test_other_cases_or_another_batch_size_are_not_resumed_with(
+def test_other_cases_or_epochs_of_another_length_are_not_resumed_with(
     trained: tuple[TrainingResult, str], phantom_datalist: Path
 ) -> None:
     root = trained[0].bundle.root
@@ -147,13 +150,35 @@ def test_other_cases_or_another_batch_size_are_not_resumed_with(
     other.write_text(json.dumps(content))
     with pytest.raises(InvalidDatalist, match=r"are not those that .* was begun with"):
         train(str(root), other, overrides=("max_epochs=3",), resume=True, tracking=False)
+    # A bundle that does not say what it was begun with may have been begun with other cases.
+    metadata = root / "configs" / "metadata.json"
+    said = metadata.read_text()
+    metadata.unlink()
     with pytest.raises(RuntimeError) as caught:  # MONAI wraps what is raised while it runs
         train(str(root), phantom_datalist, overrides=("max_epochs=3", "batch_size=1"), resume=True, tracking=False)
+    metadata.write_text(said)
     told = user_error_within(caught.value)
     assert isinstance(told, InvalidOption)
     assert re.search(r"epochs have \d batches, those of this datalist and batch_size have \d+", str(told))
     assert (root / "models" / "last.pt").read_bytes() == before
     assert (root / "configs" / "train.yaml").read_text() == config
+
+
+@pytest.mark.slow
+def test_another_batch_size_is_resumed_with_on_the_same_cases(
+    trained: tuple[TrainingResult, str], phantom_datalist: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(trained[0].bundle.root, copy)
+    before = torch.load(copy / "models" / "last.pt", weights_only=True)["trainer"]
+    smaller = ("max_epochs=3", "batch_size=2")
+    result = train(str(copy), phantom_datalist, overrides=smaller, resume=True, tracking=False)
+    after = torch.load(copy / "models" / "last.pt", weights_only=True)["trainer"]
+    assert after["epoch_length"] > before["epoch_length"]
+    assert after["iteration"] == 3 * after["epoch_length"]
+    assert result.epochs == 3
+    assert len((copy / "models" / "history.csv").read_text().splitlines()) == 1 + 3
+    assert yaml.safe_load(result.bundle.config("train").read_text())["batch_size"] == 2
 
 
 @pytest.mark.slow
@@ -477,3 +502,84 @@ def test_a_training_that_would_never_be_validated_is_told_before_anything_is_wri
     with pytest.raises(InvalidOption, match=r"max_epochs=1 is less than val_interval=3: nothing would be validated"):
         train("cxr_lung_segmentation", phantom_datalist, tmp_path / "new", ("max_epochs=1",), tracking=False)
     assert not (tmp_path / "new").exists()
+
+
+def ended_by(error: BaseException, *written: str) -> Callable[..., None]:
+    """A training that writes some files into its folder and ends with an error, in MONAI's wrapping."""
+
+    def end(bundle: Bundle, *_: object, **__: object) -> None:
+        for name in written:
+            (bundle.root / "models" / name).touch()
+        raise RuntimeError("Failed to evaluate '$@train#trainer.run()'") from error
+
+    return end
+
+
+@pytest.mark.parametrize(
+    ("size", "written", "says"),
+    [
+        (8, (), r"The GPU's memory is full at batch_size=8\. Give the command again with batch_size=4\.$"),
+        (8, ("last.pt",), r"full at batch_size=8\. Go on with: planar train .*new --data .* --resume batch_size=4$"),
+        (1, (), r"full at batch_size=1\. Give a smaller image_size, or end what else uses the GPU\. Give the command"),
+        (1, ("last.pt",), r"full at batch_size=1\. .* Go on with: planar train .*new --data .*json --resume$"),
+        ("$2 * 2", (), r"The GPU's memory is full\. Give a smaller batch_size, or end what else uses the GPU\. Give"),
+    ],
+)
+def test_a_gpu_without_memory_left_is_told_with_the_way_on(
+    size: int | str,
+    written: tuple[str, ...],
+    says: str,
+    phantom_datalist: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    full = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+    monkeypatch.setattr("pipeline.tasks.train.open_workflow", ended_by(full, *written))
+    with pytest.raises(NoMemory, match=says):
+        train("cxr_lung_segmentation", phantom_datalist, tmp_path / "new", (f"batch_size={size}",))
+    assert (tmp_path / "new").exists() == bool(written)
+
+
+@pytest.mark.parametrize(
+    ("number", "written", "says"),
+    [
+        (errno.EFBIG, (), r"last\.pt: no more\. Have larger files allowed \(ulimit -f\)\. Give the command again\.$"),
+        (
+            errno.EDQUOT,
+            ("last.pt",),
+            r"last\.pt: no more\. Make room, or have the quota raised\. Go on with: .*--resume$",
+        ),
+        (
+            errno.ENOSPC,
+            ("model.pt",),
+            r"last\.pt: no more\. Make room\. Give the command again and another folder \(-o\), or remove .*new before:"
+            r" it holds weights \(models/model\.pt\), and no models/last\.pt to go on from\.$",
+        ),
+    ],
+)
+def test_a_disk_that_takes_no_more_is_told_with_what_to_do_with_the_folder(
+    number: int,
+    written: tuple[str, ...],
+    says: str,
+    phantom_datalist: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    full = OSError(number, "no more", str(tmp_path / "new" / "models" / "last.pt"))
+    monkeypatch.setattr("pipeline.tasks.train.open_workflow", ended_by(full, *written))
+    with pytest.raises(NoRoom, match=says):
+        train("cxr_lung_segmentation", phantom_datalist, tmp_path / "new")
+    if written == ("model.pt",):
+        with pytest.raises(
+            OutputExists, match=r"new exists\. It holds weights .* no models/last\.pt .* or remove this one"
+        ):
+            train("cxr_lung_segmentation", phantom_datalist, tmp_path / "new")
+
+
+def test_other_errors_of_files_and_bugs_stay_what_they_are(
+    phantom_datalist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error in (PermissionError(errno.EACCES, "Permission denied", "a.png"), ValueError("a bug")):
+        monkeypatch.setattr("pipeline.tasks.train.open_workflow", ended_by(error))
+        with pytest.raises(RuntimeError, match="Failed to evaluate"):
+            train("cxr_lung_segmentation", phantom_datalist, tmp_path / "new")
