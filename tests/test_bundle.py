@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.bundle import Bundle, copy_bundle, find_bundle, parse_overrides, shipped_bundles, without_mirroring
+from pipeline.bundle import (
+    Bundle,
+    checked_overrides,
+    copy_bundle,
+    find_bundle,
+    parse_overrides,
+    shipped_bundles,
+    without_mirroring,
+)
 from pipeline.bundle import find as find_module
 from pipeline.bundle.editing import rewrite_config
 from pipeline.errors import InvalidBundle, InvalidOption, OutputExists
@@ -373,6 +381,66 @@ def test_a_key_that_an_option_sets_is_told_with_the_option(config: Path) -> None
 def test_overrides_run_no_code(config: Path) -> None:
     with pytest.raises(InvalidOption, match="is not YAML"):
         parse_overrides(("device=!!python/object/apply:os.getcwd []",), config)
+
+
+@pytest.fixture
+def sized(tmp_path: Path) -> Path:
+    text = (
+        "max_epochs: 80\nval_interval: 2\nbatch_size: 8\nlearning_rate: 0.1\nimage_size: [320, 320]\n"
+        "num_workers: 0\npatience: '@max_epochs'\ntest_time_flips: [[], [0]]\nrefinement: []\ncache_rate: $1 / 2\n"
+        "train: {dataloader: {batch_size: '@batch_size'}}\nnetwork_def: {channels: [4, 8], norm: [GROUP, {}]}\n"
+    )
+    return make(tmp_path / "b", train__yaml=text).config("train")
+
+
+@pytest.mark.parametrize(
+    ("pair", "says"),
+    [
+        ("batch_size=0", r"'batch_size=0': batch_size is a whole number from 1, such as 8\."),
+        ("batch_size=2.5", r"'batch_size=2\.5': batch_size is a whole number from 1"),
+        ("batch_size=", r"batch_size is a whole number from 1"),
+        ("batch_size=true", r"batch_size is a whole number from 1"),
+        ("train#dataloader#batch_size=0", r"train#dataloader#batch_size is a whole number from 1\."),
+        ("max_epochs=-1", r"max_epochs is a whole number from 1, such as 80"),
+        ("val_interval=0", r"val_interval is a whole number from 1, such as 2"),
+        ("patience=0", r"patience is a whole number from 1\."),
+        ("patience=long", r"'patience=long': patience is a whole number from 1\."),
+        ("learning_rate=-1", r"'learning_rate=-1': learning_rate is a number from 0, such as 0\.1"),
+        ("learning_rate=.nan", r"learning_rate is a number from 0"),
+        ("cache_rate=-0.5", r"cache_rate is a number from 0\."),
+        ("num_workers=-1", r"num_workers is a whole number from 0, such as 0"),
+        ("image_size=64", r"'image_size=64': image_size is a list of 2 numbers, such as \[320, 320\]"),
+        ("image_size=[64]", r"image_size is a list of 2 numbers"),
+        ("image_size=[64, 64, 64]", r"image_size is a list of 2 numbers"),
+        ("image_size=[64, 0]", r"image_size is a list of whole numbers from 1"),
+        ("image_size=[64, 6e]", r"image_size is a list of whole numbers from 1"),
+        ("test_time_flips=0", r"test_time_flips is a list, such as \[\[\], \[0\]\]"),
+    ],
+)
+def test_a_value_that_cannot_be_is_told(sized: Path, pair: str, says: str) -> None:
+    with pytest.raises(InvalidOption, match=says):
+        checked_overrides((pair,), sized)
+
+
+@pytest.mark.parametrize(
+    ("pair", "value"),
+    [
+        ("batch_size=1", 1),
+        ("batch_size=$2 * 3", "$2 * 3"),
+        ("learning_rate=0.0", 0.0),
+        ("num_workers=0", 0),
+        ("num_workers=2", 2),
+        ("image_size=[64, 96]", [64, 96]),
+        ("image_size=$[2 * 32] * 2", "$[2 * 32] * 2"),
+        ("test_time_flips=[[]]", [[]]),
+        ("refinement=[{_target_: X}]", [{"_target_": "X"}]),
+        ("network_def#channels=[4, 8, 16]", [4, 8, 16]),
+        ("network_def#norm=BATCH", "BATCH"),
+        ("cache_rate=0", 0),
+    ],
+)
+def test_a_value_that_can_be_is_taken(sized: Path, pair: str, value: object) -> None:
+    assert checked_overrides((pair,), sized) == {pair.partition("=")[0]: value}
 
 
 # --- left and right ---

@@ -9,6 +9,7 @@ from pipeline.bundle.other_classes import note_on_classes
 from pipeline.bundle.overrides import OF_THE_MACHINE, parse_overrides
 from pipeline.bundle.recipe import Recipe, find_recipe, shipped_recipes
 from pipeline.bundle.single import deeply_supervised, knows_unions, single_network
+from pipeline.bundle.values import checked_overrides
 
 __all__ = [
     "OF_THE_MACHINE",
@@ -17,6 +18,7 @@ __all__ = [
     "Recipe",
     "apply_settings",
     "begin_with_start_file",
+    "checked_overrides",
     "config_digests",
     "copy_bundle",
     "deeply_supervised",

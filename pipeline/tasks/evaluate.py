@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.bundle import Bundle, find_bundle, parse_overrides
+from pipeline.bundle import Bundle, checked_overrides, find_bundle
 from pipeline.cluster import require_ray
 from pipeline.datalist import load_cases, read_datalist
 from pipeline.errors import InvalidBundle, InvalidDatalist, InvalidOption, MissingFile
@@ -102,7 +102,7 @@ def evaluate(
     if engine == "ray":
         require_ray()
     bundle = find_bundle(name_or_path)
-    settings: dict[str, Any] = parse_overrides(tuple(overrides), bundle.config("evaluate"), SET_ELSEWHERE)
+    settings: dict[str, Any] = checked_overrides(tuple(overrides), bundle.config("evaluate"), SET_ELSEWHERE)
     load_cases(datalist, split)
     notes = compare_classes(bundle, bundle.labels("evaluate"), datalist)
     if cross_validated_on(bundle, read_datalist(datalist), split):

@@ -24,6 +24,7 @@ from pipeline.bundle import (
 )
 from pipeline.digests import file_sha256
 from pipeline.errors import InvalidOption
+from pipeline.tasks.device import require_device
 from pipeline.tasks.evaluate import compare_classes
 from pipeline.tasks.resuming import (
     note_data,
@@ -133,6 +134,7 @@ def going_on(
     require_checkpoint(bundle)
     require_idle(bundle)
     on_loading()
+    _require_device(settings)
     notes = compare_classes(bundle, bundle.labels("train"), datalist)
     require_epochs_left(bundle, settings)
     same_cases = require_same_data(bundle, content, datalist)
@@ -165,6 +167,7 @@ def copied(
     folder = out or default_folder(source, "train")
     require_free(folder)
     on_loading()
+    _require_device(settings)
     made = [] if folder.exists() else [folder.resolve()]
     recipe = wishes.recipe
     if recipe is not None and deeply_supervised(source):
@@ -190,6 +193,12 @@ def copied(
     if wishes.start is not None:
         wishes.start.put_into(bundle)
     return Prepared(bundle, notes, (*bundle.root.iterdir(), bundle.root / "eval", *made))
+
+
+def _require_device(settings: Mapping[str, Any]) -> None:
+    """Raise InvalidOption if the settings name a device that is not there; this loads torch."""
+    if "device" in settings:
+        require_device(settings["device"])
 
 
 def train_config(bundle: Bundle) -> dict[str, Any]:

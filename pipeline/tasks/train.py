@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.bundle import Bundle, apply_settings, find_bundle, parse_overrides
+from pipeline.bundle import Bundle, apply_settings, checked_overrides, find_bundle
 from pipeline.datalist import load_cases, read_datalist
 from pipeline.errors import InvalidOption
 from pipeline.step_times import PhaseTime, StepTimes
@@ -105,7 +105,7 @@ def train(
     _require_registrable(register_as, champion, tracking)
     source = find_bundle(name_or_path)
     wishes = Wishes.of(recipe, start_from, resume=resume)
-    settings: dict[str, Any] = parse_overrides(
+    settings: dict[str, Any] = checked_overrides(
         tuple(overrides), source.config("train"), SET_ELSEWHERE, also=wishes.keys
     )
     if not resume and recipe is None:

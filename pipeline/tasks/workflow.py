@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.bundle import Bundle
 from pipeline.errors import InvalidBundle
 from pipeline.interrupts import interrupts_first
+from pipeline.tasks.device import require_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +59,10 @@ def open_workflow(
         overrides: As on MONAI's command line; they win over the config.
         tracking: Whether to bring in `configs/tracking.json`.
         handlers: Ignite handlers to add, by the id of the config's list of handlers.
+    Raises: InvalidOption: if the overrides name a device that is not there.
     """
+    if "device" in overrides:
+        require_device(overrides["device"])
     from monai.bundle import ConfigWorkflow
 
     workflow = ConfigWorkflow(

@@ -296,6 +296,9 @@ def test_the_copy_describes_the_classes_it_is_trained_on(
         ({"overrides": ("resume=true",)}, InvalidOption, "'resume' is set by --resume"),
         ({"overrides": ("bundle_root=elsewhere",)}, InvalidOption, "'bundle_root' is set by the argument BUNDLE"),
         ({"overrides": ("start_from=a.pt",)}, InvalidOption, "'start_from' is set by --start-from"),
+        ({"overrides": ("batch_size=0",)}, InvalidOption, "batch_size is a whole number from 1"),
+        ({"overrides": ("image_size=64",)}, InvalidOption, "image_size is a list of 2 numbers"),
+        ({"overrides": ("device=gpu",)}, InvalidOption, "device=gpu is no device that PyTorch knows"),
         ({"start_from": "no_such_bundle"}, InvalidOption, "--start-from: .*no_such_bundle"),
     ],
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.atomic import write_text_aside
-from pipeline.bundle import Bundle, find_bundle, parse_overrides
+from pipeline.bundle import Bundle, checked_overrides, find_bundle
 from pipeline.datalist import read_datalist
 from pipeline.errors import InvalidOption
 from pipeline.interrupts import interrupts_first
@@ -141,7 +141,7 @@ def train_folds(
 
 
 def _settings(name_or_path: str | Path, overrides: Sequence[str]) -> dict[str, Any]:
-    return parse_overrides(tuple(overrides), find_bundle(str(name_or_path)).config("train"), SET_ELSEWHERE)
+    return checked_overrides(tuple(overrides), find_bundle(str(name_or_path)).config("train"), SET_ELSEWHERE)
 
 
 def _require_fold(fold: int, folds: int) -> None:

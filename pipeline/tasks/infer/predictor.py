@@ -18,6 +18,7 @@ from monai.transforms import AsDiscreted, SaveImaged, Transform
 from pipeline.bundle import Bundle
 from pipeline.errors import InvalidBundle
 from pipeline.networks import AveragedNetwork, with_autocast
+from pipeline.tasks.device import require_device
 from pipeline.tasks.infer.prediction import Prediction
 from pipeline.tasks.infer.reading import PreprocessingAside
 from pipeline.tasks.infer.windows import fewer_windows, wide_windows
@@ -38,7 +39,9 @@ class Predictor:
     Attributes:
         autocast: Whether the config lets the network compute in bfloat16.
 
-    Raises: InvalidBundle: if the weights do not fit the network.
+    Raises:
+        InvalidBundle: if the weights do not fit the network.
+        InvalidOption: if its device is not there.
     """
 
     def __init__(
@@ -55,7 +58,9 @@ class Predictor:
             parser.read_meta(str(bundle.metadata))
         parser.update({"bundle_root": str(bundle.root), **overrides})
         parser.parse(reset=True)
-        self.device = torch.device(parser.get_parsed_content("device"))
+        named = parser.get_parsed_content("device")
+        require_device(named)
+        self.device = torch.device(named)
         self.preprocessing = quicker(parser.get_parsed_content("preprocessing"))
         self._aside = PreprocessingAside(self.preprocessing)
         self.postprocessing = [

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.atomic import write_text_aside
-from pipeline.bundle import find_bundle, parse_overrides
+from pipeline.bundle import checked_overrides, find_bundle
 from pipeline.cluster import ENGINES, require_ray
 from pipeline.digests import file_sha256
 from pipeline.errors import InvalidOption, OutputExists
@@ -126,7 +126,7 @@ def infer(
     wanted = Wanted(tuple(formats), seg_type, probabilities, overlay, statistics, preview)
     if wanted.archived:
         require_highdicom()
-    settings = parse_overrides(tuple(overrides), bundle.config("inference"), SET_ELSEWHERE)
+    settings = checked_overrides(tuple(overrides), bundle.config("inference"), SET_ELSEWHERE)
     weights = tuple(checkpoints) or (bundle.weights,)
     for path in weights:
         require_weights(bundle, path)
