@@ -205,13 +205,3 @@ def train_config(bundle: Bundle) -> dict[str, Any]:
     """The train config of a bundle as it stands in its file."""
     content: dict[str, Any] = yaml.safe_load(bundle.config("train").read_text(encoding="utf-8"))
     return content
-
-
-def require_validation(config: Mapping[str, Any]) -> None:
-    """Raise InvalidOption if a training would end before its first validation, and so have no weights."""
-    epochs, interval = config.get("max_epochs"), config.get("val_interval")
-    if isinstance(epochs, int) and isinstance(interval, int) and epochs < interval:
-        raise InvalidOption(
-            f"max_epochs={epochs} is less than val_interval={interval}: nothing would be validated, and there would be "
-            f"no weights. Give val_interval={epochs} too, or more epochs."
-        )

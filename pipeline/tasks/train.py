@@ -13,7 +13,7 @@ from pipeline.bundle import Bundle, apply_settings, checked_overrides, find_bund
 from pipeline.datalist import load_cases, read_datalist
 from pipeline.errors import InvalidOption
 from pipeline.step_times import PhaseTime, StepTimes
-from pipeline.tasks.prepared import Wishes, copied, going_on, require_validation, train_config
+from pipeline.tasks.prepared import Wishes, copied, going_on, train_config
 from pipeline.tasks.resuming import WhenStarted, training_in
 from pipeline.tasks.start_weights import StartWeights
 from pipeline.tasks.way_on import way_on
@@ -108,8 +108,6 @@ def train(
     settings: dict[str, Any] = checked_overrides(
         tuple(overrides), source.config("train"), SET_ELSEWHERE, also=wishes.keys
     )
-    if not resume and recipe is None:
-        require_validation(train_config(source) | settings)
     for split in ("training", "validation"):
         load_cases(datalist, split)
     content = read_datalist(datalist)

@@ -21,7 +21,7 @@ from pipeline.tasks.folds.preparing import lay_out, require_same
 from pipeline.tasks.folds.record import FoldsRecord, FoldState, read_folds, read_state
 from pipeline.tasks.folds.table import TABLES, Table, write_tables
 from pipeline.tasks.lock import held
-from pipeline.tasks.prepared import require_validation, train_config
+from pipeline.tasks.prepared import train_config
 from pipeline.tasks.train import SET_ELSEWHERE
 from pipeline.tasks.union_lists import require_unions_known
 from pipeline.tasks.workflow import tracking_settings
@@ -99,7 +99,6 @@ def train_folds(
             raise InvalidOption("A cross-validation needs a datalist (--data) and a number of folds (--folds).")
         settings = _settings(name_or_path, overrides)
         source = find_bundle(name_or_path)
-        require_validation(train_config(source) | settings)
         if only is not None:
             _require_fold(only, folds)
         require_unions_known(read_datalist(datalist), datalist, known=False, by="a cross-validation")
