@@ -62,7 +62,8 @@ __all__ = ["command"]
     "--masks-as",
     type=click.Choice(["shown", "stored"]),
     help="What masks were drawn on that do not lie as their image does: the picture as a viewer shows it, or its "
-    "pixels as the file stores them (default: as shown, with a warning).",
+    "pixels as the file stores them, slices of a DICOM series counted along their normal (feet to head for axial ones) "
+    "and not by file or InstanceNumber (default: as shown, with a warning).",
 )
 @click.option("--subjects", metavar="CSV:COLUMN[@FILECOLUMN]", help="Table that says whose picture each file is.")
 @click.option(

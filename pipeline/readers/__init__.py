@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from pipeline.readers.monai_writer import SourceGridWriter, SourceLayout
     from pipeline.readers.segmentation import places_of_planes
     from pipeline.readers.segmentation_header import Segmentation, segmentation_of
-    from pipeline.readers.series import DicomSeries, group_series, read_series, remember_volume, volume_of
+    from pipeline.readers.series import (
+        DicomSeries,
+        group_series,
+        numbered_against_normal,
+        read_series,
+        remember_volume,
+        volume_of,
+    )
     from pipeline.readers.writers import write_mask, write_probabilities
 
 __all__ = [
@@ -43,6 +50,7 @@ __all__ = [
     "group_series",
     "header_value",
     "natural_order",
+    "numbered_against_normal",
     "passed_over",
     "places_of_planes",
     "read_grid",
@@ -72,6 +80,7 @@ __getattr__ = lazily(
         "dicom_identity": "identity",
         "group_series": "series",
         "header_value": "identity",
+        "numbered_against_normal": "series",
         "places_of_planes": "segmentation",
         "read_series": "series",
         "remember_volume": "series",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.archives import exists, members_below, split_archive, time_of_change
+from pipeline.archives import exists, is_folder, members_below, split_archive, time_of_change
 from pipeline.errors import UnsupportedImage
 from pipeline.geometry import SourceGrid
 from pipeline.readers.cache import last_picture
@@ -22,7 +22,15 @@ from pipeline.readers.picture import Picture, exact_dtype
 from pipeline.readers.slice_header import SliceHeader, read_slice_header
 from pipeline.readers.slice_places import PLACE_MM, evenly_placed, passes_of, remarks_on_places
 
-__all__ = ["DicomSeries", "group_series", "read_series", "remember_volume", "series_in", "volume_of"]
+__all__ = [
+    "DicomSeries",
+    "group_series",
+    "numbered_against_normal",
+    "read_series",
+    "remember_volume",
+    "series_in",
+    "volume_of",
+]
 
 # Slices of one volume agree in orientation within COSINES, in pixel size within SPACING of it.
 COSINES, SPACING = 1e-3, 1e-2
@@ -180,6 +188,15 @@ def read_series(series: DicomSeries, *, voi: bool = False, labels: bool = False)
     # What is said of several slices is said once.
     told = tuple(dict.fromkeys(line for picture in slices for line in picture.warnings))
     return replace(slices[0], path=series.folder, array=array, grid=series.grid, warnings=series.warnings + told)
+
+
+def numbered_against_normal(picture: Picture) -> bool:
+    """Whether a picture is a folder's series whose InstanceNumbers fall along the normal of its slices."""
+    if picture.source_format != "DICOM" or picture.depth == 1 or not is_folder(picture.path):
+        return False
+    files = series_in(picture.path).files
+    shown = [header.turn[-1] for file in (files[0], files[-1]) if (header := read_slice_header(file)) is not None]
+    return len(shown) == 2 and (shown[0] < shown[1] if picture.grid.flips[2] else shown[0] > shown[1])
 
 
 @lru_cache(maxsize=16)

@@ -47,8 +47,8 @@ class IndexOptions:
         split: How to split.
         refuse_empty: Refuse cases whose mask is empty.
         keep_empty_slices: Share of a volume's slices without label that is kept.
-        masks_as: "shown" or "stored": what masks were drawn on that do not lie as their image does; None to take them
-            as drawn on the picture as shown, and say so.
+        masks_as: "shown" or "stored": what masks were drawn on that do not lie as their image does, slices of a DICOM
+            series counted along their normal; None to take them as drawn on the picture as shown, and say so.
         workers: Processes; None for one a core.
         overwrite: Replace an existing datalist.
         engine: "local", or "ray": files are decoded by a Ray cluster, whose machines all see them.

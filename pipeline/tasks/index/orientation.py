@@ -12,12 +12,15 @@ from pipeline.datalist import Finding
 from pipeline.errors import InvalidOption
 from pipeline.fragments import fragment_of
 from pipeline.geometry import SourceGrid, picture_affine
-from pipeline.readers import Picture
+from pipeline.readers import Picture, numbered_against_normal
 from pipeline.tasks.index.decoding import RefusedError
 
 __all__ = ["MASKS_AS", "mask_on_image", "require_known"]
 
 MASKS_AS = ("shown", "stored")
+
+# A series has no order but that of its slices in the patient, whatever its files are called.
+ALONG_NORMAL = "counted along the normal of the slices (feet to head for axial ones), not by file or InstanceNumber"
 
 # How a picture is shown, by its EXIF orientation.
 SHOWN = {
@@ -48,7 +51,8 @@ def mask_on_image(
         file: The mask's path.
         mask: The mask.
         masks_as: What a mask was drawn on that does not lie as its image does: the picture as "shown", or the pixels as
-            "stored"; None where nobody has said. Masks that lie in one place with their image are left alone.
+            "stored", slices of a DICOM series being counted along their normal; None where nobody has said. Masks that
+            lie in one place with their image are left alone.
         warnings: Gets what is odd, or was assumed.
     Returns: Path and mask; if it was drawn on the pixels as stored, shown by the axes of the image, as the path says.
     Raises: RefusedError: if sizes differ, or if both files say where they lie and contradict each other.
@@ -59,6 +63,11 @@ def mask_on_image(
     differ = _way(image.grid) != _way(mask.grid)
     apart = _apart_mm(image, mask) if fits else None
     near = apart is not None and apart <= max(image.spacing_mm or (0,))
+    if masks_as == "stored" and not near and as_stored is not None and numbered_against_normal(image):
+        reason = (
+            f"slices are {ALONG_NORMAL}, and the image's InstanceNumbers run the other way: is the mask in reverse?"
+        )
+        warnings.append(Finding(file, "slices_numbered_against", reason))
     if differ and not near and masks_as == "stored" and as_stored is not None:
         path = f"{file}#axes={as_stored}"
         return path, mask.shown_by(as_stored, path)
@@ -71,7 +80,8 @@ def mask_on_image(
         return file, mask
     how = f"the image is shown {_shown(image.grid)}, the mask {_shown(mask.grid)}"
     if apart is not None and _has_place(image) and _has_place(mask):
-        stored = "stored if its pixels belong to those of the image in their order in the files"
+        order = f" slice by slice, {ALONG_NORMAL}" if _is_series(image) else " in their order in the files"
+        stored = f"stored if its pixels belong to those of the image{order}"
         reason = (
             f"{how}, and it lies {apart:.1f} mm beside the image. Save it with the affine of the image; or say "
             f"--masks-as {stored if as_stored else 'shown if it is right as a viewer shows it'}"
@@ -82,9 +92,10 @@ def mask_on_image(
             reason = "its pixels as stored do not fit those of the image, only as shown. Say --masks-as shown"
             raise RefusedError(file, "size_mismatch", reason)
         return file, mask  # its size says that it was drawn on the picture as shown
+    slices = f" with slices {ALONG_NORMAL}" if _is_series(image) else ""
     reason = (
         f"{how}, and the files do not say how they lie to each other: the mask is taken as drawn on the picture as "
-        "shown (--masks-as shown). If it was drawn on the pixels as stored, say --masks-as stored"
+        f"shown (--masks-as shown). If it was drawn on the pixels as stored{slices}, say --masks-as stored"
     )
     warnings.append(Finding(file, "orientation_assumed", reason))
     return file, mask
@@ -124,6 +135,10 @@ def _apart_mm(image: Picture, mask: Picture) -> float | None:
 def _has_place(picture: Picture) -> bool:
     """Whether a file says where its picture lies: one that does not starts at the origin, to the left and down."""
     return not np.allclose(picture.affine, picture_affine(picture.grid.spacing_mm))
+
+
+def _is_series(image: Picture) -> bool:
+    return image.source_format == "DICOM" and image.depth > 1
 
 
 def _shown(grid: SourceGrid) -> str:

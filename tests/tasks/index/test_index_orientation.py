@@ -1,5 +1,6 @@
 """Masks that do not lie as their images do: told, taken as the user says, or refused."""
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -197,3 +198,47 @@ def test_paths_stay_relative_and_files_are_found(small_set):
     Path(small_set.masks / "0.png").unlink()
     with pytest.raises(InvalidDatalist, match=r"not there, first .*0\.png"):
         load_cases(small_set.output, "test")
+
+
+def series_and_pages(small_set, cosines, numbers):
+    """A CT series per case, its InstanceNumbers from feet to head, and masks without a place in that order."""
+    small_set.masks.mkdir()
+    for case in range(3):
+        (small_set.images / f"c{case}").mkdir(parents=True)
+        stack = [picture_and_mask(10 * case + z) for z in range(4)]
+        for z, (grey, _) in enumerate(stack):
+            write_dicom(
+                small_set.images / f"c{case}" / f"{z}.dcm",
+                grey.T.astype(np.uint16),
+                sop_class=CT_IMAGE,
+                Modality="CT",
+                PatientID=f"p{case}",
+                SeriesInstanceUID=f"1.2.3.{case + 1}",
+                InstanceNumber=numbers[z],
+                ImageOrientationPatient=cosines,
+                ImagePositionPatient=[0, 0, 3 * z],
+                PixelSpacing=[1, 1],
+            )
+        mask = np.stack([mask for _, mask in stack], 2)
+        nib.save(nib.Nifti1Image(mask, np.diag([-1.0, -1, 1, 1])), small_set.masks / f"c{case}.nii")
+
+
+def test_slices_of_a_series_are_counted_along_their_normal_and_that_is_said(small_set):
+    series_and_pages(small_set, PRONE, numbers=[1, 2, 3, 4])
+    along = r"slices counted along the normal of the slices \(feet to head for axial ones\), not by file or Instance"
+    found = index(small_set)
+    assert codes(found) == {"orientation_assumed"}
+    assert re.search(along, found.warnings[0].reason)
+    assert codes(index(small_set, "stored")) == set()
+    assert matches(small_set) == [True] * 12
+
+
+@pytest.mark.parametrize("cosines", [PRONE, HEAD_FIRST])
+def test_instance_numbers_against_the_normal_are_told_where_masks_are_as_stored(small_set, cosines):
+    series_and_pages(small_set, cosines, numbers=[4, 3, 2, 1])
+    found = index(small_set, "stored")
+    told = [finding.reason for finding in found.warnings if finding.code == "slices_numbered_against"]
+    assert len(told) == 3
+    assert "InstanceNumbers run the other way" in told[0]
+    assert matches(small_set) == [True] * 12
+    assert "slices_numbered_against" not in codes(index(small_set, "shown"))
