@@ -237,6 +237,7 @@ def summary(result: IndexResult) -> str:
         f"Masks: {result.coding} ({how})",
         f"Classes by pixels: {', '.join(shares)}",
         *finding_lines("Warning", datalist.warnings),
+        *([f"Warning: {result.alike_from_afar}"] if result.alike_from_afar else []),
         *finding_lines("Refused", datalist.refused),
         f"Written to {result.path}. What was refused is listed there by file."
         if datalist.refused

@@ -78,6 +78,8 @@ def command(
     ):
         if number:
             click.echo(f"Warning: {number} {what}; see {output}", err=True)
+    if result.alike_from_afar:
+        click.echo(f"Warning: {result.alike_from_afar}", err=True)
     if result.unscored:
         click.echo(f"{result.unscored} cases of lists with a union were not for training and are left out.")
     click.echo(f"Written to {output}.")

@@ -19,7 +19,7 @@ from pipeline.readers import read_picture
 from pipeline.split import PARTS, Fractions, assign_folds, split_subjects
 from pipeline.tasks.index.duplicates import SIDE, nearly_equal_pairs, thumbnail
 from pipeline.tasks.index.parallel import map_in_order
-from pipeline.tasks.index.particular import particular_pairs
+from pipeline.tasks.index.particular import particular_pairs, told_apart
 from pipeline.tasks.union_lists import class_numbers, with_unions
 
 __all__ = ["MergeResult", "merge_datalists"]
@@ -37,6 +37,7 @@ class MergeResult:
         left_out: Cases whose pixels another list has too.
         unscored: Cases outside the training part whose masks know a union alone, and which cannot score classes.
         joined: Pairs of subjects of nearly equal pictures, which count as one.
+        alike_from_afar: A sentence on pictures that look alike and were taken for different, or "".
     """
 
     path: Path
@@ -44,6 +45,7 @@ class MergeResult:
     left_out: int
     joined: int
     unscored: int = 0
+    alike_from_afar: str = ""
 
 
 @dataclass
@@ -103,7 +105,7 @@ def merge_datalists(
     unscored = sum(len(c.validation) + len(c.test) for c, own in zip(lists, numbers, strict=True) if own)
     folder = output.absolute().parent
     cases, same, refused = _gather(paths, [with_unions(c, own) for c, own in zip(lists, numbers, strict=True)], folder)
-    subjects, warnings = _join(cases, same, folder, workers, on_progress)
+    subjects, warnings, alike_from_afar = _join(cases, same, folder, workers, on_progress)
     for case, subject in zip(cases, subjects, strict=True):
         case.subject = subject
     counts = Counter(subjects)
@@ -133,7 +135,7 @@ def merge_datalists(
         own = {key: value for key, value in case.item.items() if key != "fold"} | {"subject": case.subject}
         merged.part(part[case.subject]).append(own | ({"fold": fold[case.subject]} if case.subject in fold else {}))
     write_datalist(merged, output, overwrite=overwrite)
-    return MergeResult(output, merged, len(refused), len(warnings), unscored)
+    return MergeResult(output, merged, len(refused), len(warnings), unscored, alike_from_afar)
 
 
 def _gather(
@@ -180,8 +182,8 @@ def _join(
     folder: Path,
     workers: int | None,
     on_progress: Callable[[int, int], None],
-) -> tuple[list[str], list[Finding]]:
-    """The subject of each case, those of equal and of nearly equal pictures being one."""
+) -> tuple[list[str], list[Finding], str]:
+    """The subject of each case, those of equal and of nearly equal pictures being one; what was joined; what not."""
     head = {
         subject: subject for subject in (*(case.subject for case in cases), *(one for pair in same for one in pair))
     }
@@ -211,12 +213,14 @@ def _join(
     told = []
     alike = [(a, b) for a, b in nearly_equal_pairs(thumbnails) if _may_be_one(cases[a], cases[b])]
     shapes = [tuple(case.item.get("shape", (0, 0))) for case in cases]
-    for a, b in particular_pairs(alike, shapes, lambda *asked: list(thumbnails_of(*asked))):
+    particular = particular_pairs(alike, shapes, lambda *asked: list(thumbnails_of(*asked)))
+    for a, b in particular:
         if join(cases[a].subject, cases[b].subject):
             images = [str(_first(cases[k].item["image"])) for k in (a, b)]
             reason = f"nearly the same picture as '{images[0]}', of another subject: both count as one subject"
             told.append(Finding(images[1], "near_duplicate", reason))
-    return [first_of(case.subject) for case in cases], told
+    joined = [first_of(case.subject) for case in cases]
+    return joined, told, told_apart(alike, particular, joined, [str(_first(case.item["image"])) for case in cases])
 
 
 def _may_be_one(one: _Case, other: _Case) -> bool:

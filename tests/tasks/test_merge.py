@@ -97,6 +97,25 @@ def test_pictures_that_a_list_keeps_apart_stay_so(tmp_path: Path) -> None:
     assert again.datalist.split["near_duplicates"] == "apart"
 
 
+def test_pictures_that_share_their_outline_alone_stay_apart_and_are_told(tmp_path: Path) -> None:
+    numbers = {"a": [0, 1, 2, 3], "b": [4, 5, 6]}
+    lists = [datalist(tmp_path / name, {"training": seeds}, "index") for name, seeds in numbers.items()]
+    y, x = np.ogrid[:256, :256]
+    disc = np.hypot(x - 128, y - 128) < 110
+    for path in lists:
+        content = json.loads(path.read_text())
+        for item in content["training"]:
+            pores = np.random.default_rng(int(item["subject"])).random((64, 64)) < 0.008
+            grey = np.where(disc, 160 - 120 * np.kron(pores, np.ones((4, 4))), 20)
+            Image.fromarray(grey.astype(np.uint8)).save(path.parent / item["image"])
+            item["shape"] = [256, 256]
+        path.write_text(json.dumps(content))
+    result = merged(tmp_path, *lists)
+    assert result.joined == 0
+    assert len({item["subject"] for item in result.datalist.training}) == 7
+    assert "look alike from afar and were taken for different subjects" in result.alike_from_afar
+
+
 def test_one_subject_on_two_sides_is_refused_unless_all_is_split_anew(tmp_path: Path) -> None:
     first = datalist(tmp_path / "a", {"training": list(range(6))}, "index")
     second = datalist(tmp_path / "b", {"test": [7]}, "index")

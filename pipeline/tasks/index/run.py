@@ -54,6 +54,7 @@ class IndexResult:
         class_pixels: Pixels of each class, over all parts.
         coding: The label coding.
         coding_was_guessed: Whether it was guessed from the masks' values.
+        alike_from_afar: A sentence on pictures that look alike and were taken for different, or "".
     """
 
     path: Path
@@ -61,6 +62,7 @@ class IndexResult:
     class_pixels: tuple[int, ...]
     coding: str
     coding_was_guessed: bool
+    alike_from_afar: str = ""
 
 
 def index_set(
@@ -150,7 +152,7 @@ def index_set(
             raise InvalidDatalist(f"No case is left: {summary_of(pairing.refused)}. Nothing was written.")
         _require_a_class(kept.cases, plan)
         given = kept.parts if part_column is not None else None
-        subjects, near = join_near_duplicates(
+        subjects, near, alike_from_afar = join_near_duplicates(
             kept.cases,
             kept.subjects,
             kept.same,
@@ -194,7 +196,7 @@ def index_set(
     write_datalist(datalist, target, overwrite=options.overwrite)
     pixels = tuple(sum(case.class_pixels[k] for case in kept.cases) for k in range(len(plan.labels)))
     coding = "segments by their labels" if plan.by_segment else str(plan.coding)
-    return IndexResult(target, datalist, pixels, coding, guessed)
+    return IndexResult(target, datalist, pixels, coding, guessed, alike_from_afar)
 
 
 def _require_a_class(cases: Sequence[Case], plan: LabelPlan) -> None:

@@ -13,7 +13,7 @@ from pipeline.fragments import split_fragment
 from pipeline.split import PARTS, Fractions, SubjectSplit, assign_folds, split_subjects, stratified_split
 from pipeline.tasks.index.checking import Case
 from pipeline.tasks.index.duplicates import nearly_equal_pairs
-from pipeline.tasks.index.particular import Finer, particular_pairs
+from pipeline.tasks.index.particular import Finer, particular_pairs, told_apart
 
 __all__ = ["SplitOptions", "join_near_duplicates", "place_subjects", "split_facts", "too_few_subjects"]
 
@@ -55,7 +55,7 @@ def join_near_duplicates(
     finer: Finer,
     split_is_given: bool,
     apart: bool = False,
-) -> tuple[list[str], list[Finding]]:
+) -> tuple[list[str], list[Finding], str]:
     """Make one subject of the subjects that nearly equal pictures belong to, so that they land on one side.
 
     Args:
@@ -65,7 +65,8 @@ def join_near_duplicates(
         finer: Makes finer thumbnails of some cases; see `particular_pairs`.
         split_is_given: The sides are fixed: tell of the pairs, and join nobody.
         apart: Tell of the pairs, and join nobody for them.
-    Returns: The subject of each case, and a warning for each pair of different subjects.
+    Returns: The subject of each case, a warning for each pair of different subjects, and a sentence on pairs that look
+        alike from afar and were taken for different, or "".
     """
     parent: dict[str, str] = {}
 
@@ -85,12 +86,14 @@ def join_near_duplicates(
     alike = nearly_equal_pairs([case.thumbnail for case in cases])
     alike = [(first, second) for first, second in alike if subjects[first] != subjects[second]]
     what = "they stay as given" if split_is_given else "they stay apart" if apart else "both count as one subject"
-    for first, second in particular_pairs(alike, [case.shape for case in cases], finer):
+    particular = particular_pairs(alike, [case.shape for case in cases], finer)
+    for first, second in particular:
         reason = f"nearly the same picture as case '{cases[first].name}', of another subject: {what}"
         told.append(Finding(cases[second].image, "near_duplicate", reason))
         if not apart:
             join(subjects[first], subjects[second])
-    return [head(subject) for subject in subjects], told
+    joined = [head(subject) for subject in subjects]
+    return joined, told, told_apart(alike, particular, joined, [case.image for case in cases])
 
 
 def too_few_subjects(

@@ -1,13 +1,17 @@
 """Slices that look alike from afar stay apart, and copies among them are found all the same."""
 
 import io
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.ndimage import binary_dilation
+from scipy.ndimage import binary_dilation, gaussian_filter
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
+from pipeline.cli.index import summary
 from pipeline.errors import InvalidSplit
 from pipeline.split import PARTS
 from pipeline.tasks.index import IndexOptions, SplitOptions, SubjectOptions, index_set
@@ -126,3 +130,68 @@ def test_a_set_that_is_one_volume_is_split_by_blocks_of_slices_on_request(small_
     for part in PARTS:
         numbers = sorted(int(item["image"].rpartition("=")[2]) for item in found.part(part))
         assert numbers == list(range(numbers[0], numbers[0] + 10))
+
+
+def picture_of_spots(seed: int, spots: float = 8) -> np.ndarray:
+    """Smooth spots of about that size, pixels; standard deviation 40."""
+    smooth = gaussian_filter(np.random.default_rng(seed).normal(size=(256, 256)), spots, mode="wrap")
+    return (128 + 40 * smooth / smooth.std()).clip(0, 255).astype(np.uint8)
+
+
+def noisy(picture: np.ndarray, sigma: float, copies: int) -> list[np.ndarray]:
+    generator = np.random.default_rng(1)
+    made = [picture + generator.normal(0, sigma, picture.shape) for _ in range(copies)]
+    return [picture, *(copy.clip(0, 255).astype(np.uint8) for copy in made)]
+
+
+@pytest.mark.parametrize("number", [3, 5, 10])
+@pytest.mark.parametrize(("spots", "sigma"), [(8, 15), (20, 15), (20, 18)])
+def test_groups_of_noisy_copies_stay_together(spots, sigma, number):
+    far, confirmed = pairs_of(noisy(picture_of_spots(0, spots), sigma, number - 1))
+    assert len(far) >= number - 1
+    assert confirmed == far
+
+
+def test_noisy_copies_among_slices_that_look_alike_are_found():
+    slices = [slice_of_a_cylinder(seed) for seed in range(12)]
+    _, confirmed = pairs_of([*noisy(slices[0], 15, 9), *slices[1:]])
+    groups = connected_components(coo_array((np.ones(len(confirmed)), np.transpose(confirmed)), (21, 21)))[1]
+    assert len(set(groups[:10])) == 1
+    assert len(set(groups)) == 12
+
+
+@pytest.mark.parametrize("outline", [{"inner": 0.15}, {"outside": 0}, {"inner": 0.15, "outside": 0}, {"outer": 0.3}])
+def test_slices_that_share_another_outline_are_no_pairs(outline):
+    far, confirmed = pairs_of([slice_of_a_tube(seed, **outline) for seed in range(10)])
+    assert len(far) > 10
+    assert confirmed == []
+
+
+def slice_of_a_tube(seed: int, *, inner: float = 0, outer: float = 0.43, outside: float = 1) -> np.ndarray:
+    """A slice with 1 % of pores between two radii, and so much of its noise outside them."""
+    generator = np.random.default_rng(seed)
+    y, x = np.ogrid[:256, :256]
+    radius = np.hypot(x - 128, y - 128) / 256
+    ring = (inner <= radius) & (radius < outer)
+    pores = binary_dilation(generator.random((256, 256)) < 0.0008, iterations=2) & ring
+    noise = generator.normal(0, 6, (256, 256)) * np.where(ring, 1, outside)
+    return (np.where(ring, 160, 20) - 120 * pores + noise).clip(0, 255).astype(np.uint8)
+
+
+def test_pictures_that_look_alike_and_are_taken_for_different_are_told_once(small_set):
+    stack_of(small_set, [slice_of_a_cylinder(seed) for seed in range(10)])
+    result = index_set(small_set.images, [small_set.masks], small_set.output, FEW)
+    assert re.fullmatch(
+        r"\d+ pairs of pictures look alike from afar and were taken for different subjects.*e\.g\. \S+s\d\d\.png and "
+        r"\S+s\d\d\.png\..*--subjects\)\.",
+        result.alike_from_afar,
+    )
+    assert f"Warning: {result.alike_from_afar}" in summary(result)
+
+
+def test_noisy_copies_are_one_subject_and_nothing_is_told_of_them(small_set):
+    stack_of(small_set, [*noisy(picture_of_spots(0), 15, 4), *(picture_of_spots(seed) for seed in range(1, 7))])
+    result = index_set(small_set.images, [small_set.masks], small_set.output, FEW)
+    assert sum(result.datalist.split["subjects"].values()) == 7
+    assert result.alike_from_afar == ""
+    assert "alike from afar" not in summary(result)
