@@ -65,7 +65,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
     seen: set[int] = set()
     inner: BaseException | None = error
     while torch is not None and inner is not None and id(inner) not in seen:
-        if isinstance(inner, torch.OutOfMemoryError):
+        if isinstance(inner, torch.cuda.OutOfMemoryError):
             return True
         seen.add(id(inner))
         inner = inner.__cause__

@@ -67,7 +67,7 @@ class Batches:
     def _smaller_may_do(self, error: Exception, count: int) -> bool:
         """Whether fewer pictures, or fewer windows of a single one, may find the memory that was missing."""
         torch = sys.modules.get("torch")  # an exported program does without
-        if torch is None or not isinstance(error, torch.OutOfMemoryError):
+        if torch is None or not isinstance(error, torch.cuda.OutOfMemoryError):
             return False
         torch.cuda.empty_cache()
         self.most = max(1, min(self.most, count // 2))
