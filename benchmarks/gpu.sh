@@ -17,7 +17,8 @@ PLATFORMS="manylinux_2_28_x86_64 manylinux_2_27_x86_64 manylinux_2_17_x86_64 man
 NEEDED="monai==1.6.1 pytorch-ignite==0.5.5 fire termcolor pydicom==3.0.2 nibabel==5.4.2 ruamel.yaml"
 NNUNET="nnunetv2==2.8.1 batchgenerators batchgeneratorsv2 dynamic-network-architectures acvl-utils blosc2 ndindex
  numexpr httpx httpcore connected-components-3d einops graphviz yacs future"
-LIGHTNING="segmentation-models-pytorch albumentations==2.0.8 albucore==0.0.24 simsimd stringzilla pydantic pydantic-core annotated-types
+LIGHTNING="segmentation-models-pytorch albumentations==2.0.8 albucore==0.0.24 simsimd stringzilla pydantic==2.14.3
+ pydantic-core==2.50.4 annotated-types
  typing-inspection"
 # nnU-Net imports distutils, which Python 3.12 has from setuptools alone.
 NNUNET="$NNUNET setuptools"
