@@ -14,6 +14,7 @@ from torch import nn
 
 from pipeline.allocation import keep_freed_memory
 from pipeline.cpu_layout import laid_out_for_cpu
+from pipeline.processor import is_slow_in_bfloat16
 
 __all__ = ["AveragedNetwork", "FoldEnsemble", "UNetWithHead", "best_dtype", "freeze_idle_biases", "with_autocast"]
 
@@ -47,15 +48,16 @@ class UNetWithHead(UNet):
 
 
 def best_dtype(device: torch.device | str) -> torch.dtype:
-    """bfloat16 where the device computes in it, else float32.
+    """bfloat16 where the device computes in it and is the quicker for it, else float32.
 
-    A CPU without AVX512-BF16 or AMX emulates bfloat16 and is slower with it than without.
+    A CPU without AVX512-BF16 or AMX emulates bfloat16, and is slower with it than without, as some that have it are.
     """
     if torch.device(device).type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     # Private, and under another name before torch 2.6: where it cannot be asked, float32 is right and a little slower.
     has_bf16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return torch.bfloat16 if torch.device(device).type == "cpu" and has_bf16() else torch.float32
+    quick = torch.device(device).type == "cpu" and has_bf16() and not is_slow_in_bfloat16()
+    return torch.bfloat16 if quick else torch.float32
 
 
 def with_autocast(network: nn.Module, device: torch.device | str, enabled: bool = True) -> nn.Module:

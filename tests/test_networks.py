@@ -39,7 +39,11 @@ def test_the_processor_is_asked_and_an_old_torch_that_cannot_be_asked_means_floa
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
+    monkeypatch.setattr(networks, "is_slow_in_bfloat16", lambda: False)
     assert best_dtype("cpu") is torch.bfloat16
+    monkeypatch.setattr(networks, "is_slow_in_bfloat16", lambda: True)
+    assert best_dtype("cpu") is torch.float32
+    monkeypatch.setattr(networks, "is_slow_in_bfloat16", lambda: False)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     assert best_dtype("cpu") is torch.float32
     monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")

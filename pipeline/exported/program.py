@@ -17,6 +17,7 @@ from pipeline.exported.names import IMAGE, INPUT, MASK, SCORES, SIZE
 from pipeline.exported.parts import FINISHING, Parts
 from pipeline.exported.refining import refined
 from pipeline.exported.runtime import load_openvino
+from pipeline.processor import is_slow_in_bfloat16
 from pipeline.sizes import size_at_longest, size_at_spacing
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Program:
     def _how(self, outputs: Outputs) -> dict[str, Any]:
         """How a part is computed."""
         network = INPUT not in outputs and not FINISHING.intersection(outputs)
-        able = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        able = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") and not is_slow_in_bfloat16()
         return {
             "INFERENCE_PRECISION_HINT": "bf16" if network and able and self.file.bfloat16 else "f32",
             "NUM_STREAMS": self.at_once,

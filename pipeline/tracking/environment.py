@@ -9,7 +9,6 @@ import platform
 import re
 import socket
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 import pipeline
 from pipeline.cores import usable_cores
+from pipeline.processor import processor_name
 
 __all__ = ["Checkout", "checkouts", "lock_text", "machine", "source_name", "user_and_host", "versions"]
 
@@ -101,7 +101,7 @@ def machine() -> dict[str, Any]:
 
     facts: dict[str, Any] = {
         "platform": platform.platform(),
-        "cpu": _cpu_name(),
+        "cpu": processor_name(),
         "cores": psutil.cpu_count(logical=False),
         "threads": psutil.cpu_count(),
         "usable_threads": usable_cores(),
@@ -158,16 +158,3 @@ def _driver() -> str | None:
         number = re.search(r"\b\d{3}\.\d+(\.\d+)?\b", said)
         return number[0] if number else None
     return None
-
-
-def _cpu_name() -> str:
-    with suppress(OSError):
-        for line in _cpu_lines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _cpu_lines() -> Iterator[str]:
-    with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as lines:
-        yield from lines
