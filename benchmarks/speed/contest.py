@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ PARTS = ("training", "inference", "cold", "augmentation", "variations")
 USUAL_PARTS = PARTS[:3]
 BASE = "stock/unet"
 CORES_TO_START_TOGETHER = 8
+# A contestant whose step or pass takes so many turns has one alone, if nobody is compared with it: it is slower by
+# orders of magnitude, which one turn shows, and three of them took a quarter of the whole measurement.
+OVERLONG = 4
 # Of the turns: who takes part, what the others are compared with, and what it is called.
 TURNS = {
     "training": (entrants_of_training, BASE, "the MONAI bundle"),
@@ -143,7 +146,7 @@ def _turns(
             running.append((one, process))
         for order in in_order(len(running), scale.rounds):
             for one, process in [running[place] for place in order]:
-                if f"{one.name} ({what})" in skipped:
+                if f"{one.name} ({what})" in skipped or _has_had_enough(one.name, turns, scale.turn_s):
                     continue
                 try:
                     turns.setdefault(one.name, []).append(process.turn(scale.turn_s, one.patience_s))
@@ -155,6 +158,11 @@ def _turns(
                 tell(f"{what}: {one.name} {last['images'] / last['seconds']:.3g} a second")
     # In the order of the entrants, and not in that of who was first.
     return {one.name: turns[one.name] for one in entrants if one.name in turns}, ready
+
+
+def _has_had_enough(name: str, turns: Mapping[str, Sequence[Mapping[str, float]]], turn_s: float) -> bool:
+    """Whether a contestant has shown in one turn what others would show."""
+    return not name.startswith("stock/") and any(one["seconds"] > OVERLONG * turn_s for one in turns.get(name, ()))
 
 
 def floor_of(material: Material, scale: Scale) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ import pytest
 from benchmarks.commands import PeerError
 from benchmarks.speed.__main__ import SCALES
 from benchmarks.speed.cold import measure_cold
-from benchmarks.speed.contest import BASE
-from benchmarks.speed.contestants import PACKAGES, Peers, entrants_of_training, missing_packages
+from benchmarks.speed.contest import BASE, _turns
+from benchmarks.speed.contestants import PACKAGES, Entrant, Peers, entrants_of_training, missing_packages
 from benchmarks.speed.floor import floor_seconds, network_costs
 from benchmarks.speed.material import ROOT, UNET, Material, environment
 from benchmarks.speed.process import Contestant
@@ -116,6 +117,21 @@ def test_a_command_that_fails_is_left_out_and_named(tmp_path: Path, monkeypatch:
 
 def test_every_other_round_goes_the_other_way() -> None:
     assert in_order(3, 3) == [[0, 1, 2], [2, 1, 0], [0, 1, 2]]
+
+
+def test_who_takes_many_turns_for_one_step_has_a_single_one(tmp_path: Path) -> None:
+    step = "import time\nfrom benchmarks.speed.workers.turns import Channel, StepTurns\nturns = StepTurns(Channel())\n"
+    code = step + "while True:\n    time.sleep({seconds})\n    turns.step(1)\n"
+    names = {"stock/unet": 0.5, "planar/unet": 0.01, "nnunet": 0.5}
+    entrants = [
+        Entrant(name, name, "", "own", [sys.executable, "-c", code.format(seconds=seconds)], 30)
+        for name, seconds in names.items()
+    ]
+    scale = replace(SCALES["quick"], turn_s=0.1, rounds=3)
+    skipped: dict[str, str] = {}
+    turns, _ = _turns("training 64", entrants, scale, tmp_path, skipped, lambda line: None)
+    assert {name: len(each) for name, each in turns.items()} == {"stock/unet": 3, "planar/unet": 3, "nnunet": 1}
+    assert skipped == {}
 
 
 def test_ratios_are_of_turns_of_the_same_round() -> None:
