@@ -120,3 +120,27 @@ def test_other_connections_are_left_to_monai() -> None:
     network = nn.Sequential(SkipConnection(nn.Identity(), mode="add"), SkipConnection(nn.Identity(), dim=2))
     laid_out_for_cpu(network)
     assert all("forward" not in vars(module) for module in network)
+
+
+@pytest.mark.parametrize(("stride", "padding"), [((2, 2), 0), ((1, 3), "valid"), ((2, 2), 1)])
+def test_convolutions_of_single_pixels_that_leave_some_out_are_pytorchs(stride: tuple[int, int], padding: str) -> None:
+    plain = nn.Conv2d(5, 8, 1, stride, padding)
+    found = []
+    for convolution in (plain, laid_out_for_cpu(copy.deepcopy(plain))):
+        image = pictures().requires_grad_()
+        out = convolution(image)
+        out.mul(torch.linspace(0, 1, out.numel()).view_as(out)).sum().backward()
+        found.append([out.detach(), image.grad, *(weight.grad for weight in convolution.parameters())])
+    for expected, got in zip(*found, strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_their_gradients_stay_within_their_memory() -> None:
+    convolution = laid_out_for_cpu(nn.Conv2d(8, 8, 1, 2))
+    out = convolution(pictures()[:, :1].expand(-1, 8, -1, -1))
+    node = out.grad_fn
+    # What oneDNN is asked for: no steps between pixels, of which its gradient of few channels goes astray.
+    while node is not None and "Convolution" not in type(node).__name__:
+        node = node.next_functions[0][0]
+    assert node is not None
+    assert tuple(node._saved_stride) == (1, 1)
