@@ -149,7 +149,7 @@ def _dice_limit(
 
     The limit that holds the risk; unless the minimum was given, not so high that it turns away more than a tenth of the
     pictures as they are: what was made worse is worse than practice, and a gate that cries at ordinary pictures is soon
-    switched off.
+    switched off. It does not give way to less than `FLOOR`, where a tenth of these pictures are no results.
     """
     from pipeline.gate import lowest_acceptable
 
@@ -163,18 +163,17 @@ def _dice_limit(
         limit = lowest_acceptable(guessed[near], whole[near], minimum, risk, next_counts=False)
         if limit is not None:
             notes.append(f"With {int(near.sum())} predictions the risk is estimated and no more: it may be higher.")
-    ordinary = float(np.quantile(guessed[clean], ORDINARY)) if clean.any() else NEVER
-    if not given and (limit is None or limit > ordinary):
-        limit = ordinary if ordinary >= FLOOR else None
-        if limit is not None:
-            above = near & (guessed >= limit)
-            notes.append(
-                f"The limit gives way so that no more than a tenth of the pictures as they are should go to review: of "
-                f"these {int(clean.sum())}, {passing(limit):.0%} pass; of all above it "
-                f"{float((whole[above] < minimum).mean()):.0%} have a Dice below {minimum:.3f}. With --minimum-dice "
-                "the risk is held instead."
-            )
-            return limit, passing(limit), notes
+    ordinary = float(np.quantile(guessed[clean], ORDINARY)) if clean.any() else 0.0
+    if not given and (limit is None or limit > ordinary) and ordinary >= FLOOR:
+        limit = ordinary
+        above = near & (guessed >= limit)
+        notes.append(
+            f"The limit gives way so that no more than a tenth of the pictures as they are should go to review: of "
+            f"these {int(clean.sum())}, {passing(limit):.0%} pass; of all above it "
+            f"{float((whole[above] < minimum).mean()):.0%} have a Dice below {minimum:.3f}. With --minimum-dice "
+            "the risk is held instead."
+        )
+        return limit, passing(limit), notes
     if limit is None:
         notes.append(
             f"No limit holds the risk: predictions below Dice {minimum:.3f} look like better ones. All go to review. "
