@@ -4,7 +4,7 @@ from pipeline.labels.coding import GREY_TOLERANCE, LabelCoding, largest_differen
 from pipeline.labels.guess import colour_clusters, colour_name, guess_coding, surrounding_value, zero_may_be_the_object
 from pipeline.labels.histogram import MaskHistogram
 from pipeline.labels.segments import classes_of_segments, segments_coding
-from pipeline.labels.sides import has_sides, label_words
+from pipeline.labels.sides import has_sides, label_words, plain_name
 
 __all__ = [
     "GREY_TOLERANCE",
@@ -19,6 +19,7 @@ __all__ = [
     "largest_difference",
     "nearest_colour",
     "parse_colour",
+    "plain_name",
     "rgb_of",
     "segments_coding",
     "surrounding_value",

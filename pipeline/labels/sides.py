@@ -1,11 +1,11 @@
-"""Which classes are a left or a right one: mirrored, such a class would carry the other's label."""
+"""Which classes are a left or a right one, in any spelling: mirrored, such a class would carry the other's label."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-__all__ = ["has_sides", "label_words"]
+__all__ = ["has_sides", "label_words", "plain_name"]
 
 # As whole words: "bright" and "cleft" are none.
 WORDS = {"left", "right", "sinister", "sinistra", "dexter", "dextra", "links", "rechts", "gauche", "droit", "droite"}
@@ -30,6 +30,18 @@ def label_words(name: str) -> list[str]:
     """Lower-case words of a name that is written with _, - or spaces between them, or inCapitals."""
     ends = r"[\W_]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=\D)(?=\d)|(?<=\d)(?=\D)"
     return [word.lower() for word in re.split(ends, name) if word]
+
+
+def plain_name(name: str) -> str:
+    """A name without its spelling, the side first: left lung, LungLeft and lung_l are all leftlung."""
+    sides = dict(zip(PAIRS[1], PAIRS[0], strict=True))
+    words = [sides.get(word, word) for word in label_words(name)]
+    joined = "".join(sorted(words, key=lambda word: word not in PAIRS[0]))
+    for side in PAIRS[0]:
+        if joined.endswith(side):
+            joined = side + joined.removesuffix(side)
+    # A name of signs alone has no words.
+    return joined.casefold() or name.casefold()
 
 
 def _others(words: list[str]) -> set[str]:

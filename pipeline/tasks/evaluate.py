@@ -14,6 +14,7 @@ from pipeline.bundle import Bundle, checked_overrides, find_bundle
 from pipeline.cluster import require_ray
 from pipeline.datalist import load_cases, read_datalist
 from pipeline.errors import InvalidBundle, InvalidDatalist, InvalidOption, MissingFile
+from pipeline.labels import plain_name
 from pipeline.tasks.resuming import cross_validated_on
 from pipeline.tasks.workflow import default_folder, fitting_weights, open_workflow, quiet_libraries, run_recorded
 
@@ -177,6 +178,8 @@ def require_weights(bundle: Bundle, weights: Path) -> None:
 def compare_classes(bundle: Bundle, expected: dict[int, str], datalist: Path) -> list[str]:
     """What to note of the classes of a bundle and of a datalist: other names for the same numbers.
 
+    A name in another spelling is the same one.
+
     Raises: InvalidDatalist: if they differ in number, or one name stands for two numbers: figures would be of the
         wrong class.
     """
@@ -187,7 +190,10 @@ def compare_classes(bundle: Bundle, expected: dict[int, str], datalist: Path) ->
             f"{', '.join(expected.values())}. Index the masks again with the bundle's classes."
         )
     for index, name in found.items():
-        same = [number for number, ours in expected.items() if ours.casefold() == name.casefold()]
+        # Names that differ in their signs alone, as CD3+ and CD3-, are told apart where they are there as they are.
+        same = [number for number, ours in expected.items() if ours.casefold() == name.casefold()] or [
+            number for number, ours in expected.items() if plain_name(ours) == plain_name(name)
+        ]
         if same and index not in same:
             raise InvalidDatalist(
                 f"{datalist}: '{name}' is class {index}, in the bundle {bundle.name} class {same[0]}. "
@@ -196,7 +202,7 @@ def compare_classes(bundle: Bundle, expected: dict[int, str], datalist: Path) ->
     return [
         f"The datalist's '{found[index]}' is taken for the bundle's '{name}'."
         for index, name in expected.items()
-        if index and found.get(index, name) != name
+        if index and plain_name(found[index]) != plain_name(name)
     ]
 
 

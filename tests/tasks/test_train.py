@@ -370,6 +370,25 @@ def test_classes_in_another_order_are_refused_before_they_are_scored_as_one_anot
         compare_classes(bundle, classes, datalist_of(tmp_path, "background", "left"))
 
 
+@pytest.mark.parametrize(
+    ("first", "second"), [("right lung", "left lung"), ("LungRight", "LungLeft"), ("lung_r", "lung_l")]
+)
+def test_classes_in_another_order_and_another_spelling_are_refused_and_in_the_same_order_not_told(
+    tmp_path: Path, first: str, second: str
+) -> None:
+    bundle, classes = Bundle(tmp_path, "sides"), {0: "background", 1: "left_lung", 2: "right_lung"}
+    with pytest.raises(InvalidDatalist, match=f"'{first}' is class 1, in the bundle sides class 2"):
+        compare_classes(bundle, classes, datalist_of(tmp_path, "background", first, second))
+    assert compare_classes(bundle, classes, datalist_of(tmp_path, "background", second, first)) == []
+
+
+def test_classes_that_differ_in_signs_alone_are_told_apart(tmp_path: Path) -> None:
+    bundle, classes = Bundle(tmp_path, "cells"), {0: "background", 1: "CD3+", 2: "CD3-"}
+    assert compare_classes(bundle, classes, datalist_of(tmp_path, "background", "CD3+", "CD3-")) == []
+    with pytest.raises(InvalidDatalist, match="'CD3-' is class 1, in the bundle cells class 2"):
+        compare_classes(bundle, classes, datalist_of(tmp_path, "background", "CD3-", "CD3+"))
+
+
 def test_other_names_for_the_classes_are_told(tmp_path: Path) -> None:
     told = compare_classes(
         Bundle(tmp_path, "b"), {0: "background", 1: "lung"}, datalist_of(tmp_path, "empty", "lung_field")
