@@ -22,10 +22,15 @@ _BY_KEY = {measure.key: measure for measure in MEASURES}
 
 
 def subject_plots(evaluation: EvaluationView) -> list[tuple[str, Markup]]:
-    """(caption, chart): Dice of every subject by rank; distance against Dice; area error against size."""
+    """(caption, chart): Dice of every subject by rank; distance against Dice; area error against size.
+
+    None where no subject has a Dice.
+    """
     table = evaluation.subjects
     order = table.groupby("subject")["dice"].mean().dropna().sort_values(kind="stable")
     ranked = list(order.index)
+    if not ranked:
+        return []
     shown = thinned(ranked, max(30, DOTS // len(evaluation.classes)))
     left_out = "" if len(shown) == len(ranked) else (
         f" Of {len(ranked)} subjects {len(shown)} are drawn: the worst {len(shown) // 3}, and the others at even steps."

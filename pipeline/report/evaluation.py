@@ -86,8 +86,12 @@ class EvaluationView:
 
     @cached_property
     def measures(self) -> list[Measure]:
-        """The metrics that were measured."""
-        return [measure for measure in MEASURES if measure.key in self.cases and self.cases[measure.key].notna().any()]
+        """The metrics that were measured; Dice always, be it that a model is rightly silent on every image."""
+        return [
+            measure
+            for measure in MEASURES
+            if measure.key == "dice" or (measure.key in self.cases and self.cases[measure.key].notna().any())
+        ]
 
     @cached_property
     def images(self) -> pd.DataFrame:

@@ -61,7 +61,7 @@ def evaluation_page(material: Material, advance: Callable[[], None] = lambda: No
         glance=glance(evaluation),
         tables={name: score_tables(evaluation, name) for name in evaluation.classes},
         plots=subject_plots(evaluation),
-        strips=[(kind, shown.strips(names)) for kind, names in shown.extremes.items()],
+        strips=[(kind, strips) for kind, names in shown.extremes.items() if (strips := shown.strips(names))],
         collage=shown.strips(shown.spread),
         outline_keys=OUTLINES,
         class_keys=_class_keys(evaluation),

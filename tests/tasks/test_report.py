@@ -6,6 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from evaluation_phantoms import evaluated, films, shifted
 
@@ -167,3 +168,29 @@ def test_what_cannot_be_compared_is_told_before_anything_is_written(tmp_path: Pa
     with pytest.raises(InvalidEvaluation, match=r"is of others; the evaluations are of phantoms"):
         compare_evaluations([first, evaluated(tmp_path / "c", datalist)], page, datalists=[other])
     assert not page.exists()
+
+
+def test_models_that_are_silent_where_nothing_is_are_reported_and_compared_with_one_that_invents(
+    tmp_path: Path,
+) -> None:
+    datalist = films(tmp_path / "films", 6, labels=("background",))
+    content = json.loads(datalist.read_text())
+    datalist.write_text(json.dumps(content | {"labels": {"0": "background", "1": "lesion"}}))
+    silent, other = (evaluated(tmp_path / name, datalist, lambda number, mask: mask) for name in ("silent", "other"))
+    html = write_report(silent, datalist=datalist, pictures=tmp_path / "pictures").page.read_text(encoding="utf-8")
+    assert '<h2 id="subjects">' not in html
+    assert '<h2 id="cases">' not in html
+
+    def one_is_invented(number: int, mask: np.ndarray) -> np.ndarray:
+        drawn = np.zeros_like(mask)
+        drawn[20:30, 20:30] = number == 0
+        return drawn
+
+    inventing = evaluated(tmp_path / "inventing", datalist, one_is_invented, about={"bundle": "inventing"})
+    result = compare_evaluations([silent, other, inventing], tmp_path / "c.html", datalists=[datalist])
+    (equal, worse) = result.groups[0].comparisons
+    assert equal.differences["lesion"]["dice"].mean is None
+    found = worse.differences["lesion"]["dice"]
+    # One image of one subject in three: 0 in place of 1.
+    assert (found.mean, found.n, found.losses) == (-1.0, 1, 1)
+    assert "No case has a Dice in both A and B." in result.page.read_text(encoding="utf-8")
