@@ -26,6 +26,8 @@ PLAIN = 300  # without outlines less will do
 HEAVIEST = 80_000  # characters of the largest picture; films have a quarter of it
 # A pixel becomes at most a square of so many: more is no sharper, only heavier.
 LARGEST_PIXEL = 4.0
+# What a cross-validation has scored is no part of a datalist of its own.
+OUT_OF_FOLD = {"out of fold": ("training", "validation")}
 # Something smaller than this share of the picture is shown cut out.
 DETAIL = 0.45
 
@@ -49,13 +51,18 @@ class CaseSource:
             InvalidEvaluation: if the evaluation is of other pictures.
         """
         split = evaluation.split or "test"
-        written = read_datalist(datalist).part(split)
-        by_name = dict(zip((str(item["image"]) for item in written), load_cases(datalist, split), strict=True))
+        content = read_datalist(datalist)
+        first, *others = OUT_OF_FOLD.get(split, (split,))
+        by_name: dict[str, Mapping[str, Any]] = {}
+        for part in (first, *(other for other in others if content.part(other))):
+            names = (str(item["image"]) for item in content.part(part))
+            by_name |= zip(names, load_cases(datalist, part), strict=True)
         missing = [name for name in evaluation.images["image"] if name not in by_name]
         if missing:
+            own = f": {evaluation.folder / 'datalist.json'}" if split in OUT_OF_FOLD else ""
             raise InvalidEvaluation(
                 f"{evaluation.folder}: scores {len(missing)} image{'s' * (len(missing) > 1)} that {datalist} does not "
-                f"have in '{split}', first {missing[0]}. Give the datalist that was evaluated."
+                f"have in '{split}', first {missing[0]}. Give the datalist that was evaluated{own}."
             )
         if "image_sha256" in evaluation.cases:
             for name, digest in zip(evaluation.cases["image"], evaluation.cases["image_sha256"], strict=True):

@@ -126,6 +126,21 @@ def test_the_datalist_must_be_the_one_that_was_evaluated(tmp_path: Path, datalis
         CaseSource.of(view, changed)
 
 
+@pytest.mark.parametrize("validation", [4, 0])
+def test_what_a_cross_validation_scored_is_found_in_training_and_validation(
+    tmp_path: Path, datalist: Path, validation: int
+) -> None:
+    view = view_evaluation(evaluated(tmp_path / "ev", datalist, about={"split": "out of fold"}))
+    document = json.loads(datalist.read_text())
+    items = document.pop("test")
+    parts = {"training": items[validation:], "validation": items[:validation], "test": []}
+    datalist.write_text(json.dumps(document | parts))
+    assert set(CaseSource.of(view, datalist).items) == {item["image"] for item in items}
+    datalist.write_text(json.dumps(document | parts | {"training": items[5:]}))
+    with pytest.raises(InvalidEvaluation, match=r"does not have in 'out of fold', .* evaluated: .*ev/datalist\.json"):
+        CaseSource.of(view, datalist)
+
+
 def test_a_case_of_several_mask_files_is_read_by_its_coding(tmp_path: Path, datalist: Path) -> None:
     document = json.loads(datalist.read_text())
     item = document["test"][0]
