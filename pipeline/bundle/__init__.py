@@ -8,7 +8,7 @@ from pipeline.bundle.mirroring import without_mirroring
 from pipeline.bundle.other_classes import note_on_classes
 from pipeline.bundle.overrides import OF_THE_MACHINE, parse_overrides
 from pipeline.bundle.recipe import Recipe, find_recipe, shipped_recipes
-from pipeline.bundle.single import deeply_supervised, knows_unions, single_network
+from pipeline.bundle.single import deeply_supervised, keeps_last, knows_unions, single_network
 from pipeline.bundle.values import checked_overrides
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "deeply_supervised",
     "find_bundle",
     "find_recipe",
+    "keeps_last",
     "knows_unions",
     "note_on_classes",
     "parse_overrides",

@@ -1,4 +1,4 @@
-"""What a bundle trains: of an ensemble the network that can be, how many outputs its loss wants, and which masks."""
+"""What a bundle trains: of an ensemble the network that can be, its outputs, from which masks, and what it keeps."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ import yaml
 
 from pipeline.bundle.find import Bundle
 
-__all__ = ["deeply_supervised", "knows_unions", "single_network"]
+__all__ = ["deeply_supervised", "keeps_last", "knows_unions", "single_network"]
 
 
 def deeply_supervised(bundle: Bundle) -> bool:
     """Whether a bundle's training wants several outputs of its network, for losses at several levels of the decoder."""
     network = yaml.safe_load(bundle.config("train").read_text(encoding="utf-8")).get("network_def")
     return isinstance(network, dict) and bool(network.get("deep_supervision"))
+
+
+def keeps_last(bundle: Bundle) -> bool:
+    """Whether a bundle's training keeps the weights of its last validation, and not of its best."""
+    checkpoints = yaml.safe_load(bundle.config("train").read_text(encoding="utf-8")).get("checkpoints")
+    return isinstance(checkpoints, dict) and checkpoints.get("keep") == "last"
 
 
 def knows_unions(bundle: Bundle) -> bool:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pipeline.bundle import Bundle
+from pipeline.bundle import Bundle, keeps_last
 from pipeline.datalist import sets_in
+from pipeline.errors import InvalidBundle
 from pipeline.gate import gate_path
 from pipeline.report.evaluation import EvaluationView
 from pipeline.report.fingerprint_facts import near_duplicates_of
@@ -70,6 +71,8 @@ def _split(material: Material) -> Iterator[Limit]:
             "but one: if these are those cases, the figures say little of others.",
             True,
         )
+    elif evaluation.trained_on and not _trained_on_its_set(evaluation):
+        return  # what another set calls its training part has trained nothing here
     elif evaluation.split == "training":
         yield Limit(
             "training_cases",
@@ -77,7 +80,28 @@ def _split(material: Material) -> Iterator[Limit]:
             True,
         )
     elif evaluation.split == "validation":
-        yield Limit("validation_cases", "These cases chose the checkpoint: their scores are a little too good.", True)
+        yield _validation(material)
+
+
+def _validation(material: Material) -> Limit:
+    """What the validation cases did, which depends on the weights that the training keeps."""
+    code, chosen = "validation_cases", "These cases chose the checkpoint"
+    if material.bundle is None or material.same_weights is False or not _has_training(material.bundle):
+        return Limit(code, f"{chosen}, unless the training kept its last: their scores may be a little too good.", True)
+    if not keeps_last(material.bundle):
+        return Limit(code, f"{chosen}: their scores are a little too good.", True)
+    return Limit(
+        code,
+        "These cases were scored during the training, but did not choose the checkpoint, which is its last. Settings "
+        "that were tried on them are favoured by them all the same.",
+    )
+
+
+def _has_training(bundle: Bundle) -> bool:
+    try:
+        return bundle.config("train").is_file()
+    except InvalidBundle:
+        return False
 
 
 def _cross_validated(bundle: Bundle | None) -> bool:
@@ -97,6 +121,11 @@ def _weights(material: Material) -> Iterator[Limit]:
         )
 
 
+def _trained_on_its_set(evaluation: EvaluationView) -> bool:
+    """Whether one of the sets that trained the network is measured."""
+    return bool(sets_in(evaluation.trained_on.partition(" (")[0]) & sets_in(evaluation.data))
+
+
 def _origin(evaluation: EvaluationView) -> Iterator[Limit]:
     trained, tested = evaluation.trained_on, evaluation.data
     if not trained:
@@ -105,7 +134,7 @@ def _origin(evaluation: EvaluationView) -> Iterator[Limit]:
             "What the bundle was trained on is not recorded: whether these cases are new to it is not known.",
             True,
         )
-    elif sets_in(trained.partition(" (")[0]) & sets_in(tested):
+    elif _trained_on_its_set(evaluation):
         yield Limit(
             "same_set",
             f"Trained and measured on one set ({tested}). Other hospitals and scanners are not measured; scores there "

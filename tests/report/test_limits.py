@@ -50,9 +50,38 @@ def test_what_always_holds_is_said_with_its_figures(view: EvaluationView) -> Non
 
 
 @pytest.mark.parametrize(("split", "code"), [("training", "training_cases"), ("validation", "validation_cases")])
-def test_cases_that_are_not_new_to_the_model_are_told_first(view: EvaluationView, split: str, code: str) -> None:
-    first = limits_of(Material(recorded(view, split=split)))[0]
+@pytest.mark.parametrize("trained_on", ["phantoms (40 training cases)", None])
+def test_cases_that_are_not_new_to_the_model_are_told_first(
+    view: EvaluationView, split: str, code: str, trained_on: str | None
+) -> None:
+    first = limits_of(Material(recorded(view, split=split, trained_on=trained_on)))[0]
     assert (first.code, first.grave) == (code, True)
+
+
+@pytest.mark.parametrize("split", ["training", "validation"])
+def test_parts_of_a_set_that_was_not_trained_on_did_not_train(view: EvaluationView, split: str) -> None:
+    assert not {"training_cases", "validation_cases"} & set(limits(recorded(view, split=split)))
+
+
+@pytest.mark.parametrize(
+    ("keep", "same", "says", "grave"),
+    [
+        ("best", True, "chose the checkpoint: their scores are a little too good", True),
+        ("last", True, "did not choose the checkpoint, which is its last", False),
+        ("last", False, "unless the training kept its last", True),
+        (None, True, "unless the training kept its last", True),
+    ],
+)
+def test_validation_cases_are_said_to_choose_the_checkpoint_where_they_do(
+    view: EvaluationView, tmp_path: Path, keep: str | None, same: bool, says: str, grave: bool
+) -> None:
+    (tmp_path / "configs").mkdir()
+    if keep is not None:
+        (tmp_path / "configs" / "train.yaml").write_text(f"checkpoints: {{keep: {keep}}}\n")
+    scored = recorded(view, split="validation", trained_on="phantoms (40 training cases)")
+    found = limits(scored, bundle=Bundle(tmp_path, "b"), same_weights=same)["validation_cases"]
+    assert says in found.text
+    assert found.grave == grave
 
 
 def test_a_set_that_was_trained_on_is_told_from_another(view: EvaluationView) -> None:

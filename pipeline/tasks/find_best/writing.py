@@ -12,7 +12,7 @@ import torch
 
 from pipeline import __version__
 from pipeline.atomic import write_text_aside
-from pipeline.bundle import Bundle, copy_bundle
+from pipeline.bundle import Bundle, copy_bundle, keeps_last
 from pipeline.bundle.editing import flow, rewrite_config
 from pipeline.datalist import read_datalist
 from pipeline.networks import FoldEnsemble
@@ -139,6 +139,8 @@ def model_card(record: FoldsRecord, found: Best, dice: Mapping[str, float]) -> s
         found: What was chosen.
         dice: Out of fold, by class.
     """
+    last = keeps_last(Bundle(record.root / "bundle", record.bundle))
+    chosen = "flips and refinement" if last else "best epoch, flips and refinement"
     lines = [
         f"# {', '.join(dice)}",
         "",
@@ -150,8 +152,8 @@ def model_card(record: FoldsRecord, found: Best, dice: Mapping[str, float]) -> s
         "",
         f"Means over {found.cases} images of {found.subjects} subjects, each scored at full size by the one network "
         "that was trained without its subject, with the flips and the refinement of this bundle. A class that is "
-        "absent from both masks counts as 1. These are figures of single networks, whose best epoch, flips and "
-        "refinement were chosen on the same cases, which makes them a little high; an ensemble is not measured by "
+        f"absent from both masks counts as 1. These are figures of single networks, whose {chosen} "
+        "were chosen on the same cases, which makes them a little high; an ensemble is not measured by "
         "them. For that: `planar evaluate` on cases that no fold has seen, such as the test part.",
         "",
     ]

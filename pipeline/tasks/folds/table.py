@@ -10,19 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.atomic import write_text_aside
+from pipeline.bundle import Bundle, keeps_last
 from pipeline.metrics import Evaluation, Reliability, Tolerance, read_evaluation, write_evaluation
 from pipeline.tasks.folds.record import FoldsRecord, FoldState
 
 if TYPE_CHECKING:
     from pipeline.metrics import Tally
 
-__all__ = ["OUT_OF_FOLD", "TABLES", "Table", "write_tables"]
+__all__ = ["TABLES", "Table", "out_of_fold_rule", "write_tables"]
 
-OUT_OF_FOLD = (
-    "Each case is scored by the one network that was trained without its subject. The epoch of that network was chosen "
-    "by its mean Dice on the same fold, which makes the figures a little higher than those of new cases. They are "
-    "figures of single networks; an ensemble of the folds is not measured by them."
-)
 TABLES = ("cases.csv", "metrics.json", "confusion.csv", "calibration.csv")
 
 
@@ -47,6 +43,24 @@ class Table:
         return {f"out_of_fold_dice_{name}": value for name, value in means.items() if value is not None}
 
 
+def out_of_fold_rule(last: bool) -> str:
+    """What the figures are of.
+
+    Args:
+        last: Whether the folds keep the weights of their last validation, which no score has chosen.
+    """
+    weights = (
+        "That network has the weights of its last validation, whatever their Dice on the same fold."
+        if last
+        else "The epoch of that network was chosen by its mean Dice on the same fold, which makes the figures a little "
+        "higher than those of new cases."
+    )
+    return (
+        f"Each case is scored by the one network that was trained without its subject. {weights} They are figures of "
+        "single networks; an ensemble of the folds is not measured by them."
+    )
+
+
 def write_tables(record: FoldsRecord, states: Sequence[FoldState]) -> Table:
     """Put the folds' tables together in the cross-validation's folder, as an evaluation that others can read.
 
@@ -61,7 +75,7 @@ def write_tables(record: FoldsRecord, states: Sequence[FoldState]) -> Table:
     about = {"bundle": record.bundle, "data": record.data, "split": "out of fold"}
     # The record last: where metrics.json is, all the rest is.
     content = write_evaluation(record.root, tally, about, overwrite=True)
-    content["rules"]["out_of_fold"] = OUT_OF_FOLD
+    content["rules"]["out_of_fold"] = out_of_fold_rule(keeps_last(Bundle(record.root / "bundle", record.bundle)))
     content["folds"] = [
         {"fold": state.fold, "best_epoch": state.best_epoch, "best_metric": state.best_metric} for state in states
     ]
