@@ -173,8 +173,11 @@ def lowest_acceptable(
     bad = np.cumsum(dice[order] < minimum)
     kept = np.arange(1, len(dice) + 1)
     share = (bad + 1) / (kept + 1) if next_counts else np.where(kept >= FEWEST_KEPT, bad / kept, 1.0)
-    good = np.flatnonzero(share <= risk)
-    return float(predicted[order[good[-1]]]) if len(good) else None
+    # A limit takes all of those that are predicted alike, or none of them.
+    ranked = predicted[order]
+    last = np.r_[ranked[1:] != ranked[:-1], True]
+    good = np.flatnonzero((share <= risk) & last)
+    return float(ranked[good[-1]]) if len(good) else None
 
 
 def _log_error(dice: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -111,6 +111,16 @@ def test_the_limit_keeps_the_share_of_bad_predictions_below_the_risk() -> None:
     assert lowest_acceptable(predicted, dice, 0.5, 0.10) == predicted[31]
 
 
+@pytest.mark.parametrize("next_counts", [True, False])
+def test_predictions_that_are_equal_are_accepted_all_or_none(next_counts: bool) -> None:
+    # Of the 40 at 0.9 half are bad: those that happen to stand first are no better than the others.
+    predicted = np.repeat([0.95, 0.9, 0.8], [30, 40, 10])
+    dice = np.repeat([0.9, 0.9, 0.1, 0.1], [30, 20, 20, 10])
+    assert lowest_acceptable(predicted, dice, 0.5, 0.05, next_counts=next_counts) == 0.95
+    assert lowest_acceptable(predicted[30:], dice[30:], 0.5, 0.05, next_counts=next_counts) is None
+    assert lowest_acceptable(predicted, dice, 0.5, 0.35, next_counts=next_counts) == 0.9
+
+
 def test_too_few_predictions_cannot_hold_the_risk() -> None:
     predicted, dice = np.linspace(1, 0.5, 12), np.full(12, 0.9)
     assert lowest_acceptable(predicted, dice, 0.5, 0.05) is None
