@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.datalist import Datalist, Finding, pixel_digest, relative_to, write_datalist
-from pipeline.errors import InvalidDatalist, InvalidOption, InvalidSplit, PlanarError
+from pipeline.errors import InvalidDatalist, InvalidSplit, PlanarError
 from pipeline.label_app.incoming import read_label, renumbered
 from pipeline.label_app.label_files import FINAL
+from pipeline.label_app.subjects import Subjects, subjects_of
 from pipeline.readers import write_mask
 from pipeline.split import unit_hash
-from pipeline.tasks.index.columns import Column, read_column, read_table
-from pipeline.tasks.index.pairing import Pair
 from pipeline.tasks.index.subjects import subject_key, subject_pseudonym
 
 if TYPE_CHECKING:
@@ -24,8 +23,6 @@ __all__ = ["Annotated", "gather", "is_for_validation"]
 
 # Fewer cannot be divided into one to train on and one to choose by.
 FEWEST_SUBJECTS = 2
-# Of a table that nobody has named, the first there is.
-COLUMNS = ("subject", "patient", "subject_id", "patient_id", "patientid")
 
 
 @dataclass(frozen=True)
@@ -53,8 +50,9 @@ def gather(
         labels: Class index → name of the bundle.
         folder: For both; new.
         share: Of the subjects that are for validation.
-        subjects: `FILE.csv:COLUMN`, as `planar index --subjects` has it; by default `index.csv` beside the images if
-            it has a column of `COLUMNS`, else the DICOM PatientID, else each image is a subject of its own.
+        subjects: `FILE.csv:COLUMN`, as `planar index --subjects` has it; by default `index.csv` beside the images if it
+            has a column that says whose they are (`subjects_of`), else the DICOM PatientID, else each image is a
+            subject of its own.
 
     Raises:
         InvalidDatalist: if no label can be used.
@@ -62,8 +60,7 @@ def gather(
         InvalidOption, MissingFile: for a table that cannot be used.
     """
     labelled = images.get_labeled_images()
-    column = _column(images, labelled, subjects)
-    told_by = column.described if column is not None else "PatientID, else the file"
+    whose = subjects_of(images, labelled, subjects)
     key = subject_key()[0]
     items: dict[str, list[dict[str, Any]]] = {}
     annotators: dict[str, list[str]] = {}
@@ -73,7 +70,7 @@ def gather(
         if label is None:
             continue
         try:
-            found, subject = _items(images, image, labels, folder, column)
+            found, subject = _items(images, image, labels, folder, whose)
         except PlanarError as error:
             refused.append(Finding(image, "label_unusable", str(error)))
             continue
@@ -86,7 +83,12 @@ def gather(
     content = Datalist(
         name="annotated",
         labels=[labels[index] for index in sorted(labels)],
-        split={"by": "hash of the subject", "validation": share, "subjects": len(items), "subjects_from": told_by},
+        split={
+            "by": "hash of the subject",
+            "validation": share,
+            "subjects": len(items),
+            "subjects_from": whose.told_by,
+        },
         training=_numbered(items, [name for name in items if name not in chosen]),
         validation=_numbered(items, [name for name in items if name in chosen]),
         refused=refused,
@@ -116,7 +118,7 @@ def is_for_validation(subjects: Sequence[str], share: float) -> set[str]:
 
 
 def _items(
-    images: LabelledImages, image: str, labels: dict[int, str], folder: Path, column: Column | None
+    images: LabelledImages, image: str, labels: dict[int, str], folder: Path, whose: Subjects
 ) -> tuple[list[dict[str, Any]], str]:
     """The items of an image, one a slice, and its subject."""
     source, label = images.source(image), images.labels.of(image, FINAL)
@@ -125,7 +127,7 @@ def _items(
     if label is None or mask is None:
         return [], image
     mask = renumbered(mask, label.names, labels, image)
-    subject = (column.of(_pair(images, image)) if column is not None else None) or picture.subject_id or image
+    subject = whose.of(image, picture)
     items = []
     for number, name in enumerate(source.slices):
         flat = picture.depth == 1
@@ -143,32 +145,6 @@ def _items(
             }
         )
     return items, subject
-
-
-def _column(images: LabelledImages, labelled: Sequence[str], said: str | None) -> Column | None:
-    """The column that says whose an image is: the one that is named, else one of the table beside the images."""
-    pairs = [_pair(images, image) for image in labelled]
-    if said:
-        found = read_column(said, pairs)
-        # Clients are told of it: the table's name and not where it lies.
-        name = said.rpartition(":")
-        return replace(found, described=f"column {name[2]} of {Path(name[0]).name}")
-    table = images.subject_table()
-    if table is None:
-        return None
-    header = read_table(str(table))[0]
-    by_name = {name.strip().lower(): name for name in reversed(header)}
-    column = next((by_name[name] for name in COLUMNS if name in by_name), None)
-    if column is None:
-        return None
-    try:
-        return replace(read_column(f"{table}:{column}", pairs), described=f"column {column} of {table.name}")
-    except InvalidOption:
-        return None  # it names none of these images: a table of something else
-
-
-def _pair(images: LabelledImages, image: str) -> Pair:
-    return Pair(image, str(images.source(image).path), ())
 
 
 def _numbered(items: dict[str, list[dict[str, Any]]], names: Sequence[str]) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from pipeline.label_app.images import LabelledImages
 from pipeline.label_app.label_files import LabelFiles
 from pipeline.label_app.views import suffixes
 from pipeline.readers import SUFFIXES, DicomSeries, find_pictures, group_series, slices_in
+from pipeline.tasks.index.names import case_name
 from pipeline.tasks.infer.naming import output_names
 from pipeline.tasks.infer.sources import Source
 
@@ -89,6 +90,11 @@ class FolderOfImages(LabelledImages):
         """`index.csv` beside the images, or beside their folder, as public sets and the phantom have it."""
         places = (self.folder / TABLE, self.folder.parent / TABLE)
         return next((place for place in places if place.is_file()), None)
+
+    def places(self, image_id: str) -> list[str]:
+        """Its path below the folder of images, and below the folder that this lies in."""
+        inside = case_name(self.source(image_id).path.relative_to(self.folder).as_posix())
+        return [inside, f"{self.folder.absolute().name}/{inside}"]
 
     def refresh(self) -> None:
         """Look for images, if a folder has changed since the last time."""

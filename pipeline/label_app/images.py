@@ -72,6 +72,10 @@ class LabelledImages(Datastore):
         """A table beside the images that may say whose each is, or None."""
         return None
 
+    def places(self, image_id: str) -> list[str]:
+        """The paths without suffix under which such a table may name an image."""
+        return [image_id]
+
     # Images.
 
     def get_image_uri(self, image_id: str) -> str:
