@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
 import threading
@@ -17,24 +16,15 @@ from numpy.typing import NDArray
 
 from pipeline.dicomweb import Address, Archive, Patience, Query, Series, find_series, instances_of, retrieve, store
 from pipeline.dicomweb.query import is_uid
-from pipeline.errors import (
-    ArchiveUnreachable,
-    GeometryMismatch,
-    InvalidOption,
-    MissingFile,
-    PlanarError,
-    UnreadableImage,
-    UnsupportedImage,
-)
+from pipeline.errors import ArchiveUnreachable, InvalidOption, MissingFile, PlanarError
 from pipeline.label_app.archived_labels import ArchivedLabels, write_annotation
 from pipeline.label_app.images import LabelledImages
 from pipeline.label_app.label_files import FINAL, LabelFiles, SavedLabel
+from pipeline.label_app.left_out import LeftOut
 from pipeline.readers import DicomSeries, Picture, group_series, slices_in
 from pipeline.tasks.infer.sources import Source
 
 __all__ = ["ArchiveImages", "open_archive"]
-
-logger = logging.getLogger(__name__)
 
 # A client waits for an answer: an archive that is away is told, and not waited for.
 PATIENCE = Patience(connect_s=3.0, read_s=30.0, away_s=4.0)
@@ -83,6 +73,7 @@ class ArchiveImages(LabelledImages):
         self._asking = threading.Lock()
         self._asked: tuple[float, str] = (-FRESH_S, "")
         self._archived = ArchivedLabels(archive, folder / "segmentations")
+        self._left_out = LeftOut("labels of images in the archive")
 
     def why_not(self) -> str:
         """Why the archive cannot be used now; "" if it can. Asked once in a while."""
@@ -187,12 +178,11 @@ class ArchiveImages(LabelledImages):
             known = self.labels.of(image, FINAL)
             if newest is None or (known is not None and known.saved >= newest.saved):
                 continue
-            try:
+            with self._left_out.without(f"{newest.uid} of {image}"):
                 source = self.source(image)
                 mask, label = newest.read(image, source)
                 self.labels.keep(label, mask, source.picture())
-            except (UnsupportedImage, UnreadableImage, GeometryMismatch) as error:
-                logger.warning("a label in the archive is left out: %s", type(error).__name__)
+        self._left_out.tell()
 
     def _series_of(self, image_id: str) -> tuple[Series, str]:
         if image_id not in self._found:

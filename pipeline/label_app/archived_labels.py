@@ -17,6 +17,7 @@ from pipeline.datalist import pixel_digest
 from pipeline.dicom_seg import Annotation, read_terms, uid_from_inputs, write_seg
 from pipeline.dicomweb import Archive, Query, Series, find_series, instances_of, retrieve
 from pipeline.label_app.label_files import FINAL, SavedLabel
+from pipeline.label_app.left_out import LeftOut
 from pipeline.readers import read_picture, segmentation_of
 from pipeline.tasks.infer.archive import images_of
 from pipeline.tasks.infer.sources import Source
@@ -72,6 +73,7 @@ class ArchivedLabels:
         self.archive, self.folder = archive, folder
         self._by_image: dict[tuple[str, bool], ArchivedLabel] = {}
         self._looked_at = -FRESH_S
+        self._left_out = LeftOut("segmentations in the archive")
 
     def forget(self) -> None:
         """Look again the next time."""
@@ -90,13 +92,17 @@ class ArchivedLabels:
             return
         found: dict[tuple[str, bool], list[ArchivedLabel]] = defaultdict(list)
         for series in find_series(self.archive, Query({"Modality": ("SEG",)})):
-            uids = [one.uid for one in instances_of(self.archive, series)]
-            for uid, path in zip(
-                uids, retrieve(self.archive, series.study, series.uid, uids, self.folder / series.uid), strict=True
-            ):
-                label, images = _label_in(uid, path)
-                for image in images:
-                    found[image, label.drawn].append(label)
+            folder = self.folder / series.uid
+            uids: list[str] = []
+            with self._left_out.without(series.uid):
+                uids = [one.uid for one in instances_of(self.archive, series)]
+                retrieve(self.archive, series.study, series.uid, uids, folder)
+            for uid in uids:  # which are there by now, except for those that the archive does not give
+                with self._left_out.without(uid):
+                    label, images = _label_in(uid, *retrieve(self.archive, series.study, series.uid, [uid], folder))
+                    for image in images:
+                        found[image, label.drawn].append(label)
+        self._left_out.tell()
         self._by_image = {key: max(labels, key=lambda one: one.saved) for key, labels in found.items()}
         self._looked_at = time.monotonic()
 
