@@ -51,14 +51,14 @@ class PlanarLabelApp(MONAILabelApp):
 
     def init_datastore(self) -> Datastore:
         """The images."""
+        classes = next(iter(self.bundles.values())).labels("inference")
         if self.studies.startswith(("http://", "https://")):
             from pipeline.label_app.archive import open_archive
 
-            first = next(iter(self.bundles.values()))
-            return open_archive(self.studies, Path(self.app_dir), first.labels("inference"))
+            return open_archive(self.studies, Path(self.app_dir), classes)
         from pipeline.label_app.folder import FolderOfImages
 
-        return FolderOfImages(Path(self.studies), Path(self.app_dir) / "cache")
+        return FolderOfImages(Path(self.studies), Path(self.app_dir) / "cache", classes)
 
     def init_infers(self) -> dict[str, BundleSegmentation]:
         """A task for each bundle."""

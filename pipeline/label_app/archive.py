@@ -47,7 +47,7 @@ class ArchiveImages(LabelledImages):
         archive: Where they are.
         wanted: What to look for: keyword → values.
         folder: For copies; they hold patients' data and nobody else may read them.
-        classes: Names of values that a client has not named.
+        classes: Class index → name: how labels are numbered, and what a value is that a client has not named.
         as_nifti: Whether viewers get NIfTI and not the folder of the DICOM files.
     """
 
@@ -62,8 +62,8 @@ class ArchiveImages(LabelledImages):
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-        super().__init__(str(archive.address), LabelFiles(folder / "labels"), folder)
-        self.archive, self.wanted, self.classes, self.as_nifti = archive, dict(wanted), dict(classes), as_nifti
+        super().__init__(str(archive.address), LabelFiles(folder / "labels"), folder, classes)
+        self.archive, self.wanted, self.as_nifti = archive, dict(wanted), as_nifti
         self._lock = threading.RLock()
         self._found: dict[str, tuple[Series, str]] = {}
         self._found_at = -FRESH_S
@@ -205,7 +205,7 @@ def open_archive(address: str, folder: Path, classes: Mapping[int, str]) -> Arch
     Args:
         address: Of the archive.
         folder: Working folder of the server.
-        classes: Names of values that a client has not named.
+        classes: As `ArchiveImages` has it.
     Raises: InvalidOption: for an address, a filter or credentials that cannot be used.
     """
     archive = Archive(Address.parse(address), patience=PATIENCE)

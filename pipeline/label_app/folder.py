@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,14 +35,17 @@ class FolderOfImages(LabelledImages):
     Args:
         folder: Where the images are; its `labels` is for labels.
         cache: Folder for what can be made again.
+        classes: Class index → name, by which labels are numbered.
         writable: Whether this process may take up what another left unfinished.
     Raises: MissingFile: if the folder is not there.
     """
 
-    def __init__(self, folder: Path, cache: Path, *, writable: bool = True) -> None:
+    def __init__(
+        self, folder: Path, cache: Path, classes: Mapping[int, str] | None = None, *, writable: bool = True
+    ) -> None:
         if not folder.is_dir():
             raise MissingFile(f"{folder}: no such folder of images.")
-        super().__init__(folder.name, LabelFiles(folder / LABELS, writable=writable), cache)
+        super().__init__(folder.name, LabelFiles(folder / LABELS, writable=writable), cache, classes or {})
         self.folder = folder
         self._writable = writable
         self._lock = threading.RLock()

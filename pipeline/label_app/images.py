@@ -9,6 +9,7 @@ import time
 import zipfile
 from abc import abstractmethod
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import InvalidOption, MissingFile
 from pipeline.label_app.access import current_user
-from pipeline.label_app.incoming import names_of, read_label
+from pipeline.label_app.incoming import as_classes, names_of, read_label
 from pipeline.label_app.label_files import FINAL, LabelFiles, SavedLabel
 from pipeline.label_app.views import needs_view, suffixes, write_view
 from pipeline.readers import Picture
@@ -38,10 +39,12 @@ class LabelledImages(Datastore):
         title: Name, for clients.
         labels: Where labels are kept.
         cache: Folder for what can be made again.
+        classes: Class index → name, by which labels are numbered; of the first bundle, if the server has several.
     """
 
-    def __init__(self, title: str, labels: LabelFiles, cache: Path) -> None:
+    def __init__(self, title: str, labels: LabelFiles, cache: Path, classes: Mapping[int, str]) -> None:
         self._name, self._description = title, ""
+        self.classes = dict(classes)
         self.labels = labels
         self.cache = cache
         self._info: dict[str, dict[str, Any]] = {}
@@ -160,7 +163,7 @@ class LabelledImages(Datastore):
     def save_label(
         self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any], label_id: str = ""
     ) -> str:
-        """Save a label that a client sent, on the grid of its image.
+        """Save a label that a client sent, on the grid of its image, numbered as the classes are where it names them.
 
         Args:
             image_id: Of the image.
@@ -176,7 +179,7 @@ class LabelledImages(Datastore):
         said = dict(label_info or {})
         client = said.pop("client_id", "")
         annotator = current_user.get() or str(said.pop("user", "") or client or "")
-        names = names_of(said.pop("label_info", None))
+        mask, names = as_classes(mask, names_of(said.pop("label_info", None)), self.classes, image_id)
         to_archive = (lambda label: self.archived(image_id, picture, mask, label)) if tag == FINAL else None
         kept = {key: value for key, value in said.items() if key in ("model", "params")}
         self.labels.save(image_id, tag, mask, picture, annotator=annotator, names=names, info=kept, archive=to_archive)

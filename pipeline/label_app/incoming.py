@@ -14,7 +14,7 @@ from pipeline.geometry import spacing_of
 from pipeline.labels import LabelCoding
 from pipeline.readers import Picture, read_picture
 
-__all__ = ["names_of", "read_label", "renumbered"]
+__all__ = ["as_classes", "names_of", "read_label", "renumbered"]
 
 # OHIF sends bare voxels, a byte each.
 BARE = ".bin"
@@ -94,6 +94,29 @@ def renumbered(
             )
         table[value] = number
     return table[mask]
+
+
+def as_classes(
+    mask: NDArray[np.uint8], names: Mapping[str, str], labels: Mapping[int, str], image: str
+) -> tuple[NDArray[np.uint8], dict[str, str]]:
+    """A label with the numbers of a bundle's classes, so that its file means the same to whoever reads it alone.
+
+    Args:
+        mask: Values as drawn.
+        names: Value → name.
+        labels: Class index → name of the bundle.
+        image: Its id, for messages.
+    Returns: Mask and names; both as they were if something is drawn without a name, or with one that is no class.
+    """
+    # A value without a name could be given the number of another one that has one.
+    if not {str(value) for value in np.unique(mask) if value} <= names.keys():
+        return mask, dict(names)
+    try:
+        numbered = renumbered(mask, names, labels, image)
+    except UnknownLabel:
+        return mask, dict(names)
+    said = {_plain(name) for name in names.values()}
+    return numbered, {str(index): label for index, label in labels.items() if _plain(label) in said}
 
 
 def _plain(name: str) -> str:

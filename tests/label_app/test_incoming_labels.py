@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import nibabel as nib
@@ -17,6 +18,7 @@ from pipeline.phantom import CtSeries, radiograph, thorax
 from pipeline.phantom.dicom import ct_slices_bytes, film_bytes
 from pipeline.readers import Picture, group_series, read_picture, read_series, write_mask
 
+ROOT = Path(__file__).parents[2]
 # Sagittal and as fine along every axis: what its shape says of its slices is wrong.
 SAGITTAL = np.array([[0, 0, 1.0, -3], [-1, 0, 0, 11], [0, -1, 0, 9], [0, 0, 0, 1]])
 AXIAL = np.array([[-0.8, 0, 0, 40], [0, -0.8, 0, 30], [0, 0, 5, -100], [0, 0, 0, 1.0]])
@@ -125,6 +127,63 @@ def test_values_become_the_classes_of_their_names() -> None:
         renumbered(mask, {"1": "heart"}, labels, "a")
     with pytest.raises(UnknownLabel, match="the value 2"):
         renumbered(mask, {}, {0: "background", 1: "lung"}, "a")
+
+
+@pytest.mark.label
+def test_a_label_is_saved_with_the_numbers_of_the_classes(tmp_path: Path) -> None:
+    """Slicer numbers what there is: where the lung was deleted, the heart is 1."""
+    from pipeline.label_app.folder import FolderOfImages
+
+    studies = tmp_path / "studies"
+    studies.mkdir()
+    Image.fromarray(np.zeros((4, 6), np.uint8)).save(studies / "film.png")
+    classes = {0: "background", 1: "lung", 2: "heart"}
+    images = FolderOfImages(studies, tmp_path / "cache", classes)
+    images.list_images()
+    for drawn, said, values, names in (
+        ([1], {1: "Heart"}, [2], {"2": "heart"}),
+        ([1, 2], {1: "heart", 2: "lung"}, [2, 1], {"1": "lung", "2": "heart"}),
+        ([3], {3: "rib"}, [3], {"3": "rib"}),  # no class: as it was drawn
+        ([1, 3], {1: "heart", 3: "rib"}, [1, 3], {"1": "heart", "3": "rib"}),
+        ([1, 2], {1: "heart"}, [1, 2], {"1": "heart"}),  # nobody knows whether 2 is the heart
+        ([2], {}, [2], {}),
+    ):
+        mask = np.zeros((4, 6), np.uint8)
+        mask[0, : len(drawn)] = drawn
+        Image.fromarray(mask).save(tmp_path / "drawn.png")
+        info = {"label_info": [{"name": name, "idx": value} for value, name in said.items()]}
+        images.save_label("film", str(tmp_path / "drawn.png"), "final", info)
+        saved = np.asarray(Image.open(images.get_label_uri("film", "final")))
+        assert (saved[0, : len(drawn)].tolist(), images.labels.of("film").names) == (values, names)
+
+
+@pytest.mark.label
+def test_the_documented_pattern_pairs_films_in_folders_with_their_labels(tmp_path: Path) -> None:
+    from pipeline.label_app.folder import FolderOfImages
+    from pipeline.tasks.index.pairing import pair_files
+    from pipeline.tasks.index.sources import find_source
+
+    pattern = re.search(r"`--pattern '([^']+)'`", (ROOT / "docs" / "labelling.md").read_text())
+    assert pattern is not None
+    studies = tmp_path / "films"
+    Image.fromarray(np.eye(6, dtype=np.uint8)).save(tmp_path / "drawn.png")
+    for name in ("p1/frontal", "p1/lateral", "p2/frontal"):
+        (studies / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((6, 6), np.uint8)).save(studies / f"{name}.png")
+    images = FolderOfImages(studies, tmp_path / "cache")
+    for image in images.list_images():
+        images.save_label(image, str(tmp_path / "drawn.png"), "final", {})
+    found = pair_files(
+        find_source(studies),
+        [find_source(studies / "labels" / "final")],
+        image_pattern=pattern[1],
+        mask_pattern=pattern[1],
+    )
+    assert {pair.name: Path(str(pair.masks[0])).name for pair in found.pairs} == {
+        "p1/frontal": "p1--frontal.png",
+        "p1/lateral": "p1--lateral.png",
+        "p2/frontal": "p2--frontal.png",
+    }
 
 
 def test_fractions_are_no_label(film: Picture, tmp_path: Path) -> None:
