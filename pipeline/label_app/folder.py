@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.atomic import write_text_aside, written_aside
 from pipeline.errors import InvalidOption, MissingFile, PlanarError
+from pipeline.label_app.image_book import Known, ids_of, read_book, written_book
 from pipeline.label_app.images import LabelledImages
 from pipeline.label_app.label_files import LabelFiles
 from pipeline.label_app.views import suffixes
@@ -30,7 +31,8 @@ TABLE = "index.csv"
 class FolderOfImages(LabelledImages):
     """The images below a folder.
 
-    An image keeps its id for good, in `labels/images.json`: the label of `a.png` stays its own when an `a.jpg` comes.
+    An image keeps its id for good, in `labels/images.json`: the label of `a.png` stays its own when an `a.jpg` comes,
+    and that of a series when another one comes into its folder.
 
     Args:
         folder: Where the images are; its `labels` is for labels.
@@ -131,36 +133,50 @@ class FolderOfImages(LabelledImages):
                 found.append((Path(entry), slices_in(entry), None))
             except (PlanarError, OSError) as error:
                 self.refused[entry] = str(error)
-        found = [(_place(path, series, found), slices, series) for path, slices, series in found]
-        ids = self._ids([path for path, _, _ in found])
+        placed = [(_place(path, series, found), slices, series) for path, slices, series in found]
+        ids = self._ids(placed)
         self._sources = {
-            name: Source(path, slices, series, name) for name, (path, slices, series) in zip(ids, found, strict=True)
+            name: Source(path, slices, series, name) for name, (path, slices, series) in zip(ids, placed, strict=True)
         }
 
-    def _ids(self, paths: list[Path]) -> list[str]:
+    def _ids(self, found: Sequence[tuple[Path, list[str], DicomSeries | None]]) -> list[str]:
         book = self.labels.folder / "images.json"
-        try:
-            given: dict[str, str] = json.loads(book.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            given = {}
-        by_path = {path: name for name, path in given.items()}
-        inside = [path.relative_to(self.folder).as_posix() for path in paths]
-        proposed = [name.replace("/", "--") for name in output_names(paths, [str(self.folder)])]
-        taken = set(given)
-        ids = []
-        for place, name in zip(inside, proposed, strict=True):
-            if place not in by_path:
-                free, number = name, 2
-                while free in taken:
-                    free, number = f"{name}_{number}", number + 1
-                by_path[place] = free
-                taken.add(free)
-            ids.append(by_path[place])
-        new = {by_path[place]: place for place in inside}
-        if self._writable and set(new) - set(given):
+        given = read_book(book)
+        known = [self._known(path, series) for path, _, series in found]
+        names = output_names([path for path, _, _ in found], [str(self.folder)])
+
+        def fits(name: str, number: int) -> bool:
+            series = found[number][2]
+            return series is not None and self._has_label_like(name, series)
+
+        ids = ids_of(known, [name.replace("/", "--") for name in names], given, fits)
+        now = {**given, **{name: replace(one, folder="") for name, one in zip(ids, known, strict=True)}}
+        if self._writable and now != given:
             with suppress(PermissionError):  # labels cannot be saved either, and saving says so
-                write_text_aside(book, json.dumps({**given, **new}, indent=1, ensure_ascii=False) + "\n")
+                write_text_aside(book, written_book(now))
         return ids
+
+    def _known(self, path: Path, series: DicomSeries | None) -> Known:
+        inside = path.relative_to(self.folder).as_posix()
+        if series is None:
+            return Known(inside)
+        return Known(inside, _uid_of(series), Path(series.folder).relative_to(self.folder).as_posix())
+
+    def _has_label_like(self, name: str, series: DicomSeries) -> bool:
+        import nibabel as nib
+
+        for label in filter(None, (self.labels.of(name, tag) for tag in self.labels.tags(name))):
+            with suppress(OSError, ValueError, nib.filebasedimages.ImageFileError):
+                if tuple(nib.load(self.labels.path(label)).shape) == tuple(series.grid.shape):
+                    return True
+        return False
+
+
+def _uid_of(series: DicomSeries) -> str:
+    from pipeline.readers.dicom import dataset_of
+
+    ds = dataset_of(series.files[0], stop_before_pixels=True, specific_tags=["SeriesInstanceUID"])
+    return str(ds.get("SeriesInstanceUID") or "")
 
 
 def _place(path: Path, series: DicomSeries | None, found: Sequence[tuple[Path, Any, Any]]) -> Path:
