@@ -200,14 +200,16 @@ class LabelledImages(Datastore):
         ]
 
     def get_dataset_archive(self, limit_cases: int | None) -> str:
-        """A zip file with the labelled images and their labels."""
-        pairs = self.datalist()[: limit_cases or None]
-        if not pairs:
+        """A zip file with the labelled images and their labels, both named by the id."""
+        images = self.get_labeled_images()[: limit_cases or None]
+        if not images:
             raise MissingFile("There are no labels yet.")
         with tempfile.NamedTemporaryFile(suffix=".zip", delete=False) as file, zipfile.ZipFile(file, "w") as archive:
-            for pair in pairs:
-                for part, path in pair.items():
-                    archive.write(path, f"{part}/{Path(path).name}")
+            for image in images:
+                paths = {"image": self.get_image_uri(image), "label": self.get_label_uri(image, FINAL)}
+                for part, path in paths.items():
+                    # By the id: files of two folders may share a name.
+                    archive.write(path, f"{part}/{image}{suffixes(path)}")
         return file.name
 
     def name(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +109,23 @@ def test_without_a_label_of_its_size_a_book_of_before_means_the_first_series() -
     found = [Known("p/1.dcm", "1.2", "p"), Known("p/5.dcm", "1.3", "p")]
     assert ids_of(found, ["p", "p"], {"p": Known("p")}, lambda name, number: False) == ["p", "p_2"]
     assert ids_of(found, ["q", "p"], {"p": Known("p")}, lambda name, number: number == 1) == ["q", "p"]
+
+
+@pytest.mark.label
+def test_the_data_set_as_one_file_has_every_picture_of_a_name(tmp_path: Path) -> None:
+    for number, name in enumerate(("p1/frontal", "p2/frontal")):
+        (tmp_path / "studies" / name).parent.mkdir(parents=True)
+        Image.fromarray(np.full((4, 6), 50 + number, np.uint8)).save(tmp_path / "studies" / f"{name}.png")
+    images = opened(tmp_path)
+    Image.fromarray(np.eye(4, 6, dtype=np.uint8)).save(tmp_path / "drawn.png")
+    for image in images.list_images():
+        images.save_label(image, str(tmp_path / "drawn.png"), "final", {})
+    path = Path(images.get_dataset_archive(None))
+    try:
+        with zipfile.ZipFile(path) as archive:
+            assert sorted(archive.namelist()) == [
+                f"{part}/{patient}--frontal.png" for part in ("image", "label") for patient in ("p1", "p2")
+            ]
+            assert np.asarray(Image.open(archive.open("image/p2--frontal.png")))[0, 0] == 51
+    finally:
+        path.unlink()
