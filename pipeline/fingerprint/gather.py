@@ -204,8 +204,17 @@ def _sizes(cases: Sequence[CaseFigures]) -> dict[str, Any]:
 
 
 def _spacings(cases: Sequence[CaseFigures]) -> dict[str, Any]:
-    known = [case.spacing_mm for case in cases if case.spacing_mm is not None]
-    return {"known": len(known), "x": spread(x for x, _ in known), "y": spread(y for _, y in known)}
+    known = [(case.shape, case.spacing_mm) for case in cases if case.spacing_mm is not None]
+    found = {
+        "known": len(known),
+        "x": spread(spacing[0] for _, spacing in known),
+        "y": spread(spacing[1] for _, spacing in known),
+    }
+    if known:
+        # Case by case: a picture of more pixels often has smaller ones, which quantiles of either do not tell.
+        fields = (max(shape[axis] * spacing[axis] for axis in (0, 1)) for shape, spacing in known)
+        found["field_mm"] = spread(fields)
+    return found
 
 
 def _stored(cases: Sequence[CaseFigures]) -> dict[str, Any]:

@@ -68,9 +68,8 @@ def choose_scale(fingerprint: Mapping[str, Any], largest: int = LARGEST) -> Scal
 
 def _one_spacing(fingerprint: Mapping[str, Any], largest: int) -> Scale:
     """One spacing at which the largest slice fits into the input: a larger one would be cropped, and not be whole."""
-    longest, spacing = fingerprint["size"]["longest"], fingerprint["spacing_mm"]
-    usual = longest["median"] * spacing["x"]["median"]
-    fields = {end: longest[end] * max(spacing["x"][end], spacing["y"][end]) for end in ("p95", "max")}
+    fields = _fields_mm(fingerprint)
+    usual = fields["median"]
     strays = fields["max"] > STRAY * fields["p95"]
     field = fields["p95" if strays else "max"]
     size, asked = _size(fingerprint, field / usual, largest)
@@ -81,6 +80,17 @@ def _one_spacing(fingerprint: Mapping[str, Any], largest: int) -> Scale:
         f"pixels, because the scanner's millimetres are known: {asked}"
     )
     return Scale("spacing", (size, size), millimetres, Choice([size, size], why))
+
+
+def _fields_mm(fingerprint: Mapping[str, Any]) -> Mapping[str, float]:
+    """Median, p95 and max of the slices' longer sides, mm."""
+    longest, spacing = fingerprint["size"]["longest"], fingerprint["spacing_mm"]
+    if "field_mm" in spacing:
+        fields: Mapping[str, float] = spacing["field_mm"]
+        return fields
+    # A fingerprint of a version that did not measure them case by case: as if the largest slice had the largest pixels.
+    ends = {end: longest[end] * max(spacing["x"][end], spacing["y"][end]) for end in ("p95", "max")}
+    return {"median": longest["median"] * spacing["x"]["median"], **ends}
 
 
 def _size(fingerprint: Mapping[str, Any], room: float, largest: int) -> tuple[int, str]:

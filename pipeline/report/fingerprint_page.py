@@ -171,6 +171,8 @@ def _size_rows(document: Mapping[str, Any]) -> list[list[str]]:
     rows.append(_row("height / width", size["aspect"], SPREAD))
     if spacing["known"]:
         rows += [_row(f"pixel size {axis}, mm", spacing[axis], SPREAD) for axis in ("x", "y")]
+    if "field_mm" in spacing:
+        rows.append(_row("longer side, mm", spacing["field_mm"], SPREAD))
     rows.append(_row("distinct values a picture", document["stored"]["levels"], SPREAD))
     return rows
 

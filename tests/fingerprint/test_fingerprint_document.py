@@ -63,6 +63,18 @@ def test_the_keys_are_those_of_the_format(found):
     assert found["spacing_mm"] == {"known": 0, "x": None, "y": None}
 
 
+def test_fields_of_view_are_measured_case_by_case():
+    gatherer = Gatherer(2)
+    for shape, spacing_mm in (((256, 200), (0.94, 0.94)), ((512, 400), (0.47, 0.47)), ((60, 40), (1.0, 6.0))):
+        mask = np.ones(shape, np.uint8)
+        mask[: shape[0] // 2] = 0
+        gatherer.add(measure_case(mask * np.uint8(90), mask, 2, spacing_mm))
+    spacing = gatherer.fingerprint(facts(["background", "half"], 3))["spacing_mm"]
+    assert set(spacing["field_mm"]) == Q
+    assert spacing["field_mm"]["min"] == 240  # 40 pixels of 6 mm; the 60 of its other side are 1 mm wide
+    assert spacing["field_mm"]["median"] == spacing["field_mm"]["max"] == 240.64
+
+
 def test_text_and_fingerprint_are_one(found):
     text = found.to_json()
     again = Fingerprint.from_json(text)

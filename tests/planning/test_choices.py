@@ -110,6 +110,20 @@ def test_no_slice_of_the_set_is_larger_than_the_input_at_the_spacing_chosen(
     assert 0.97 * scale.size[0] <= max(largest) <= scale.size[0]
 
 
+def test_slices_of_more_but_smaller_pixels_are_planned_by_their_common_field_of_view(fingerprint: Maker) -> None:
+    document = fingerprint(modality="MR", spacing=0.7)
+    for key, low, high in (("x", 0.47, 0.94), ("y", 0.47, 0.94)):
+        document["spacing_mm"][key] |= {"min": low, "p05": low, "p95": high, "max": high}
+    for key in ("width", "height", "longest"):
+        document["size"][key] |= {"min": 256, "p05": 256, "median": 384, "p95": 512, "max": 512}
+    by_product = plan(document, "lung").scale  # as a fingerprint of before has it
+    assert "481 mm" in by_product.choice.why
+    document["spacing_mm"]["field_mm"] = dict.fromkeys(("min", "p05", "median", "mean", "p95", "max"), 240.64)
+    scale = plan(document, "lung").scale
+    assert "the largest field of view (241 mm)" in scale.choice.why
+    assert scale.spacing_mm == pytest.approx(240.64 / scale.size[0], rel=0.01)
+
+
 def test_one_stray_field_of_view_does_not_make_all_others_coarse(fingerprint: Maker) -> None:
     document = fingerprint(modality="CT", spacing=0.8)
     for axis in ("x", "y"):
