@@ -58,6 +58,8 @@ def _of_pictures(fingerprint: Mapping[str, Any]) -> Normalisation:
         )
     if fingerprint["modality"] == "CT" and intensity["all"]["p00_5"] < AIR_HU:
         low, high = _window(intensity)
+        held = "99% of the labelled pixels"
+        held += " and 90% of the others" if intensity["outside"] else " (there are no others)"
         return Normalisation(
             "hu_window",
             1,
@@ -65,7 +67,7 @@ def _of_pictures(fingerprint: Mapping[str, Any]) -> Normalisation:
                 "ScaleIntensityRanged",
                 {"a_min": low, "a_max": high, "b_min": 0.0, "b_max": 1.0, "clip": True},
                 why=f"Hounsfield units mean the same on every scanner: one window, {low:g} to {high:g} HU, which holds "
-                "99% of the labelled pixels and 90% of the others.",
+                f"{held}.",
             ),
             Step("NormalizeIntensityd", {}),
         )
@@ -85,7 +87,7 @@ def _of_pictures(fingerprint: Mapping[str, Any]) -> Normalisation:
 
 
 def _window(intensity: Mapping[str, Any]) -> tuple[float, float]:
-    inside, outside = intensity["inside"], intensity["outside"]
+    inside, outside = intensity["inside"], intensity["outside"] or intensity["inside"]
     low = min(inside["p00_5"], outside["p05"])
     high = max(inside["p99_5"], outside["p95"])
     lower, upper = (max(HU_RANGE[0], math.floor(low / 10) * 10), min(HU_RANGE[1], math.ceil(high / 10) * 10))

@@ -152,6 +152,15 @@ def test_hounsfield_units_get_a_window_that_holds_the_labelled_pixels(fingerprin
     assert scale.image["a_min"] >= -1024
 
 
+def test_hounsfield_units_without_any_background_get_the_window_of_the_labelled_pixels(fingerprint: Maker) -> None:
+    document = fingerprint(modality="CT", intensity=(-400, 500), inside=(-400, 500))
+    document["intensity"]["outside"] = None
+    scale = plan(document, "lung").normalisation.scale
+    inside = document["intensity"]["inside"]
+    assert scale.image["a_min"] <= max(inside["p00_5"], -1024) < inside["p99_5"] <= scale.image["a_max"]
+    assert "99% of the labelled pixels (there are no others)" in scale.why
+
+
 def test_eight_bit_ct_and_films_are_scaled_by_their_own_percentiles(fingerprint: Maker) -> None:
     for modality in ("CT", "CR"):
         assert plan(fingerprint(modality=modality), "lung").normalisation.kind == "percentiles"
