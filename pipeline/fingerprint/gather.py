@@ -105,6 +105,7 @@ class Gatherer:
         """
         cases = self.cases
         channels = 3 if 2 * sum(case.coloured for case in cases) > len(cases) else 1
+        announced = sum(facts.cases.get(part, 0) for part in facts.measured)
         document = {
             "format": FORMAT,
             "name": facts.name,
@@ -112,6 +113,8 @@ class Gatherer:
             "modality": facts.modality,
             "channels": channels,
             "measured": list(facts.measured),
+            # Fewer than the parts have, where files could not be read.
+            **({"measured_cases": len(cases)} if len(cases) != announced else {}),
             "cases": dict(facts.cases),
             "subjects": dict(facts.subjects),
             "size": _sizes(cases),

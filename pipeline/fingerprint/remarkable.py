@@ -57,7 +57,7 @@ def _numbers(document: dict[str, Any]) -> Iterator[str]:
 
 
 def _classes(document: dict[str, Any]) -> Iterator[str]:
-    total = sum(document["cases"][part] for part in document["measured"])
+    total = _measured(document)
     for name, found in document["classes"].items():
         if not found["cases"]:
             yield f"No measured case holds {name}: it cannot be learnt."
@@ -76,7 +76,7 @@ def _classes(document: dict[str, Any]) -> Iterator[str]:
 
 
 def _pictures(document: dict[str, Any]) -> Iterator[str]:
-    total = sum(document["cases"][part] for part in document["measured"])
+    total = _measured(document)
     stored, spacing = document["stored"], document["spacing_mm"]
     if not spacing["known"]:
         yield "No picture says how large its pixels are: distances will be in pixels."
@@ -93,6 +93,12 @@ def _pictures(document: dict[str, Any]) -> Iterator[str]:
         part = document["intensity"][share]
         if part is not None and part > SATURATED:
             yield f"{part:.0%} of the pixels lie at their picture's {end} value: blank borders, or cut off."
+
+
+def _measured(document: dict[str, Any]) -> int:
+    """Number of cases that were measured: those of the measured parts but for files that could not be read."""
+    announced = sum(document["cases"][part] for part in document["measured"])
+    return int(document.get("measured_cases", announced))
 
 
 def _count(number: int, what: str) -> str:

@@ -33,8 +33,10 @@ def default_rules(
     Returns: {"classes": {name: {rule: value}}}, checked.
     Raises: InvalidBundle: if the spec's rules are none.
     """
+    measures = fingerprint.document if isinstance(fingerprint, Fingerprint) else fingerprint
     cases = fingerprint["cases"]
-    total = int(cases.get("training", 0)) + int(cases.get("validation", 0))
+    announced = int(cases.get("training", 0)) + int(cases.get("validation", 0))
+    total = int(measures.get("measured_cases", announced))
     classes: dict[str, Any] = {}
     # The data may write a class otherwise than the task does (Lung, lung): the place in the list tells them.
     named = dict(zip(fingerprint["labels"].values(), labels, strict=True))

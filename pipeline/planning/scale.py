@@ -57,7 +57,8 @@ def choose_scale(fingerprint: Mapping[str, Any], largest: int = LARGEST) -> Scal
     if _is_full_of_small_things(fingerprint):
         return _patches(fingerprint)
     spacing = fingerprint["spacing_mm"]
-    cases = fingerprint["cases"]["training"] + fingerprint["cases"]["validation"]
+    # A file that could not be read says nothing of the others' pixels.
+    cases = fingerprint.get("measured_cases", fingerprint["cases"]["training"] + fingerprint["cases"]["validation"])
     if fingerprint["modality"] in SPACING_MODALITIES and spacing["known"] == cases and spacing["x"]:
         return _one_spacing(fingerprint, largest)
     size, asked = _size(fingerprint, 1.0, largest)

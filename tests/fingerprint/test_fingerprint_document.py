@@ -75,6 +75,16 @@ def test_fields_of_view_are_measured_case_by_case():
     assert spacing["field_mm"]["median"] == spacing["field_mm"]["max"] == 240.64
 
 
+def test_a_file_that_could_not_be_read_is_not_said_to_lack_its_pixel_size():
+    gatherer = Gatherer(2)
+    for _ in range(5):
+        gatherer.add(measure_case(np.eye(16, dtype=np.uint8) * np.uint8(90), np.eye(16, dtype=np.uint8), 2, (0.7, 0.7)))
+    whole, less = (gatherer.fingerprint(facts(["background", "line"], n)) for n in (5, 6))
+    assert "measured_cases" not in whole.document
+    assert less["measured_cases"] == 5
+    assert not any("how large their pixels are" in line or "of 6 cases" in line for line in remarks(less))
+
+
 def test_text_and_fingerprint_are_one(found):
     text = found.to_json()
     again = Fingerprint.from_json(text)

@@ -151,6 +151,14 @@ def test_a_class_within_another_is_expected_there_and_one_that_is_not_always_the
     assert classes["disc_rim"]["present"] == "always"
 
 
+def test_a_class_is_always_there_though_files_could_not_be_read() -> None:
+    found = fingerprint_of([TWO] * 12, LUNGS).document
+    less = {**found, "cases": {**found["cases"], "training": found["cases"]["training"] + 3}}
+    assert default_rules(less, list(LUNGS.values()))["classes"]["lung"]["present"] == "sometimes"
+    told = default_rules({**less, "measured_cases": 12}, list(LUNGS.values()))
+    assert told["classes"]["lung"]["present"] == "always"
+
+
 def test_rules_are_kept_where_the_task_writes_the_classes_in_other_letters() -> None:
     masks = [mask((1, 20, 80, 20, 80), (2, 40, 60, 40, 60 - k % 3)) for k in range(16)]
     found = fingerprint_of(masks, EYE)

@@ -89,6 +89,15 @@ def test_one_slice_of_unknown_spacing_is_enough_to_plan_without(fingerprint: Mak
     assert plan(document, "lung").scale.mode == "longest"
 
 
+def test_a_file_that_could_not_be_read_does_not_change_the_scale(fingerprint: Maker) -> None:
+    document = fingerprint(modality="CT", spacing=0.8)
+    whole = plan(document, "lung").scale
+    document["cases"] = document["cases"] | {"training": document["cases"]["training"] + 1}
+    document["measured_cases"] = document["spacing_mm"]["known"]
+    assert plan(document, "lung").scale == whole
+    assert whole.mode == "spacing"
+
+
 def test_ct_of_known_spacing_is_brought_to_one_spacing_and_a_film_is_not(fingerprint: Maker) -> None:
     slices = plan(fingerprint(modality="CT", spacing=0.8), "lung")
     assert slices.scale.mode == "spacing"

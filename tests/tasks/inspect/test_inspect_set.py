@@ -62,6 +62,7 @@ def test_a_damaged_file_is_left_out_and_the_others_go_on(small_set):
     assert inspection.failed[1].reason.startswith("masks/p3.png: mask 5×5 does not match image 80×100.")
     assert len(inspection.cases) == 6
     assert inspection.fingerprint["refused"] == {"unusable": 2, "unreadable": 1}
+    assert inspection.fingerprint["measured_cases"] == 6
 
 
 def test_a_set_that_is_all_test_is_measured_and_says_so(small_set):
