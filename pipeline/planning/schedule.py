@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.memory import CACHE_SHARE
 from pipeline.planning.choice import Choice
-from pipeline.planning.machine import VALIDATION_SHARE, Machine, step_gb
+from pipeline.planning.machine import VALIDATION_SHARE, Machine, classes_gb, step_gb
 from pipeline.planning.scale import Scale
 from pipeline.planning.supervision import STEP_COST, supervised_gb
 
@@ -69,6 +69,7 @@ def choose_schedule(
     scale: Scale,
     channels: tuple[int, int],
     parameters: int,
+    classes: int,
     machine: Machine,
     budget_s: float,
     supervised: bool = False,
@@ -80,6 +81,7 @@ def choose_schedule(
         scale: Size of the network's input.
         channels: Of the picture, and of the network at full resolution.
         parameters: Of the network.
+        classes: With the background.
         machine: What it runs on.
         budget_s: Wall clock of the whole training, s.
         supervised: Whether the network has deep supervision, which takes more time and memory.
@@ -89,19 +91,23 @@ def choose_schedule(
 
     def held(megapixels: float) -> float:
         if supervised:
-            return supervised_gb(megapixels, channels[1]) + step_gb(0.0, channels[1], parameters)
-        return step_gb(megapixels, channels[1], parameters)
+            return supervised_gb(megapixels, channels[1], classes) + step_gb(0.0, channels[1], parameters, classes)
+        return step_gb(megapixels, channels[1], parameters, classes)
 
     wanted = BATCH_MEGAPIXELS[machine.device]
     least = min(BATCH_MEGAPIXELS.values())  # below it a narrower network is the better way to save memory
     while wanted > least and held(wanted) > machine.step_gb:
         wanted = max(least, wanted / 2)
+    one = patches * scale.megapixels
     inputs = round(wanted / scale.megapixels)
     batch = max(1, min(max(BATCHES[0], min(BATCHES[1], inputs)) // patches, max(1, cases // 2)))
+    # What the classes hold a narrower network does not save; fewer pictures do.
+    while batch > 1 and held(one * batch) > machine.step_gb and 2 * classes_gb(one * batch, classes) > machine.step_gb:
+        batch -= 1
     speed = machine.training_megapixels(channels[1], STEP_COST if supervised else 1.0)
     whole = fingerprint["size"]["longest"]["median"] ** 2 / 1e6 if scale.mode == "patch" else scale.megapixels
     repeats = max(1, math.ceil(STEPS_AN_EPOCH * batch / max(cases, 1)))
-    training_s = max(cases, 1) * repeats * patches * scale.megapixels / speed
+    training_s = max(cases, 1) * repeats * one / speed
     validation_s = validation * whole / speed * VALIDATION_SHARE
 
     def course(interval: int) -> int:
@@ -132,7 +138,7 @@ def choose_schedule(
         learning_rate=Choice(0.002, "for AdamW, residual U-Nets with instance norm and warm-up, at these batches"),
         seconds=seconds,
         seen=epochs * max(cases, 1) * repeats,
-        step_gb=held(batch * patches * scale.megapixels),
+        step_gb=held(batch * one),
     )
 
 

@@ -101,6 +101,7 @@ def _at_width(
             scale,
             (in_channels, base),
             network.parameters,
+            classes,
             options.machine,
             options.budget_s,
             supervised,

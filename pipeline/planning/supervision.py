@@ -22,6 +22,7 @@ DynUNet takes its classes from features: so does `pipeline.networks.UNetWithHead
 from __future__ import annotations
 
 from pipeline.planning.choice import Choice
+from pipeline.planning.machine import classes_gb
 
 __all__ = ["STEP_COST", "choose_deep_supervision", "heads_for", "supervised_gb"]
 
@@ -44,9 +45,10 @@ def heads_for(levels: int) -> int:
     return min(MOST_HEADS, levels - 2)
 
 
-def supervised_gb(megapixels: float, base_channels: int) -> float:
-    """Memory of a training step for one input of a deeply supervised network, GB."""
-    return STEP_GB * megapixels * base_channels / 16
+def supervised_gb(megapixels: float, base_channels: int, classes: int) -> float:
+    """Memory of a training step for the inputs of a deeply supervised network, GB; weights not included."""
+    # In training each head's output comes at full resolution, with a loss of its own.
+    return STEP_GB * megapixels * base_channels / 16 + (1 + MOST_HEADS) * classes_gb(megapixels, classes)
 
 
 def choose_deep_supervision(asked: bool | None) -> Choice:

@@ -341,7 +341,24 @@ def test_a_step_fits_into_the_memory(fingerprint: Maker) -> None:
 def test_the_estimate_of_a_steps_memory_is_above_what_was_measured_and_not_far() -> None:
     # Peak resident memory of three steps less that after a small one, GB a megapixel (8 times 512², CPU, bfloat16).
     for base, measured in ((8, 0.326), (16, 0.496), (32, 0.874)):
-        assert measured < step_gb(1.0, base, 0) < 1.3 * measured
+        assert measured < step_gb(1.0, base, 0, 2) < 1.3 * measured
+
+
+def test_the_estimate_counts_the_memory_of_many_classes() -> None:
+    # The same of the third step with 4 times 640², 16 channels, UNetWithHead of 2.4 million parameters, DiceCELoss.
+    megapixels, parameters = 4 * 0.64**2, 2_400_000
+    for classes, measured in ((2, 0.532), (4, 0.520), (8, 0.665), (16, 1.062), (40, 1.826), (104, 4.418)):
+        assert measured < step_gb(megapixels, 16, parameters, classes) / megapixels < 1.2 * measured
+
+
+def test_many_classes_take_pictures_from_a_step_and_leave_the_network_its_width(fingerprint: Maker) -> None:
+    names = [f"organ{k}" for k in range(103)]
+    few, many = (fingerprint(labels=("background", *labels)) for labels in (["organ"], names))
+    tight = Machine("cpu", 2, 4)
+    one, hundred = plan(few, "organ", machine=tight), plan(many, *names, machine=tight)
+    assert hundred.schedule.batch_size.value < one.schedule.batch_size.value
+    assert hundred.schedule.step_gb <= tight.step_gb
+    assert hundred.network.channels.value[0] == one.network.channels.value[0] == 16
 
 
 def test_memory_takes_from_the_batch_before_it_takes_from_the_network(fingerprint: Maker) -> None:
