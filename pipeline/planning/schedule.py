@@ -28,6 +28,11 @@ STEPS_AN_EPOCH = 25
 EPOCHS = (10, 1000)
 # What a budget is not spent on: start, caching, and a machine that is a little slower than the nominal one.
 USED_SHARE = 0.9
+# With the overlap of sliding windows counted, half of that may be used.
+WITH_OVERLAP = 0.95
+OVERLAP = 0.5  # of the windows, as the templates have it for patches
+# The most that validation by windows may take of the training's own time.
+VALIDATED_SHARE = 1 / 3
 SECONDS_AN_EPOCH = 0.6  # checkpoint, metrics, log
 
 
@@ -108,17 +113,30 @@ def choose_schedule(
     whole = fingerprint["size"]["longest"]["median"] ** 2 / 1e6 if scale.mode == "patch" else scale.megapixels
     repeats = max(1, math.ceil(STEPS_AN_EPOCH * batch / max(cases, 1)))
     training_s = max(cases, 1) * repeats * one / speed
-    validation_s = validation * whole / speed * VALIDATION_SHARE
+    once_s = validation * whole / speed * VALIDATION_SHARE  # each pixel computed once
+    windows_s, seldom = once_s, 1
+    if scale.mode == "patch":
+        windows_s = validation * _window_megapixels(fingerprint, scale) / speed * VALIDATION_SHARE
+        seldom = max(1, math.ceil(windows_s / (VALIDATED_SHARE * training_s)))
+
+    def epoch_s(validation_s: float, interval: int) -> float:
+        return training_s + validation_s / interval + SECONDS_AN_EPOCH
 
     def course(interval: int) -> int:
-        return int(USED_SHARE * budget_s / (training_s + validation_s / interval + SECONDS_AN_EPOCH))
+        once = USED_SHARE * budget_s / epoch_s(once_s, interval)
+        return int(min(once, WITH_OVERLAP * budget_s / epoch_s(windows_s, interval)))
 
-    interval = max(1, round(course(1) / VALIDATIONS))
+    interval = max(seldom, round(course(seldom) / VALIDATIONS))
     epochs = max(EPOCHS[0], min(EPOCHS[1], course(interval)))
     interval = max(1, round(epochs / VALIDATIONS))
+    if epochs < seldom:  # one validation, at the end, is the least
+        left = WITH_OVERLAP * budget_s - windows_s
+        epochs = interval = max(EPOCHS[0], min(epochs, int(left / epoch_s(0.0, 1))))
+    elif interval < seldom:  # as many as there is time for, evenly laid: no epochs are left over
+        interval = epochs // (epochs // seldom)
     epochs -= epochs % interval  # the last epoch is validated
     keep = _keep(validation)
-    seconds = epochs * (training_s + validation_s / interval + SECONDS_AN_EPOCH)
+    seconds = epochs * epoch_s(windows_s, interval)
     case_gb = whole * 4 * (channels[0] + 1) / 1000
     decoded_gb = cases * case_gb
     room = CACHE_SHARE * machine.memory_gb
@@ -130,7 +148,7 @@ def choose_schedule(
             repeats, f"times that an epoch takes each picture, so that it has {STEPS_AN_EPOCH} steps or more"
         ),
         epochs=Choice(epochs, _why_epochs(epochs, seconds, budget_s, machine, cases * repeats)),
-        val_interval=Choice(interval, f"about {VALIDATIONS} validations in all"),
+        val_interval=Choice(interval, _why_interval(interval, epochs)),
         patience=_patience(epochs, interval, keep.value),
         keep=keep,
         cache_rate=Choice(cached, _why_cached(cached, decoded_gb, room)),
@@ -140,6 +158,22 @@ def choose_schedule(
         seen=epochs * max(cases, 1) * repeats,
         step_gb=held(batch * one),
     )
+
+
+def _window_megapixels(fingerprint: Mapping[str, Any], scale: Scale) -> float:
+    """Of all windows that validation slides over a median picture: with their overlap three to four times its own."""
+    windows = 1
+    for side, length in zip(("width", "height"), scale.size, strict=True):
+        beyond = fingerprint["size"][side]["median"] - length
+        windows *= max(1, math.ceil(beyond / (length * (1 - OVERLAP))) + 1)
+    return windows * scale.megapixels
+
+
+def _why_interval(interval: int, epochs: int) -> str:
+    if interval <= max(1, round(epochs / VALIDATIONS)):
+        return f"about {VALIDATIONS} validations in all"
+    count = f"{epochs // interval} validation{'s' if epochs // interval > 1 else ''} in all"
+    return f"{count}: overlapping windows of large pictures take long"
 
 
 def _why_cached(share: float, decoded_gb: float, room: float) -> str:

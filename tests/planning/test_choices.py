@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from monai.data.utils import dense_patch_slices
 
 from pipeline.errors import InvalidDatalist, InvalidOption
 from pipeline.fingerprint import Fingerprint
@@ -269,6 +270,40 @@ def test_a_class_that_is_rare_weighs_more_even_alone(
     weights = plan(document, "lung").class_weights
     assert weights.value == ([0.4, 1.6] if weighed else None)
     assert f"{100 * share:.2g}% of the pixels" in weights.why
+
+
+def test_validation_by_overlapping_windows_keeps_to_the_budget_and_to_a_third_of_the_training(
+    fingerprint: Maker, class_of: Callable[..., dict[str, Any]]
+) -> None:
+    pores = class_of(9000, 40, 40, 5000, 0.015)
+    for width, height, validation in ((5000, 4000, 10), (5000, 5000, 30), (1500, 1200, 10), (768, 512, 3)):
+        document = fingerprint(
+            width=width, height=height, modality="OT", cases=(30, validation, 0), classes={"lung": pores}
+        )
+        chosen = plan(document, "lung")
+        schedule, size = chosen.schedule, chosen.scale.size
+        assert chosen.scale.mode == "patch"
+        windows = dense_patch_slices((width, height), size, [side // 2 for side in size])
+        speed = Machine().training_megapixels(chosen.network.channels.value[0])
+        epochs, interval = schedule.epochs.value, schedule.val_interval.value
+        trained_s = schedule.seen * schedule.patches * chosen.scale.megapixels / speed
+        validated_s = 0.4 * validation * len(windows) * chosen.scale.megapixels / speed * (epochs // interval)
+        assert epochs % interval == 0
+        assert validated_s <= trained_s / 3 or epochs == interval  # once, at the end, is the least
+        assert trained_s + validated_s <= schedule.seconds <= 1800
+        assert schedule.seconds > 0.8 * 1800
+        assert ("overlapping windows" in schedule.val_interval.why) == (interval > round(epochs / 50))
+
+
+def test_a_short_training_on_large_pictures_is_validated_at_its_end(
+    fingerprint: Maker, class_of: Callable[..., dict[str, Any]]
+) -> None:
+    pores = class_of(9000, 40, 40, 5000, 0.015)
+    document = fingerprint(width=5000, height=5000, modality="OT", cases=(30, 30, 0), classes={"lung": pores})
+    schedule = plan(document, "lung", budget_s=60).schedule
+    assert schedule.epochs.value == schedule.val_interval.value == 10
+    assert schedule.val_interval.why.startswith("1 validation in all")
+    assert "budget is exceeded" in schedule.epochs.why
 
 
 def test_twice_the_budget_is_about_twice_the_epochs(fingerprint: Maker) -> None:
