@@ -129,10 +129,12 @@ def read_task_spec(name_or_path: str | Path) -> TaskSpec:
     file = _file_of(name_or_path)
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
-        labels = tuple(str(label) for label in document["labels"])
+        labels = _labels_in(file, document["labels"])
         coding = LabelCoding.parse(str(document["masks"]))
         unions = {str(name): tuple(map(str, parts)) for name, parts in (document.get("unions") or {}).items()}
         plausibility = {str(name): dict(rules) for name, rules in (document.get("plausibility") or {}).items()}
+    except InvalidOption:
+        raise
     except UnknownLabel as error:
         raise InvalidOption(f"{file}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError, OSError, yaml.YAMLError) as error:
@@ -198,6 +200,16 @@ def read_task_spec(name_or_path: str | Path) -> TaskSpec:
         precision=precision,
         regions={str(name): Regions(**known) for name, known in regions.items()},
     )
+
+
+def _labels_in(file: Path, given: Any) -> tuple[str, ...]:
+    if isinstance(given, str):
+        raise InvalidOption(f"{file}: labels is '{given}'; expected a list, such as [background, lung].")
+    labels = tuple(str(label) for label in given)
+    twice = next((label for place, label in enumerate(labels) if label in labels[:place]), None)
+    if twice is not None:
+        raise InvalidOption(f"{file}: labels has '{twice}' twice ({', '.join(labels)}). Give each class its own name.")
+    return labels
 
 
 def _title_in(file: Path, document: Mapping[str, Any]) -> str:

@@ -36,6 +36,22 @@ def test_each_shipped_task_can_be_read() -> None:
         assert spec.title
 
 
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ("[background, lung, lung]", r"^\S+task\.yaml: labels has 'lung' twice \(background, lung, lung\)\. Give each"),
+        ("abc", r"^\S+task\.yaml: labels is 'abc'; expected a list, such as \[background, lung\]\.$"),
+    ],
+)
+def test_labels_that_are_no_list_of_different_names_are_refused_in_one_line(
+    labels: str, told: str, tmp_path: Path
+) -> None:
+    task = tmp_path / "task.yaml"
+    task.write_text(f"name: x\nlabels: {labels}\nmasks: index\n")
+    with pytest.raises(InvalidOption, match=told):
+        read_task_spec(task)
+
+
 def test_a_title_that_a_series_of_dicom_would_cut_is_refused(tmp_path: Path) -> None:
     task = tmp_path / "task.yaml"
     task.write_text(f"title: {'x' * 51}\nlabels: [background, lung]\nmasks: index\n")
