@@ -74,6 +74,7 @@ class ArchiveImages(LabelledImages):
         self._asked: tuple[float, str] = (-FRESH_S, "")
         self._archived = ArchivedLabels(archive, folder / "segmentations")
         self._left_out = LeftOut("labels of images in the archive")
+        self._not_listed = LeftOut("series in the archive")
 
     def why_not(self) -> str:
         """Why the archive cannot be used now; "" if it can. Asked once in a while."""
@@ -107,11 +108,13 @@ class ArchiveImages(LabelledImages):
                 if series.modality in OTHERS:
                     continue
                 several = series.modality in FILMS and (series.count is None or series.count > 1)
-                uids = [one.uid for one in instances_of(self.archive, series)] if several else []
-                if len(uids) > 1:
-                    found |= {f"{series.uid}_{uid}": (series, uid) for uid in uids}
-                else:
-                    found[series.uid] = (series, "")
+                with self._not_listed.without(series.uid):
+                    uids = [one.uid for one in instances_of(self.archive, series)] if several else []
+                    if len(uids) > 1:
+                        found |= {f"{series.uid}_{uid}": (series, uid) for uid in uids}
+                    else:
+                        found[series.uid] = (series, "")
+            self._not_listed.tell()
             self._found, self._found_at = found, time.monotonic()
             self._take_labels()
 
@@ -172,11 +175,14 @@ class ArchiveImages(LabelledImages):
         return {0: "background", **{number: name or f"segment {number}" for number, name in said.items()}}
 
     def _take_labels(self) -> None:
-        """Take over the newest labels that the archive has and this server has not: another server's, or its own."""
+        """Take over the newest labels that the archive has and this server has not: another server's, or its own.
+
+        What was removed here stays in the archive, which nobody asks to delete, and does not come back from there.
+        """
         for image, (series, instance) in self._found.items():
             newest = self._archived.newest(series, instance)
-            known = self.labels.of(image, FINAL)
-            if newest is None or (known is not None and known.saved >= newest.saved):
+            seen = (self.labels.of(image, FINAL), self.labels.removed(image, FINAL))
+            if newest is None or any(label is not None and label.saved >= newest.saved for label in seen):
                 continue
             with self._left_out.without(f"{newest.uid} of {image}"):
                 source = self.source(image)

@@ -10,6 +10,7 @@ import zipfile
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from pipeline.tasks.infer.sources import Source
 
 __all__ = ["LabelledImages"]
+
+# Within which whoever asked for a data set has it: the server is not told when a download ends.
+DOWNLOAD_S = 3600.0
 
 
 class LabelledImages(Datastore):
@@ -125,13 +129,15 @@ class LabelledImages(Datastore):
 
     def get_labeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
         """Images with a final label."""
+        listed = self.list_images()  # which may take over labels
         done = set(self.labels.images(FINAL))
-        return [image for image in self.list_images() if image in done]
+        return [image for image in listed if image in done]
 
     def get_unlabeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
         """Images without one."""
+        listed = self.list_images()  # which may take over labels
         done = set(self.labels.images(FINAL))
-        return [image for image in self.list_images() if image not in done]
+        return [image for image in listed if image not in done]
 
     def get_labels_by_image_id(self, image_id: str) -> dict[str, str]:
         """Tag → id of the label, which is the image's."""
@@ -204,7 +210,16 @@ class LabelledImages(Datastore):
         images = self.get_labeled_images()[: limit_cases or None]
         if not images:
             raise MissingFile("There are no labels yet.")
-        with tempfile.NamedTemporaryFile(suffix=".zip", delete=False) as file, zipfile.ZipFile(file, "w") as archive:
+        folder = self.cache / "downloads"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for earlier in folder.glob("*.zip"):
+            with suppress(FileNotFoundError):
+                if time.time() - earlier.stat().st_mtime > DOWNLOAD_S:
+                    earlier.unlink()
+        with (
+            tempfile.NamedTemporaryFile(dir=folder, suffix=".zip", delete=False) as file,
+            zipfile.ZipFile(file, "w") as archive,
+        ):
             for image in images:
                 paths = {"image": self.get_image_uri(image), "label": self.get_label_uri(image, FINAL)}
                 for part, path in paths.items():

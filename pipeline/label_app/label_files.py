@@ -80,6 +80,7 @@ class LabelFiles:
         self.journal = Journal(folder / "journal.jsonl")
         self._known: dict[tuple[str, str], SavedLabel] = {}
         self._open: dict[tuple[str, str], SavedLabel] = {}
+        self._removed: dict[tuple[str, str], SavedLabel] = {}
         self._stamp: tuple[int, int] | None = None
         if writable and folder.is_dir():
             self._take_up()
@@ -99,6 +100,11 @@ class LabelFiles:
     def pairs(self) -> list[tuple[str, str]]:
         """Image and tag of each label."""
         return list(self._current())
+
+    def removed(self, image: str, tag: str = FINAL) -> SavedLabel | None:
+        """The label of an image that was removed last, or None; an archive may hold it still."""
+        self._current()
+        return self._removed.get((image, tag))
 
     def path(self, label: SavedLabel) -> Path:
         """The mask's file."""
@@ -195,6 +201,7 @@ class LabelFiles:
         if stamp != self._stamp:
             known: dict[tuple[str, str], SavedLabel] = {}
             unfinished: dict[tuple[str, str], SavedLabel] = {}
+            removed: dict[tuple[str, str], SavedLabel] = {}
             for event in self.journal.read():
                 kind = event.pop("event", "")
                 label = SavedLabel(**event)
@@ -206,7 +213,9 @@ class LabelFiles:
                 known.pop(key, None)
                 if kind == "saved":
                     known[key] = label
-            self._known, self._open, self._stamp = known, unfinished, stamp
+                elif kind == "removed":
+                    removed[key] = label
+            self._known, self._open, self._removed, self._stamp = known, unfinished, removed, stamp
         return self._known
 
     def _take_up(self) -> None:

@@ -141,3 +141,52 @@ def test_an_archive_that_goes_away_is_no_bad_object(fake: FakeArchive, tmp_path:
     fake.before = lambda request: Response(None) if series in request.path else None
     with pytest.raises(ArchiveUnreachable):
         other.list_images()
+
+
+def test_a_label_that_was_removed_does_not_come_back_until_somebody_draws_again(
+    fake: FakeArchive, tmp_path: Path
+) -> None:
+    images = images_of(fake, tmp_path / "one")
+    first, second = images.list_images()
+    draw(images, first, tmp_path)
+    look_again(images)
+    assert images.get_labeled_images() == [first]
+    images.remove_label(first, "final")
+    for served in (images, images_of(fake, tmp_path / "one")):  # and when the server begins anew
+        look_again(served)
+        assert served.get_unlabeled_images() == [first, second]
+    draw(images_of(fake, tmp_path / "two"), first, tmp_path, side=30)  # at another server
+    look_again(images)
+    assert images.get_labeled_images() == [first]
+
+
+def test_a_label_that_is_found_in_the_archive_counts_in_the_same_answer(fake: FakeArchive, tmp_path: Path) -> None:
+    images = images_of(fake, tmp_path / "one")
+    first, second = images.list_images()
+    draw(images, first, tmp_path)
+    assert images_of(fake, tmp_path / "two").get_labeled_images() == [first]
+    assert images_of(fake, tmp_path / "three").get_unlabeled_images() == [second]
+
+
+def test_a_series_that_the_archive_does_not_list_is_left_out(
+    fake: FakeArchive, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    listed = images_of(fake, tmp_path / "one").list_images()
+    film = radiograph(thorax(2), seed=2, size=64)
+    pair = [film_bytes(film, subject="PHANTOM-7", number=number, origin="pair") for number in (1, 2)]
+    first = pydicom.dcmread(io.BytesIO(pair[0]))
+
+    def into_one_series(ds: pydicom.Dataset) -> None:
+        ds.StudyInstanceUID, ds.SeriesInstanceUID = first.StudyInstanceUID, first.SeriesInstanceUID
+
+    fake.add([pair[0], changed(pair[1], into_one_series)])
+    whole = images_of(fake, tmp_path / "two").list_images()
+    assert len(whole) == len(listed) + 2
+
+    def refuse(request: Request) -> Response | None:
+        return Response(403, "text/plain") if f"{first.SeriesInstanceUID}/instances" in request.path else None
+
+    fake.before = refuse
+    with caplog.at_level(logging.WARNING):
+        assert images_of(fake, tmp_path / "three").list_images() == listed
+    assert [one for one in caplog.messages if "series in the archive" in one and "1 ArchiveRefusal" in one]

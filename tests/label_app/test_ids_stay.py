@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -121,11 +122,15 @@ def test_the_data_set_as_one_file_has_every_picture_of_a_name(tmp_path: Path) ->
     for image in images.list_images():
         images.save_label(image, str(tmp_path / "drawn.png"), "final", {})
     path = Path(images.get_dataset_archive(None))
-    try:
-        with zipfile.ZipFile(path) as archive:
-            assert sorted(archive.namelist()) == [
-                f"{part}/{patient}--frontal.png" for part in ("image", "label") for patient in ("p1", "p2")
-            ]
-            assert np.asarray(Image.open(archive.open("image/p2--frontal.png")))[0, 0] == 51
-    finally:
-        path.unlink()
+    with zipfile.ZipFile(path) as archive:
+        assert sorted(archive.namelist()) == [
+            f"{part}/{patient}--frontal.png" for part in ("image", "label") for patient in ("p1", "p2")
+        ]
+        assert np.asarray(Image.open(archive.open("image/p2--frontal.png")))[0, 0] == 51
+
+    # Nobody says when a download has ended: what is being fetched stays, what was fetched long ago goes.
+    second = Path(images.get_dataset_archive(None))
+    assert path.is_file() and second.is_file()
+    os.utime(path, (0, 0))
+    images.get_dataset_archive(None)
+    assert not path.exists() and second.is_file()
