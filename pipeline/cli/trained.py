@@ -78,7 +78,7 @@ def fold_line(state: FoldState) -> str:
     dice = state.mean_dice
     scored = f"; out of fold Dice {dice:.4f} at full size" if dice is not None else ""
     return (
-        f"Fold {state.fold}: {state.training_cases} images to train, {state.validation_cases} of its own; best "
+        f"Fold {state.fold}: {state.training_cases} images to train, {state.validation_cases} of its own; "
         f"validation Dice {state.best_metric:.4f} at epoch {state.best_epoch} of {state.epochs}{scored} "
         f"({state.seconds / 60:.1f} min)"
     )

@@ -72,6 +72,6 @@ def _split(group: Group) -> Iterator[Limit]:
     if split in ("training", "validation"):
         yield Limit(
             "split",
-            f"{group.title}: models trained with this datalist have seen these cases, or were chosen by them.",
+            f"{group.title}: models trained with this datalist have seen these cases, or may have been chosen by them.",
             True,
         )
