@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.fonts import picture_font
 from pipeline.report.confusion import confusion_rows
@@ -26,13 +26,21 @@ def draw_confusion(confusion: pd.DataFrame) -> Image.Image:
     names = [str(name) for name in confusion.columns]
     font, small = picture_font(TEXT), picture_font(TEXT - 3)
     margin = GAP + max(int(font.getlength(name)) for name in [*names, *(name for name, _ in rows), "reference"]) + GAP
-    top = 2 * TEXT + 3 * GAP
+    # Names that are wider than their column would run into one another: all stand upright then.
+    upright = max(font.getlength(name) for name in names) > CELL - GAP
+    named = margin - 2 * GAP if upright else TEXT
+    top = TEXT + named + 3 * GAP
     picture = Image.new("RGB", (margin + CELL * len(names) + GAP, top + CELL * len(rows) + GAP), PAPER)
     draw = ImageDraw.Draw(picture)
     draw.text((margin + CELL * len(names) / 2, GAP), "predicted", fill=INK, font=font, anchor="ma")
     draw.text((GAP, GAP), "reference", fill=INK, font=font)
     for column, name in enumerate(names):
-        draw.text((margin + CELL * (column + 0.5), top - GAP), name, fill=INK, font=font, anchor="ms")
+        middle = margin + CELL * (column + 0.5)
+        if upright:
+            label = _upright(name, font)
+            picture.paste(label, (round(middle - label.width / 2), top - GAP - label.height))
+        else:
+            draw.text((middle, top - GAP), name, fill=INK, font=font, anchor="ms")
     for row, (name, cells) in enumerate(rows):
         middle = top + CELL * (row + 0.5)
         draw.text((margin - GAP, middle), name, fill=INK, font=font, anchor="rm")
@@ -44,3 +52,10 @@ def draw_confusion(confusion: pd.DataFrame) -> Image.Image:
             draw.text((left + CELL / 2, middle - 4), cell.text, fill=ink, font=font, anchor="mb")
             draw.text((left + CELL / 2, middle + 4), f"{cell.count} px", fill=ink, font=small, anchor="ma")
     return picture
+
+
+def _upright(name: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Image.Image:
+    """A name that is read from below."""
+    lying = Image.new("RGB", (max(1, int(font.getlength(name)) + 1), TEXT + GAP // 2), PAPER)
+    ImageDraw.Draw(lying).text((0, lying.height / 2), name, fill=INK, font=font, anchor="lm")
+    return lying.transpose(Image.Transpose.ROTATE_90)

@@ -87,6 +87,17 @@ def test_the_confusion_matrix_shades_a_cell_by_its_share_of_the_row() -> None:
     assert [tuple(int(part) for part in corner) for corner in corners] == [DARK, LIGHT, LIGHT, DARK]
 
 
+def test_long_names_of_classes_do_not_run_into_one_another() -> None:
+    names = ["background", "portal_vein_and_splenic_vein", "inferior_vena_cava"]
+    drawn = np.asarray(draw_confusion(pd.DataFrame(np.eye(3, dtype=int), index=names, columns=names)))
+    height, width = drawn.shape[:2]
+    left, top = width - 8 - 3 * CELL, height - 8 - 3 * CELL
+    # "predicted" stands over the names, in the first line.
+    inked = (drawn[30:top, left:] < 128).all(axis=2).any(axis=0)
+    for column in (1, 2):
+        assert not inked[column * CELL - 4 : column * CELL + 4].any()
+
+
 @pytest.fixture
 def datalist(tmp_path: Path) -> Path:
     return films(tmp_path / "set")
