@@ -19,7 +19,7 @@ from pipeline.report.page import number, render
 from pipeline.report.privacy import without_folders
 from pipeline.report.reliability import calibration_diagram
 from pipeline.report.risk import GateOutcome, gate_outcome, predicted_dice_chart, risk_coverage_chart
-from pipeline.report.score_tables import glance, score_tables, with_interval
+from pipeline.report.score_tables import glances, score_tables, with_interval
 from pipeline.report.settings import settings_of
 from pipeline.report.strips import pictures_of
 from pipeline.step_times import PhaseTime
@@ -58,7 +58,7 @@ def evaluation_page(material: Material, advance: Callable[[], None] = lambda: No
         headline=headline(evaluation),
         facts=_facts(material),
         limits=limits_of(material),
-        glance=glance(evaluation),
+        glances=glances(evaluation),
         tables={name: score_tables(evaluation, name) for name in evaluation.classes},
         plots=subject_plots(evaluation),
         strips=[(kind, strips) for kind, names in shown.extremes.items() if (strips := shown.strips(names))],

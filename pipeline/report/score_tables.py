@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,10 @@ from pipeline.metrics import MEAN_OF_CLASSES
 from pipeline.report.evaluation import EvaluationView
 from pipeline.report.measures import Measure
 
-__all__ = ["ScoreTable", "called", "glance", "named", "score_tables", "with_interval"]
+__all__ = ["ScoreTable", "called", "glances", "named", "score_tables", "with_interval"]
 
+# Columns of intervals that fit on a page of paper, the widest ones too.
+ABREAST = 4
 COLUMNS = ["Metric", "Mean (95 % interval)", "Median", "Worst twentieth beyond", "Worst", "n"]
 
 
@@ -53,16 +55,31 @@ def named(measure: Measure, unit: str) -> Markup:
     return Markup('<span data-tip="{}">{}</span>').format(measure.meaning, measure.title(unit))
 
 
-def glance(evaluation: EvaluationView) -> ScoreTable:
-    """All classes side by side: mean over subjects with its interval."""
-    classes = [*evaluation.classes, *([MEAN_OF_CLASSES] if len(evaluation.classes) > 1 else [])]
+def glances(evaluation: EvaluationView) -> list[ScoreTable]:
+    """All classes side by side: mean over subjects with its interval.
+
+    A page of paper has room for a few columns, so that many classes take several tables, the mean of them first.
+    """
+    if len(evaluation.classes) < ABREAST:
+        mean = [MEAN_OF_CLASSES] if len(evaluation.classes) > 1 else []
+        return [_glance(evaluation, [*evaluation.classes, *mean], "")]
+    tables = [_glance(evaluation, [MEAN_OF_CLASSES], ": mean of the classes")]
+    for start in range(0, len(evaluation.classes), ABREAST):
+        names = evaluation.classes[start : start + ABREAST]
+        first, last = start + 1, start + len(names)
+        which = f"classes {first} to {last}" if last > first else f"class {first}"
+        tables.append(_glance(evaluation, names, f": {which} of {len(evaluation.classes)}"))
+    return tables
+
+
+def _glance(evaluation: EvaluationView, names: Sequence[str], which: str) -> ScoreTable:
     rows: list[list[str]] = []
     for measure in evaluation.measures:
-        figures = [evaluation.figures(name, measure) for name in classes]
+        figures = [evaluation.figures(name, measure) for name in names]
         rows.append([named(measure, evaluation.unit), *(with_interval(measure, found) for found in figures)])
     return ScoreTable(
-        "Mean over subjects (95 % interval)",
-        ["Metric", *(called(name) for name in classes)],
+        f"Mean over subjects (95 % interval){which}",
+        ["Metric", *(called(name) for name in names)],
         rows,
     )
 

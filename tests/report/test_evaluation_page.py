@@ -19,6 +19,7 @@ from pipeline.report.material import Material
 from pipeline.report.measures import MEASURES, share
 from pipeline.report.page import number
 from pipeline.report.pictures import CaseSource
+from pipeline.report.score_tables import glances
 from pipeline.step_times import PhaseTime
 
 HISTORY = [{"epoch": k, "train_loss": 1 / k, "val_mean_dice": 1 - 1 / k, "learning_rate": 0.1} for k in range(1, 9)]
@@ -122,6 +123,19 @@ def test_a_whole_report_has_all_its_sections_in_order(page: str) -> None:
     assert outline.open == []
     assert len(outline.ids) == len(set(outline.ids))
     assert outline.pictures_without_text == 0
+
+
+def test_scores_of_many_classes_stand_in_tables_that_a_page_of_paper_has_room_for(tmp_path: Path) -> None:
+    labels = ("background", *(f"structure_{k}" for k in range(1, 7)))
+    view = view_evaluation(evaluated(tmp_path / "ev", films(tmp_path / "films", 4, labels=labels)))
+    tables = glances(view)
+    assert max(len(table.columns) for table in tables) == 5
+    shown = [name for table in tables for name in table.columns[1:]]
+    assert shown == ["mean of the classes", *labels[1:]]
+    assert len({table.caption for table in tables}) == len(tables)
+    page = evaluation_page(Material(view))[0]
+    assert all(f"<span>{table.caption}</span>" in page for table in tables)
+    assert 'class="confusion many"' in page
 
 
 def test_nothing_of_the_page_lies_elsewhere(page: str) -> None:

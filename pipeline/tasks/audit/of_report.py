@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.errors import PlanarError
 from pipeline.report.evaluation import view_evaluation
 from pipeline.report.evaluation_page import headline
-from pipeline.report.score_tables import ScoreTable, glance, score_tables
+from pipeline.report.score_tables import ScoreTable, glances, score_tables
 from pipeline.tasks.audit.check import Check, failed, passed, skipped
 from pipeline.tasks.audit.documents import RECORDED_REPORT
 from pipeline.tasks.audit.evaluation_folder import lay_out
@@ -40,7 +40,7 @@ def check_report(run: RunFacts, folder: Path) -> Iterator[Check]:
     page = _Page()
     page.feed(run.fetch(RECORDED_REPORT).read_text(encoding="utf-8"))
     expected = [table for name in view.classes for table in score_tables(view, name)]
-    expected += [glance(view)] if len(view.classes) > 1 else []
+    expected += glances(view) if len(view.classes) > 1 else []
     wrong, missing, compared = [], [], 0
     for table in expected:
         found = page.tables.get(table.caption)
