@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -138,7 +139,8 @@ class Delivery:
                     value,
                     operation["time"],
                     operation["step"],
-                    model_id=model,
+                    # What MLflow keeps of models has no NaN: of a class that no case has, its page would show Dice 0.
+                    model_id=None if math.isnan(value) else model,
                     dataset_name=name,
                     dataset_digest=digest,
                 )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 from pathlib import Path
@@ -56,6 +57,22 @@ def tell_all(record: Record, folder: Path) -> str:
     record.metrics({"val_dice": 0.9}, 3, time_ms=2000, model=model, dataset=FACTS)
     record.model_tags(model, {"gate": "open"})
     return model
+
+
+def test_a_number_that_there_is_not_is_no_zero_of_the_model(
+    store: str, experiment: str, state: Path, tmp_path: Path
+) -> None:
+    """Such as the Dice of a class that no case of the test part has."""
+    record = begin(store, experiment)
+    (tmp_path / "model").mkdir()
+    model = record.model("best", tmp_path / "model", step=3, tags={}, params={})
+    record.metrics({"dice_lung": 0.9, "dice_rare": float("nan")}, 3, model=model, dataset=FACTS)
+    record.end("FINISHED")
+    client = MlflowClient(store)
+    run = client.get_run(record.run_id)
+    assert math.isnan(run.data.metrics["dice_rare"]) and run.data.metrics["dice_lung"] == 0.9
+    (logged,) = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{record.run_id}'")
+    assert {one.key: one.value for one in client.get_logged_model(logged.model_id).metrics} == {"dice_lung": 0.9}
 
 
 def told(client: MlflowClient, run_id: str) -> dict[str, Any]:

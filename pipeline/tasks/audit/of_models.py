@@ -60,5 +60,7 @@ def _points(run: RunFacts, use: ModelUse, name: str) -> list[float]:
     return [point.value for point in points if made is None or point.step == made.step]
 
 
-def _same(one: float, other: float) -> bool:
-    return (math.isnan(one) and math.isnan(other)) or math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+def _same(of_model: float, of_run: float) -> bool:
+    if math.isnan(of_run):  # MLflow keeps 0 for it with a model; newer records give it none
+        return math.isnan(of_model) or of_model == 0
+    return math.isclose(of_model, of_run, rel_tol=1e-9, abs_tol=1e-12)

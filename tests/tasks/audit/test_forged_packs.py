@@ -326,6 +326,26 @@ def test_a_number_of_the_models_page_is_told_by_the_run_that_has_measured_it(pac
         assert f"{name} of the model best" in found["models"] and "is 0.999000, the run has 0." in found["models"]
 
 
+def test_the_zero_that_mlflow_keeps_of_a_model_for_a_number_that_there_is_not_is_no_forgery(
+    pack: Path, tmp_path: Path
+) -> None:
+    """As older records have it of a class that no case of the test part has."""
+
+    def change(run: dict[str, Any], of_model: float) -> None:
+        run["metrics"]["dice_rare"] = [[0, "nan", run["metrics"]["dice_lung"][0][2]]]
+        run["models"][0]["metrics"]["dice_rare"] = of_model
+        run["models"][0]["runs"]["dice_rare"] = run["run_id"]
+
+    for of_model, forgery in ((0.0, False), (0.9, True)):
+        path = forge(
+            pack,
+            tmp_path / f"{of_model}.zip",
+            lambda forged, value=of_model: forged.json("/run.json", lambda run: change(run, value)),
+        )
+        verdict = verify(str(path))
+        assert ("models" in {check.about for check in verdict.checks if check.outcome is Outcome.FAIL}) == forgery
+
+
 def test_an_older_record_that_does_not_say_which_run_has_measured_passes(pack: Path, tmp_path: Path) -> None:
     def change(run: dict[str, Any], **values: float) -> None:
         run["models"][0].pop("runs")
