@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from pipeline.split import PARTS
+from pipeline.tasks.audit.case_tables import read_summary
 from pipeline.tasks.audit.check import Check, failed, passed, skipped
 from pipeline.tasks.audit.kept_validation import kept_validation
 from pipeline.tracking import RunFacts
@@ -70,12 +71,15 @@ def _values(run: RunFacts, said: str) -> dict[str, float]:
     """The Dice of the classes in the order in which they were told: of many only some are, and MLflow keeps none."""
     if run.kind == "training":  # a fold is given its Dice when it has been described
         return {}
-    text = allowed(said)  # as the names of metrics are
+    # MLflow takes fewer letters than a class may have: the description says its own name, the metric what was taken.
+    record = read_summary(run)
+    classes = [str(name) for name in record["summary"]] if record is not None else []
+    own = {allowed(f"{start}{name}"): f"{start}{name}" for start in DICE for name in classes}
 
     def place(name: str) -> int:
-        found = text.find(f" {name.partition('dice_')[2]} ")
-        return found if found >= 0 else len(text)
+        found = said.find(f" {name.partition('dice_')[2]} ")
+        return found if found >= 0 else len(said)
 
-    names = [name for name in run.metrics if name.startswith(DICE)]
-    values = {name: run.latest(name) for name in sorted(names, key=place)}
-    return {name: value for name, value in values.items() if value is not None}
+    values = {own.get(name, name): run.latest(name) for name in run.metrics if name.startswith(DICE)}
+    told = {name: value for name, value in values.items() if value is not None}
+    return {name: told[name] for name in sorted(told, key=place)}

@@ -365,6 +365,20 @@ def test_an_older_record_that_does_not_say_which_run_has_measured_passes(pack: P
     assert "val_mean_dice of the model best" in told(verify(str(other)))["models"]
 
 
+def test_a_description_names_classes_with_letters_that_mlflow_does_not_take(pack: Path, tmp_path: Path) -> None:
+    def change(run: dict[str, Any]) -> None:
+        run["metrics"]["dice_lung _left_"] = run["metrics"].pop("dice_lung")
+        said = run["tags"]["mlflow.note.content"]
+        run["tags"]["mlflow.note.content"] = said.replace(" lung **", " lung (left) **")
+
+    def forged(forged: Forged) -> None:
+        forged.json("/run.json", change)
+        forged.text("tables/metrics.json", lambda text: text.replace('"lung":', '"lung (left)":'))
+
+    found = told(verify(str(forge(pack, tmp_path / "named.zip", forged))), Outcome.PASS)
+    assert found["description"] == "it says what the record says"
+
+
 @pytest.mark.parametrize("which", ["evaluation", "training"])
 def test_a_figure_of_the_description_is_told_by_the_record(story: Story, tmp_path: Path, which: str) -> None:
     export_run(getattr(story, which), tmp_path / "run.zip", store=story.store)
