@@ -66,7 +66,14 @@ class EvaluationView:
     @property
     def trained_on(self) -> str:
         """What the bundle says that it was trained on; a folder of the machine it was trained on is left out."""
+        if self.out_of_fold:
+            return f"{self.data} (for each case the other folds)"
         return without_folders(str(self.record.get("trained_on") or ""))
+
+    @property
+    def out_of_fold(self) -> bool:
+        """Whether a cross-validation has scored these cases, each by the network that is new to it."""
+        return self.split == "out of fold"
 
     @property
     def summary(self) -> dict[str, Any]:

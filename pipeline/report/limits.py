@@ -64,6 +64,8 @@ def limits_of(material: Material) -> list[Limit]:
 
 def _split(material: Material) -> Iterator[Limit]:
     evaluation = material.evaluation
+    if evaluation.out_of_fold:
+        return
     if evaluation.split != "test" and _cross_validated(material.bundle):
         yield Limit(
             "cross_validated_cases",
@@ -135,10 +137,11 @@ def _origin(evaluation: EvaluationView) -> Iterator[Limit]:
             True,
         )
     elif _trained_on_its_set(evaluation):
+        new = ", each case measured by the network of a fold that is new to it" if evaluation.out_of_fold else ""
         yield Limit(
             "same_set",
-            f"Trained and measured on one set ({tested}). Other hospitals and scanners are not measured; scores there "
-            "are usually lower.",
+            f"Trained and measured on one set ({tested}){new}. Other hospitals and scanners are not measured; "
+            "scores there are usually lower.",
         )
     else:
         yield Limit(

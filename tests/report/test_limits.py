@@ -91,6 +91,12 @@ def test_a_set_that_was_trained_on_is_told_from_another(view: EvaluationView) ->
     assert "unknown_training" in limits(recorded(view, trained_on=None))
 
 
+def test_cases_of_a_cross_validation_are_said_to_be_new_to_the_networks_that_scored_them(view: EvaluationView) -> None:
+    found = limits(recorded(view, split="out of fold", trained_on=None))
+    assert "measured by the network of a fold that is new to it" in found["same_set"].text
+    assert "unknown_training" not in found and not any(limit.grave for limit in found.values())
+
+
 def test_weights_that_are_others_are_told(view: EvaluationView, tmp_path: Path) -> None:
     bundle = Bundle(tmp_path, "some_bundle")
     assert "some_bundle are not those" in limits(view, bundle=bundle, same_weights=False)["other_weights"].text
