@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from pipeline import __version__
 
-__all__ = ["NOTE", "note_of"]
+__all__ = ["NOTE", "OF_FOLDS", "note_of"]
 
 NOTE = "mlflow.note.content"
 # A description is a tag, and no longer than one: of many classes the first are named.
@@ -21,6 +21,8 @@ OF = {
 }
 # What a run's numbers by class begin with.
 DICE, OUT_OF_FOLD = "dice_", "out_of_fold_dice_"
+# Mean and deviation of what the folds came to; neither is the Dice of a class.
+OF_FOLDS = "_of_folds"
 
 
 def note_of(
@@ -41,7 +43,7 @@ def note_of(
         bundle: Name of the bundle.
         run_id: The run.
         data: Name of the datalist, if there is one.
-        cases: Number of cases by part; a training holds back the test part.
+        cases: Number of cases by part; a training, and a cross-validation, hold back the test part.
         best: Epoch and score of the validation whose weights are kept.
         values: Numbers of the run; those that are the Dice of a class are told.
         resumes: The run that is resumed.
@@ -60,7 +62,7 @@ def note_of(
 
 def _given(kind: str, data: str | None, cases: Mapping[str, int]) -> str:
     named = f" on `{data}`" if data else ""
-    held_back = cases.get("test", 0) if kind == "training" else 0
+    held_back = cases.get("test", 0) if kind in ("training", "cross-validation") else 0
     counts = [f"{count} {part}" for part, count in cases.items() if count and not (held_back and part == "test")]
     told = f": {', '.join(counts)} cases" if counts else ""
     return f"{named}{told}{f' ({held_back} test cases held back)' if held_back else ''}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.tracking.case_tables import log_table
 from pipeline.tracking.models import Registration
-from pipeline.tracking.note import NOTE, note_of
+from pipeline.tracking.note import NOTE, OF_FOLDS, note_of
 from pipeline.tracking.of_inputs import InputFacts
 from pipeline.tracking.of_training import TrainingFacts
 from pipeline.tracking.open_run import OpenRun
@@ -232,7 +232,7 @@ class RunRecorder(OpenRun):
             data=data.name if data else None,
             cases={part: len(data.parts[part]) for part in data.used} if data else None,
             best=self.training.best,
-            values=self._values,
+            values={name: value for name, value in self._values.items() if not name.endswith(OF_FOLDS)},
             resumes=self.training.resumes,
         )
         self.record.tags({NOTE: text}, clean=True)

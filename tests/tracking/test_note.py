@@ -19,6 +19,12 @@ def test_a_training_says_on_what_how_well_and_how_it_is_checked() -> None:
     assert check.endswith("`planar audit verify 0123456789ab`")
 
 
+def test_a_cross_validation_holds_back_the_test_part() -> None:
+    cases = {"training": 359, "validation": 22, "test": 67}
+    text = note_of("cross-validation", "lungs", RUN, data="films", cases=cases)
+    assert "359 training, 22 validation cases (67 test cases held back)." in text
+
+
 def test_an_evaluation_says_the_dice_of_its_classes_that_have_one() -> None:
     values = {"dice_left": 0.91, "dice_right": math.nan, "dice_mean": 0.91, "iou_left": 0.8}
     text = note_of("evaluation", "lungs", RUN, data="films", cases={"test": 67}, values=values)

@@ -322,6 +322,17 @@ def test_folds_are_nested_in_a_run_that_ends_with_what_they_came_to(store: str, 
     assert [run.data.metrics["dice"] for run in children] == [0.8, 0.9]
 
 
+def test_a_run_over_others_describes_the_dice_of_classes_and_no_deviation(store: str, experiment: str) -> None:
+    parent = ParentRun(experiment, uri=store)
+    parent.open()
+    means = {f"out_of_fold_dice_{name}_{kind}_of_folds": 0.01 for name in ("disc", "cup") for kind in ("mean", "sd")}
+    parent.log_metrics(means, step=0)
+    parent.log_metrics({"out_of_fold_dice_disc": 0.95, "out_of_fold_dice_cup": 0.85}, step=0)
+    parent.finish()
+    (run,) = runs(store, experiment)
+    assert "Dice: disc **0.9500**, cup **0.8500**." in run.data.tags["mlflow.note.content"]
+
+
 def test_a_run_over_others_goes_on_in_another_process(store: str, experiment: str) -> None:
     first = ParentRun(experiment, uri=store)
     first.open()

@@ -11,7 +11,7 @@ from pipeline.tasks.audit.check import Check, failed, passed, skipped
 from pipeline.tasks.audit.kept_validation import kept_validation
 from pipeline.tracking import RunFacts
 from pipeline.tracking.headline import SELECTING
-from pipeline.tracking.note import NOTE, note_of
+from pipeline.tracking.note import NOTE, OF_FOLDS, note_of
 from pipeline.tracking.recorded import datalist_artifact
 from pipeline.tracking.words import allowed
 
@@ -80,6 +80,9 @@ def _values(run: RunFacts, said: str) -> dict[str, float]:
         found = said.find(f" {name.partition('dice_')[2]} ")
         return found if found >= 0 else len(said)
 
-    values = {own.get(name, name): run.latest(name) for name in run.metrics if name.startswith(DICE)}
+    # Older descriptions of a cross-validation have the means of its folds, too.
+    of_folds = OF_FOLDS in said
+    names = [name for name in run.metrics if name.startswith(DICE) and (of_folds or not name.endswith(OF_FOLDS))]
+    values = {own.get(name, name): run.latest(name) for name in names}
     told = {name: value for name, value in values.items() if value is not None}
     return {name: told[name] for name in sorted(told, key=place)}
