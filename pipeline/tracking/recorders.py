@@ -18,7 +18,7 @@ from pipeline.tracking.open_run import OpenRun
 from pipeline.tracking.privacy import Pseudonyms
 from pipeline.tracking.provenance import Provenance
 from pipeline.tracking.record import Record
-from pipeline.tracking.words import TAG_LENGTH, allowed
+from pipeline.tracking.words import TAG_LENGTH, allowed, require_apart
 
 if TYPE_CHECKING:
     from ignite.engine import Engine
@@ -115,8 +115,11 @@ class RunRecorder(OpenRun):
     def start(self, engine: Engine | None = None) -> None:
         """Open a run. Only the first process of a distributed training records.
 
-        Raises: TrackingUnreachable: if the store cannot be opened.
+        Raises:
+            TrackingUnreachable: if the store cannot be opened.
+            InvalidDatalist: if the record could not tell two classes apart.
         """
+        require_apart(self.labels.values())
         if engine is not None:
             import ignite.distributed as idist
 

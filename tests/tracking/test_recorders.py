@@ -20,7 +20,7 @@ from pipeline import __version__
 from pipeline.bundle import find_bundle
 from pipeline.checkpoints import Checkpoints
 from pipeline.digests import file_sha256
-from pipeline.errors import TrackingUnreachable
+from pipeline.errors import InvalidDatalist, TrackingUnreachable
 from pipeline.handlers import Attached
 from pipeline.history import History, read_history
 from pipeline.tracking import (
@@ -298,6 +298,15 @@ def test_a_run_that_nothing_ended_is_ended_with_the_process(store: str, experime
     (run,) = runs(store, experiment)
     assert run.info.status == "KILLED"
     assert "traceback.txt" in files(store, run)
+
+
+def test_classes_that_mlflow_would_take_for_one_are_refused_before_anything_is_recorded(
+    store: str, experiment: str
+) -> None:
+    recorder = RunRecorder(experiment, uri=store, labels={0: "background", 1: "node <2 cm", 2: "node >2 cm"})
+    with pytest.raises(InvalidDatalist, match="'node <2 cm' and 'node >2 cm' are one name for MLflow"):
+        recorder.start()
+    assert runs(store, experiment) == []
 
 
 # --- a run over others ---
