@@ -42,8 +42,15 @@ def say_training(result: TrainingResult, datalist: Path, register_as: str | None
         return 1
     if register_as is not None:
         click.echo(f"Model:   {register_as}{', its champion' if champion else ''}, with the run")
-    click.echo(f"Next:    planar evaluate {folder} --data {datalist} --split test")
+    click.echo(f"Next:    planar evaluate {folder} --data {datalist} --split {_part_to_score(datalist)}")
     return 0
+
+
+def _part_to_score(datalist: Path) -> str:
+    """The test part, where there is one; else there is the validation part alone."""
+    from pipeline.datalist import read_datalist
+
+    return "test" if read_datalist(datalist).test else "validation"
 
 
 def say_folds(result: CrossValidation) -> int:

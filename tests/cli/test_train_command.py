@@ -1,5 +1,6 @@
 """`planar train` in folds and `planar find-best`: what the command line itself says."""
 
+import json
 from pathlib import Path
 
 import click
@@ -78,15 +79,35 @@ def test_each_fold_has_a_line_and_what_is_left_is_told(
         assert f"1 of 2 are left: planar train --resume {tmp_path}" in text
 
 
+def datalist(folder: Path, *parts: str) -> Path:
+    """A datalist with a case in each of these parts and in that of the training."""
+    items = {part: [{"image": f"{part}.png", "label": f"{part}_mask.png"}] for part in ("training", *parts)}
+    path = folder / "datalist.json"
+    path.write_text(json.dumps({"name": "films", "labels": {"0": "background", "1": "lung"}, **items}))
+    return path
+
+
 @pytest.mark.parametrize(("best", "warned"), [(0.0, True), (0.004, True), (0.6, False)])
 def test_a_training_that_found_nothing_is_pointed_out(
     best: float, warned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = TrainingResult(Bundle(tmp_path, "lungs"), best, 3, False, 5, 60.0, None, ())
     monkeypatch.setattr("pipeline.tasks.train.train", lambda *arguments, **options: result)
-    status, text = run(train.command, "lungs", "--data", "datalist.json", "--recipe", "drishti")
+    status, text = run(train.command, "lungs", "--data", str(datalist(tmp_path, "test")), "--recipe", "drishti")
     assert status == 0
     assert ("Warning: in validation the network found hardly anything" in text) is warned
+
+
+@pytest.mark.parametrize(("parts", "scored"), [(("validation", "test"), "test"), (("validation",), "validation")])
+def test_the_next_command_scores_a_part_that_there_is(
+    parts: tuple[str, ...], scored: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = TrainingResult(Bundle(tmp_path, "lungs"), 0.9, 3, False, 5, 60.0, None, ())
+    monkeypatch.setattr("pipeline.tasks.train.train", lambda *arguments, **options: result)
+    path = datalist(tmp_path, *parts)
+    status, text = run(train.command, "lungs", "--data", str(path))
+    assert status == 0
+    assert f"--data {path} --split {scored}\n" in text
 
 
 def test_a_fold_that_found_nothing_is_pointed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
