@@ -22,6 +22,7 @@ from pipeline.readers import (
     split_fragment,
 )
 from pipeline.tasks.infer.naming import output_names
+from pipeline.tasks.infer.noted_results import noted_results
 
 __all__ = ["RESULTS", "Refusal", "Source", "find_sources", "reason", "require_new"]
 
@@ -84,7 +85,8 @@ class Source:
 def find_sources(inputs: Sequence[str], out: Path) -> tuple[list[Source], list[Refusal], list[str]]:
     """What there is to segment.
 
-    Results of an earlier run are no input, where the output folder lies in an input folder.
+    Results of an earlier run are no input, where the output folder lies in an input folder; nor are those of another
+    inference, to another folder, that wrote down what they are of.
 
     Args:
         inputs: Files, folders, globs.
@@ -97,8 +99,12 @@ def find_sources(inputs: Sequence[str], out: Path) -> tuple[list[Source], list[R
     found: list[tuple[Path, list[str], DicomSeries | None]] = []
     refused: list[Refusal] = []
     named = {_real(name) for name in inputs}
+    target = _real(out)
+    noted = noted_results((file for file in files if file not in earlier and _real(file) not in named), RESULTS)
+    earlier |= noted.pop(target, set())
+    others = set().union(*noted.values())
     no_pictures: list[str] = []
-    for entry in group_series(file for file in files if file not in earlier):
+    for entry in group_series(file for file in files if file not in earlier and file not in others):
         if isinstance(entry, DicomSeries):
             found.append((Path(entry.folder), list(entry.files), entry))
             continue
@@ -113,7 +119,6 @@ def find_sources(inputs: Sequence[str], out: Path) -> tuple[list[Source], list[R
             refused.append(Refusal(entry, reason(error, entry)))
     sources = _named(found, inputs)
     # The same where the results lie among the images themselves.
-    target = _real(out)
     written = {target / f"{source.stem}{end}" for source in sources for end in RESULTS}
     own = [source for source in sources if not written.isdisjoint(_with_folders(source.path))]
     if own:
@@ -124,9 +129,11 @@ def find_sources(inputs: Sequence[str], out: Path) -> tuple[list[Source], list[R
     if not sources and not refused:
         raise MissingFile(f"{', '.join(inputs)}: nothing but results of an earlier run. Name the images.")
     told = [f"{len(earlier)} results of an earlier run in {out} were left out."] if earlier else []
+    if others:
+        left_out = [file for file in files if file in others]
+        told.append(f"{_first_of(left_out)}: results of another inference, left out. Name a file to have it segmented.")
     if no_pictures:
-        others = f" and {count} other{'s' * (count > 1)}" if (count := len(no_pictures) - 1) else ""
-        told.append(f"{no_pictures[0]}{others}: no images, but reports, segmentations or the like, and left out.")
+        told.append(f"{_first_of(no_pictures)}: no images, but reports, segmentations or the like, and left out.")
     told += [f"{file}: {why}." for file, why in passed_over(inputs)]
     return sources, refused, told
 
@@ -158,6 +165,11 @@ def _innermost(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
     return error
+
+
+def _first_of(files: Sequence[str]) -> str:
+    count = len(files) - 1
+    return f"{files[0]} and {count} other{'s' * (count > 1)}" if count else files[0]
 
 
 def _named(found: Sequence[tuple[Path, list[str], DicomSeries | None]], inputs: Sequence[str]) -> list[Source]:

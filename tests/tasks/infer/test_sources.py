@@ -10,6 +10,7 @@ from PIL import Image
 
 from pipeline.errors import MissingFile, OutputExists, UnreadableImage
 from pipeline.tasks.infer import sources as sources_module
+from pipeline.tasks.infer.resuming import SOURCES, Known, note_source
 from pipeline.tasks.infer.sources import find_sources, reason, require_new
 
 
@@ -55,6 +56,37 @@ def test_what_is_named_in_the_output_folder_is_meant(tmp_path: Path) -> None:
 def test_a_folder_elsewhere_may_hold_what_looks_like_results(tmp_path: Path) -> None:
     draw(tmp_path, "in/a.png", "in/a_mask.png")
     assert stems([tmp_path / "in"], tmp_path / "out") == (["a", "a_mask"], [])
+
+
+def note(folder: Path, *stems: str) -> None:
+    """As an inference does that has written to a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for stem in stems:
+        note_source(folder, stem, Known(stem, ""))
+
+
+def test_results_of_another_inference_are_no_input(tmp_path: Path) -> None:
+    draw(tmp_path, "a.png", "b/c.png", "lungs/a_mask.png", "lungs/a_overlay.png", "lungs/b/c_mask/0.png", "lungs/d.png")
+    note(tmp_path / "lungs", "a", "b/c")
+    found, told = stems([tmp_path], tmp_path / "heart")
+    assert found == ["a", "b/c", "lungs/d"]
+    first = tmp_path / "lungs" / "a_mask.png"
+    assert told == [f"{first} and 2 others: results of another inference, left out. Name a file to have it segmented."]
+    # The same for a glob; and what is named outright is meant.
+    assert stems([f"{tmp_path}/**/*.png"], tmp_path / "heart")[0] == ["a", "c", "d"]
+    assert stems([first], tmp_path / "heart") == (["a_mask"], [])
+
+
+def test_results_of_another_inference_among_the_images_are_no_input(tmp_path: Path) -> None:
+    draw(tmp_path, "in/a.png", "in/a_mask.png", "in/b_mask.png")
+    note(tmp_path / "in", "a")
+    assert stems([tmp_path / "in"], tmp_path / "out")[0] == ["a", "b_mask"]
+
+
+def test_a_note_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:
+    draw(tmp_path, "in/a.png", "in/a_mask.png")
+    (tmp_path / "in" / SOURCES).write_bytes(b'\xff\xfe{"stem"')
+    assert stems([tmp_path / "in"], tmp_path / "out")[0] == ["a", "a_mask"]
 
 
 def test_results_alone_are_no_input(tmp_path: Path) -> None:
