@@ -37,6 +37,8 @@ def find_pictures(inputs: Iterable[str | os.PathLike[str]], *, recursive: bool =
     """
     found: dict[str, str] = {}
     for entry in (os.fspath(given) for given in inputs):
+        if not entry:  # which Path takes for the current folder
+            raise MissingFile("An input is empty, as a variable is that is not set. Give . for the current folder.")
         name, number = split_fragment(entry)
         path = Path(name)
         if path.is_dir() and number is None:

@@ -99,6 +99,13 @@ def test_an_input_without_pictures_is_an_error_that_names_it(folder, missing):
         find_pictures([folder, folder / missing])
 
 
+def test_an_empty_input_is_not_the_current_folder(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    with pytest.raises(MissingFile, match="An input is empty"):
+        find_pictures([""])
+    assert find_pictures(["."])
+
+
 def test_dicom_files_without_a_suffix_that_are_cut_short_are_not_passed_over(tmp_path):
     write_dicom(tmp_path / "IM1", ramp().T.copy())
     (tmp_path / "IM2").write_bytes((tmp_path / "IM1").read_bytes()[:100])
