@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 from collections import Counter
@@ -143,7 +144,7 @@ def require_new(out: Path, sources: Iterable[Source]) -> None:
     for source in sources:
         for end in RESULTS:
             path = out / f"{source.stem}{end}"
-            if path.exists():
+            if os.path.exists(path):  # noqa: PTH110  (a name too long is no result, and is refused where it is written)
                 raise OutputExists(
                     f"{path} exists. Give --overwrite to replace results, --resume to go on with what was stopped, or "
                     "another folder with -o."
@@ -154,7 +155,9 @@ def reason(error: BaseException, file: str) -> str:
     """Why a file was refused, in one line that names it."""
     cause = user_error_within(error) or _innermost(error)
     said = str(cause)
-    if isinstance(cause, OSError) and not isinstance(cause, PlanarError) and cause.strerror:
+    if isinstance(cause, OSError) and cause.errno == errno.ENAMETOOLONG:
+        said = f"{file}: its results would have names too long for the file system. Give it a shorter name."
+    elif isinstance(cause, OSError) and not isinstance(cause, PlanarError) and cause.strerror:
         said = f"{cause.filename2 or cause.filename or file}: {cause.strerror}."
     line = " ".join(said.split()) or type(cause).__name__
     return line if Path(split_fragment(file)[0]).name in line else f"{file}: {line}"

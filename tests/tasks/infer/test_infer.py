@@ -69,6 +69,18 @@ def test_what_a_killed_inference_has_left_is_in_nobodys_way(random_bundle: Bundl
     assert left.is_dir()  # another may write there just now
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_name_too_long_for_results_is_refused_and_the_others_go_on(
+    random_bundle: Bundle, tmp_path: Path, resume: bool
+) -> None:
+    long = save_png(tmp_path / "in" / f"{'x' * 248}.png", film())
+    save_png(tmp_path / "in" / "film.png", film())
+    result = infer(str(random_bundle.root), [str(tmp_path / "in")], tmp_path / "out", resume=resume)
+    assert [path.name for path in result.masks] == ["film_mask.png"]
+    assert [one.file for one in result.refused] == [str(long)]
+    assert "too long for the file system. Give it a shorter name" in result.refused[0].reason
+
+
 @pytest.mark.parametrize("suffix", [".bmp", ".tif", ".nii.gz", ".mha", ".nrrd"])
 def test_one_film_in_another_container_gets_the_same_mask(random_bundle: Bundle, tmp_path: Path, suffix: str) -> None:
     array = film()
