@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.bundle import Bundle
-from pipeline.errors import InvalidBundle
+from pipeline.errors import InvalidBundle, InvalidOption
 
 if TYPE_CHECKING:
     from pipeline.gate import Gate, Verdict
 
-__all__ = ["Judged", "gate_of", "quality_documents", "review_table"]
+__all__ = ["Judged", "gate_of", "quality_documents", "require_review_list", "review_table"]
+
+COLUMNS = ("file", "predicted_dice", "distance", "reasons")
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,23 @@ def quality_documents(out: Path, earlier: Mapping[str, str]) -> list[tuple[str, 
     return [(said, json.loads(path.read_text(encoding="utf-8"))) for said, path in paths if path.is_file()]
 
 
+def require_review_list(path: Path) -> None:
+    """Raise InvalidOption if what is there is no review list: an image that was named by mistake would be replaced.
+
+    Raises:
+        InvalidOption: likewise.
+        OSError: if it cannot be read.
+    """
+    if not path.exists():
+        return
+    header = ",".join(COLUMNS).encode()
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.read(len(header)) in (header, b""):
+                return
+    raise InvalidOption(f"{path} is no review list. Give --review-list the name of a table to write: review.csv.")
+
+
 def review_table(judged: Sequence[Judged], earlier: Iterable[tuple[str, Mapping[str, Any]]] = ()) -> str:
     """The sources that need review, as CSV.
 
@@ -68,7 +87,7 @@ def review_table(judged: Sequence[Judged], earlier: Iterable[tuple[str, Mapping[
 
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(["file", "predicted_dice", "distance", "reasons"])
+    table.writerow(COLUMNS)
     for one in judged:
         verdict = one.verdict
         if verdict.decision == "review":

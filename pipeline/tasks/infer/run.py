@@ -20,7 +20,7 @@ from pipeline.tasks.evaluate import require_weights
 from pipeline.tasks.infer.archive import model_of, require_highdicom
 from pipeline.tasks.infer.choosing import program_for
 from pipeline.tasks.infer.engines import here, spread
-from pipeline.tasks.infer.gating import Judged, gate_of, quality_documents, review_table
+from pipeline.tasks.infer.gating import Judged, gate_of, quality_documents, require_review_list, review_table
 from pipeline.tasks.infer.kept_rows import with_rows_of_others
 from pipeline.tasks.infer.outcome import InferenceResult
 from pipeline.tasks.infer.output_folder import alone_in
@@ -122,6 +122,8 @@ def infer(
             if overwrite
             else "What comes --from an archive goes on by itself: leave out --resume."
         )
+    if review_list is not None:
+        require_review_list(review_list)
     bundle = find_bundle(name_or_path)
     wanted = Wanted(tuple(formats), seg_type, probabilities, overlay, statistics, preview)
     if wanted.archived:
