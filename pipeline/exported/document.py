@@ -93,9 +93,13 @@ def describe_program(
 def program_of(bundle: Bundle) -> tuple[ProgramFile | None, str]:
     """A bundle's program, or None and why it is not used; without a reason if the bundle has none."""
     path, described = program_files(bundle)
-    if not path.is_file() or not described.is_file():
+    there = [one for one in (path, described) if one.is_file()]
+    if not there:
         return None, ""
     again = f"planar export {bundle.name} makes a new one"
+    if len(there) == 1:
+        gone = described if there == [path] else path
+        return None, f"{gone.name} is missing beside {there[0].name}; {again}"
     try:
         document = json.loads(described.read_text(encoding="utf-8"))
         if document["format"] != FORMAT:
