@@ -14,6 +14,7 @@ from monai.utils import MAX_SEED, get_seed
 
 from pipeline.augmentation.kinds import steps_for
 from pipeline.augmentation.steps import Step
+from pipeline.transforms.whole_picture import statistics_key
 
 __all__ = ["AugmentedBatch", "BatchAugmentation"]
 
@@ -93,6 +94,8 @@ class AugmentedBatch(PrepareBatch):
         **kwargs: Any,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Pictures and masks on the device, augmented, both (B, C, W, H)."""
-        batch = {key: batchdata[key].to(device=device, non_blocking=non_blocking, **kwargs) for key in self.keys}
+        measured = statistics_key(self.keys[0])  # of patches; see NormalizeAsPictured
+        keys = (*self.keys, measured) if measured in batchdata else self.keys
+        batch = {key: batchdata[key].to(device=device, non_blocking=non_blocking, **kwargs) for key in keys}
         augmented = self.augmentation(batch)
         return augmented[self.keys[0]], augmented[self.keys[1]]

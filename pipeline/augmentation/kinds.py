@@ -18,6 +18,7 @@ from pipeline.augmentation import blurring, drawing, films, intensity
 from pipeline.augmentation.drawing import Draw, Shape
 from pipeline.augmentation.steps import WARPS, Batch, CaseByCase, Changed, Step, Warped
 from pipeline.augmentation.subsets import chosen, on_device, per_case
+from pipeline.transforms.whole_picture import normalised_as
 
 __all__ = ["steps_for"]
 
@@ -182,6 +183,22 @@ def _standardise(transform: Any) -> Step:
     )
 
 
+@dataclass(frozen=True)
+class _AsPicture:
+    """`NormalizeAsPictured`, which looks at what was measured of the pictures."""
+
+    transform: Any
+
+    def draw(self, shape: Shape) -> Any:
+        return True
+
+    def apply(self, batch: Batch, drawn: Sequence[Any]) -> dict[str, torch.Tensor]:
+        out = dict(batch)
+        for key in self.transform.key_iterator(out):
+            out[key] = normalised_as(out[key], self.transform.statistics(out, key))
+        return out
+
+
 # Films
 
 
@@ -259,6 +276,7 @@ STEPS: dict[str, Callable[[Any], Step]] = {
     "RandGaussianSmoothd": _smooth,
     "RandGaussianSharpend": _sharpen,
     "NormalizeIntensityd": _standardise,
+    "NormalizeAsPictured": _AsPicture,
     "RandExposureFieldd": _exposure,
     "RandLocalContrastd": _local_contrast,
     "RandDevicesd": _devices,

@@ -158,6 +158,9 @@ def _content(plan: Plan, name: str) -> dict[str, Any]:
         "title": plan.spec.description or plan.spec.name,
         "schedule": plan.schedule,
         "steps": plan.steps(),
+        # Of what is cut out of pictures: the z-score in two halves, with the same options.
+        "measure": Step("pipeline.transforms.PictureStatisticsd", plan.normalisation.standardise.image),
+        "normalise_part": Step("pipeline.transforms.NormalizeAsPictured", plan.normalisation.standardise.image),
         "channels": plan.normalisation.channels,
         "labels": flow(dict(enumerate(plan.spec.labels))),
         "patches": plan.scale.mode == "patch",

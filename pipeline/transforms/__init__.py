@@ -14,6 +14,7 @@ from pipeline.transforms.on_disk import ComposeOnDisk, keep_slices
 from pipeline.transforms.opacity import RandLungOpacityd
 from pipeline.transforms.small_regions import RemoveSmallRegionsd
 from pipeline.transforms.spacing import ToSpacingd
+from pipeline.transforms.whole_picture import NormalizeAsPictured, PatchStatisticsd, PictureStatisticsd
 
 __all__ = [
     "AsChannelsd",
@@ -21,6 +22,9 @@ __all__ = [
     "ComposeOnDisk",
     "DecodeMaskd",
     "HUWindowd",
+    "NormalizeAsPictured",
+    "PatchStatisticsd",
+    "PictureStatisticsd",
     "RandCollimationd",
     "RandDevicesd",
     "RandEmptiedd",
