@@ -378,6 +378,10 @@ def test_a_key_that_an_option_sets_is_told_with_the_option(config: Path) -> None
     assert parse_overrides(("max_epochs=1",), config, {"split": "--split"}) == {"max_epochs": 1}
 
 
+def test_a_reference_to_another_key_is_taken_as_it_is(config: Path) -> None:
+    assert parse_overrides(("max_epochs=@train#epochs",), config) == {"max_epochs": "@train#epochs"}
+
+
 def test_overrides_run_no_code(config: Path) -> None:
     with pytest.raises(InvalidOption, match="is not YAML"):
         parse_overrides(("device=!!python/object/apply:os.getcwd []",), config)
@@ -441,6 +445,40 @@ def test_a_value_that_cannot_be_is_told(sized: Path, pair: str, says: str) -> No
 )
 def test_a_value_that_can_be_is_taken(sized: Path, pair: str, value: object) -> None:
     assert checked_overrides((pair,), sized) == {pair.partition("=")[0]: value}
+
+
+ZSCORE = '["@validate#normalise"]'
+
+
+@pytest.mark.parametrize("name", ["cxr_lung_segmentation", "tomo_pore_segmentation"])
+@pytest.mark.parametrize("key", ["train#random_transforms", "train::random_transforms"])
+def test_a_training_without_augmentation_still_normalises(name: str, key: str) -> None:
+    config = find_bundle(name).config("train")
+    with pytest.raises(InvalidOption, match="not normalised, while validation and") as told:
+        checked_overrides((f"{key}=[]",), config)
+    # What it says to give is taken.
+    said = str(told.value).partition("augmentation: '")[2].removesuffix("'.")
+    assert len(checked_overrides((said,), config)["train#random_transforms"]) == 1
+    for pairs in (
+        (f"{key}=[]", "validate#preprocessing#transforms=@train#deterministic_transforms"),
+        (f"{key}={ZSCORE}",),
+    ):
+        assert key in checked_overrides(pairs, config)
+    assert checked_overrides((f"{key}=[]",), config, also=["validate"]) == {key: []}
+
+
+def test_a_list_of_many_lines_is_replaced_by_an_empty_one(tmp_path: Path) -> None:
+    """A comment before its first entry stayed behind the empty list, without the end of its line."""
+    source = find_bundle("ct_chest_segmentation")
+    empty = {"train#random_transforms": [], "refinement": []}
+    copy = copy_bundle(source, tmp_path / "copy", source.labels(), empty)
+    for kind in ("train", "multi_gpu_train", "evaluate", "inference"):
+        before, after = (yaml.safe_load(one.config(kind).read_text()) for one in (source, copy))
+        if "train" in before:
+            before["train"]["random_transforms"] = []
+        if "refinement" in before:
+            before["refinement"] = []
+        assert after == before
 
 
 # --- left and right ---

@@ -9,7 +9,7 @@ from pipeline.bundle.other_classes import note_on_classes
 from pipeline.bundle.overrides import OF_THE_MACHINE, parse_overrides
 from pipeline.bundle.recipe import Recipe, find_recipe, shipped_recipes
 from pipeline.bundle.single import deeply_supervised, keeps_last, knows_unions, single_network
-from pipeline.bundle.values import checked_overrides
+from pipeline.bundle.values import checked_overrides, require_normalised
 
 __all__ = [
     "OF_THE_MACHINE",
@@ -28,6 +28,7 @@ __all__ = [
     "knows_unions",
     "note_on_classes",
     "parse_overrides",
+    "require_normalised",
     "shipped_bundles",
     "shipped_folder",
     "shipped_recipes",

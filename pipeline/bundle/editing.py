@@ -82,9 +82,21 @@ def place(content: Any, path: list[str], value: Any, where: str) -> None:
         _inside(content, last, where)
         content[int(last)] = value
     elif isinstance(content, dict):
+        _forget_comment(content, last)
         content[last] = value
     else:
         raise InvalidBundle(f"{where} leads into a single value. Check the key.")
+
+
+def _forget_comment(content: Any, key: str) -> None:
+    """Drop what stands between a key and the list or mapping over several lines that is replaced.
+
+    It was about the first entry; behind an empty list, it would swallow the end of its line and the file be no YAML.
+    """
+    there = content.get(key)
+    of_lines = isinstance(there, (CommentedMap, CommentedSeq)) and not there.fa.flow_style()
+    if isinstance(content, CommentedMap) and of_lines:
+        content.ca.items.pop(key, None)
 
 
 def _inside(content: Any, step: str, where: str) -> Any:

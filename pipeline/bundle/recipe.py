@@ -101,10 +101,7 @@ def find_recipe(name_or_path: str) -> Recipe:
             f"{path}: cannot be read as YAML: {str(error).splitlines()[0]}. Mend the recipe."
         ) from error
     if path.suffix.lower() not in SUFFIXES or not isinstance(content, dict) or not content:
-        raise InvalidOption(
-            f"{path} is no recipe; expected a YAML file of overrides, such as 'max_epochs: 30' or "
-            "'train#random_transforms: []'."
-        )
+        raise InvalidOption(f"{path} is no recipe; expected a YAML file of overrides, such as 'max_epochs: 30'.")
     return Recipe(path.stem, path, {str(key): value for key, value in content.items()})
 
 
@@ -162,7 +159,6 @@ def _merge(content: Any, key: str, value: Any, where: str) -> None:
     """As MONAI merges a further config file."""
     path = split_key(key.removeprefix("+"))
     if not key.startswith("+"):
-        _forget_comment(content, path)
         place(content, path, _blocks(value), where)
         return
     there = _at(content, path)
@@ -182,13 +178,6 @@ def _at(content: Any, path: list[str]) -> Any:
     for step in path:
         content = content.get(step) if isinstance(content, dict) else None
     return content
-
-
-def _forget_comment(content: Any, path: list[str]) -> None:
-    """Drop what stands between a key and the list or mapping that is replaced: it was about its first entry."""
-    parent = _at(content, path[:-1])
-    if isinstance(parent, CommentedMap) and isinstance(parent.get(path[-1]), (dict, list)):
-        parent.ca.items.pop(path[-1], None)
 
 
 def _blocks(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import yaml
 from pipeline.bundle.overrides import parse_overrides, split_key
 from pipeline.errors import InvalidOption
 
-__all__ = ["checked_overrides"]
+__all__ = ["checked_overrides", "require_normalised"]
 
 # By the last part of a key: `train#dataloader#batch_size` is one too.
 COUNTS = {"max_epochs", "val_interval", "patience", "repeats", "batch_size", "sw_batch_size", "in_channels"}
@@ -20,6 +21,7 @@ SIZES = {"image_size"}  # of lists of counts
 FROM_ZERO = {"num_workers"}
 # With a learning rate of 0 nothing is learnt, which is a way to look at weights.
 NOT_NEGATIVE = {"learning_rate", "lr", "weight_decay", "cache_rate"}
+AUGMENTATION = "train#random_transforms"
 
 
 def checked_overrides(
@@ -36,7 +38,37 @@ def checked_overrides(
         content = yaml.safe_load(config.read_text(encoding="utf-8"))
         for key, value in found.items():
             _require_possible(key, value, content.get(key))
+        if "validate" not in also:
+            require_normalised(found, content)
     return found
+
+
+def require_normalised(overrides: Mapping[str, Any], content: Any) -> None:
+    """Raise InvalidOption if a network would learn from pictures that are not normalised, and then see such that are.
+
+    The z-score ends the list of random transforms: a list without augmentation must still have it, unless it is
+    done with in validation too.
+
+    Args:
+        overrides: Value by MONAI's nested key.
+        content: The train config that they override.
+    """
+    train = content.get("train") if isinstance(content, dict) else None
+    before = train.get("random_transforms") if isinstance(train, dict) else None
+    given = {"#".join(split_key(key)): value for key, value in overrides.items()}
+    if AUGMENTATION not in given or not isinstance(before, list) or not before:
+        return
+    last = json.dumps(before[-1])
+    elsewhere = any(key.startswith("validate") for key in given)
+    if _normalises(last) and not _normalises(json.dumps(given[AUGMENTATION])) and not elsewhere:
+        raise InvalidOption(
+            f"{AUGMENTATION} without {last} would train on pictures that are not normalised, while validation and "
+            f"inference normalise them. To train without augmentation: '{AUGMENTATION}=[{last}]'."
+        )
+
+
+def _normalises(steps: str) -> bool:
+    return "normali" in steps.lower()
 
 
 def _require_possible(key: str, value: Any, before: Any) -> None:

@@ -19,6 +19,7 @@ from pipeline.bundle import (
     find_recipe,
     knows_unions,
     note_on_classes,
+    require_normalised,
     single_network,
     without_mirroring,
 )
@@ -170,6 +171,8 @@ def copied(
     _require_device(settings)
     made = [] if folder.exists() else [folder.resolve()]
     recipe = wishes.recipe
+    if recipe is not None:
+        require_normalised(recipe.overrides, train_config(source))
     if recipe is not None and deeply_supervised(source):
         raise InvalidOption(
             f"{source.name} learns with deep supervision, which the network of a recipe has not. Give a bundle that "

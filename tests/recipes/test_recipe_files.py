@@ -174,3 +174,12 @@ def test_a_recipe_does_not_go_with_deep_supervision(tmp_path: Path) -> None:
             Wishes.of("drishti", None, resume=False),
             lambda: None,
         )
+
+
+def test_a_recipe_without_augmentation_still_normalises(tmp_path: Path) -> None:
+    path = recipe_of(tmp_path, "max_epochs: 3\ntrain#random_transforms: []\n")
+    source, data = find_bundle("cxr_lung_segmentation"), Datalist("films", list(LUNG.values()))
+    wishes = Wishes.of(str(path), None, resume=False)
+    with pytest.raises(InvalidOption, match="not normalised, while validation and"):
+        copied(source, tmp_path / "copy", data, tmp_path / "d.json", {}, wishes, lambda: None)
+    assert not (tmp_path / "copy").exists()
