@@ -77,7 +77,8 @@ def parse_overrides(
             hint = f" Did you mean '{near[0]}'?" if near else f" Its keys: {', '.join(keys)}."
             raise InvalidOption(f"'{top}' is no key of {config.name}.{hint}")
         try:
-            found[key] = yaml.load(value, Loader=_Values)  # a SafeLoader
+            # MONAI's references are text, which YAML keeps "@" from beginning with.
+            found[key] = value if value.startswith("@") else yaml.load(value, Loader=_Values)  # a SafeLoader
         except yaml.YAMLError as error:
             raise InvalidOption(f"The value of '{pair}' is not YAML: {str(error).splitlines()[0]}.") from error
         if _is_number(content.get(key)) and isinstance(found[key], str) and not found[key].startswith(("@", "$")):
