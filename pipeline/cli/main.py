@@ -13,6 +13,7 @@ from pipeline import __version__
 from pipeline.cli.lazy_group import LazyGroup
 from pipeline.errors import PlanarError, user_error_within
 from pipeline.interrupts import interrupts_first
+from pipeline.terminations import Terminated
 
 # Before torch is loaded, which reads it then. Threads that wait for one another by spinning take the core from those
 # that they wait for, as soon as another program runs beside them; threads that sleep at once are slow to wake, on a
@@ -22,6 +23,8 @@ from pipeline.interrupts import interrupts_first
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+
+NOTHING_LEFT = "Nothing unfinished was left under a final name."
 
 # Name of the command, module under pipeline.cli that holds it, and its line in `planar --help`. The line stands here so
 # that the help page needs no import of torch (1.6 s) or MONAI (5 s).
@@ -71,8 +74,11 @@ def main(args: list[str] | None = None) -> None:
         # click turns an EOFError into Abort too: that is a truncated file, not Ctrl-C.
         if isinstance(abort.__cause__, EOFError):
             fail(abort.__cause__)
-        click.echo("\nStopped by Ctrl-C. Nothing unfinished was left under a final name.", err=True)
+        click.echo(f"\nStopped by Ctrl-C. {_way_on(abort) or NOTHING_LEFT}", err=True)
         sys.exit(130)
+    except Terminated as terminated:
+        click.echo(f"\nStopped by SIGTERM. {_way_on(terminated) or NOTHING_LEFT}", err=True)
+        raise
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -83,6 +89,13 @@ def main(args: list[str] | None = None) -> None:
         sys.exit(0)
     except Exception as error:
         fail(error)
+
+
+def _way_on(stop: BaseException | None) -> str:
+    """What a task has noted of how it goes on: in the first of those that were raised from one another."""
+    while stop is not None and not getattr(stop, "__notes__", None):
+        stop = stop.__cause__
+    return " ".join(getattr(stop, "__notes__", ()))
 
 
 def fail(error: BaseException) -> NoReturn:

@@ -16,7 +16,7 @@ from pipeline.step_times import PhaseTime, StepTimes
 from pipeline.tasks.prepared import Wishes, copied, going_on, train_config
 from pipeline.tasks.resuming import WhenStarted, training_in
 from pipeline.tasks.start_weights import StartWeights
-from pipeline.tasks.way_on import way_on
+from pipeline.tasks.way_on import note_way_on, way_on
 from pipeline.tasks.workflow import fitting_weights, open_workflow, quiet_libraries, run_recorded
 
 if TYPE_CHECKING:
@@ -143,6 +143,7 @@ def train(
         told = way_on(error, bundle, datalist, batch_size)
         if told is not None:
             raise told from error
+        note_way_on(error, bundle, datalist)
         raise
     return TrainingResult(
         bundle=bundle,

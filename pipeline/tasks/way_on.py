@@ -1,4 +1,4 @@
-"""What the user of a training that found no memory or no room on the disk is told: how it goes on."""
+"""What the user of a training that was stopped, or found no memory or no room on the disk, is told: how it goes on."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 from pipeline.atomic import NO_ROOM
 from pipeline.bundle import Bundle
 from pipeline.errors import NoMemory, NoRoom, PlanarError, user_error_within
+from pipeline.terminations import Terminated
 
-__all__ = ["way_on"]
+__all__ = ["note_way_on", "way_on"]
 
 MAKE_ROOM = {
     errno.EDQUOT: "Make room, or have the quota raised",
@@ -45,6 +46,12 @@ def way_on(error: BaseException, bundle: Bundle, datalist: Path, batch_size: Any
     path = cause.filename2 or cause.filename or "A file of the training, of mlruns.db or in TMPDIR"
     room = MAKE_ROOM.get(cause.errno, "Make room")
     return NoRoom(f"{path}: {cause.strerror}. {room}. {_again(bundle, datalist)}")
+
+
+def note_way_on(error: BaseException, bundle: Bundle, datalist: Path) -> None:
+    """Let Ctrl-C or SIGTERM say how the training that it stopped goes on; the command line tells it."""
+    if isinstance(error, (KeyboardInterrupt, Terminated)):
+        error.add_note(_again(bundle, datalist))
 
 
 def _again(bundle: Bundle, datalist: Path, setting: str = "") -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from pipeline import __version__
 from pipeline.cli import main as main_module
 from pipeline.cli.main import COMMANDS, main
 from pipeline.errors import MissingFile, UnreadableImage
+from pipeline.terminations import Terminated
 
 ROOT = Path(__file__).parents[2]
 PLANAR = "from pipeline.cli import main; main()"
@@ -189,6 +191,35 @@ def test_ctrl_c_exits_130(behaves, capsys: pytest.CaptureFixture[str]) -> None:
     behaves(raising(KeyboardInterrupt()))
     assert status_of("train") == 130
     assert capsys.readouterr().err.strip().startswith("Stopped by Ctrl-C.")
+
+
+@pytest.mark.parametrize(("stop", "said", "status"), [(KeyboardInterrupt, "Ctrl-C", 130), (Terminated, "SIGTERM", 143)])
+def test_a_command_that_is_stopped_says_how_it_goes_on(
+    behaves, capsys: pytest.CaptureFixture[str], stop: type[BaseException], said: str, status: int
+) -> None:
+    for note in ("Nothing unfinished was left under a final name.", "Go on with: planar train t --data d --resume"):
+        error = stop()
+        if note.startswith("Go on"):
+            error.add_note(note)
+        behaves(raising(error))
+        assert status_of("train") == status
+        assert capsys.readouterr().err.strip() == f"Stopped by {said}. {note}"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT of its own")
+def test_ctrl_c_itself_says_how_a_command_goes_on(behaves, capsys: pytest.CaptureFixture[str]) -> None:
+    """click raises an error of its own from it, and `interrupts_first` another."""
+
+    def stopped() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as error:
+            error.add_note("Go on with: planar train t --data d --resume")
+            raise
+
+    behaves(stopped)
+    assert status_of("train") == 130
+    assert capsys.readouterr().err.strip() == "Stopped by Ctrl-C. Go on with: planar train t --data d --resume"
 
 
 def test_a_truncated_file_is_not_taken_for_ctrl_c(

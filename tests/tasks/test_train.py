@@ -35,9 +35,11 @@ from pipeline.errors import (
 )
 from pipeline.tasks.audit.export import export_run
 from pipeline.tasks.evaluate import compare_classes, evaluate
+from pipeline.tasks.folds import train_folds
 from pipeline.tasks.lock import is_held
 from pipeline.tasks.resuming import training_in
 from pipeline.tasks.train import TrainingResult, train
+from pipeline.terminations import Terminated
 
 SMALL = ("max_epochs=2", "val_interval=1", "image_size=[64, 64]", "num_workers=0", "batch_size=4")
 
@@ -412,6 +414,23 @@ def test_a_training_stopped_before_its_first_checkpoint_takes_away_what_it_broug
     with pytest.raises(KeyboardInterrupt):
         train("cxr_lung_segmentation", phantom_datalist, tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, Terminated])
+def test_what_stops_a_training_says_how_it_goes_on(
+    phantom_datalist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException]
+) -> None:
+    def stopped(bundle: Bundle, *_: object, **__: object) -> None:
+        (bundle.root / "models" / "last.pt").touch()
+        raise stop
+
+    monkeypatch.setattr("pipeline.tasks.train.open_workflow", stopped)
+    with pytest.raises(stop) as told:
+        train("cxr_lung_segmentation", phantom_datalist, tmp_path / "t")
+    assert told.value.__notes__ == [f"Go on with: planar train {tmp_path / 't'} --data {phantom_datalist} --resume"]
+    with pytest.raises(stop) as told:
+        train_folds("cxr_lung_segmentation", phantom_datalist, tmp_path / "cv", folds=2, tracking=False)
+    assert told.value.__notes__ == [f"Go on with: planar train --resume {tmp_path / 'cv'}"]
 
 
 @pytest.mark.slow

@@ -121,6 +121,8 @@ def train_folds(
             done = len(states) == record.folds and all(state.out_of_fold is not None for state in states)
             table = write_tables(record, states) if done else None
     except BaseException as error:
+        if getattr(error, "__notes__", None):  # of the fold: it goes on with the others, not by itself
+            error.__notes__ = [f"Go on with: planar train --resume {record.root}"]
         if parent is not None:
             from pipeline.tracking import status_after
 
