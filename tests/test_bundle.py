@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,32 @@ def test_a_bundle_under_bundles_in_the_working_folder_comes_before_a_shipped_one
     assert shipped.root == shipped_bundles()["cxr_lung_segmentation"].resolve()
     own = make(tmp_path / "bundles" / "cxr_lung_segmentation")
     assert find_bundle("cxr_lung_segmentation") == own
+
+
+@pytest.mark.parametrize(
+    ("folder", "given", "typed"),
+    [
+        ("bundles/mine", "mine", "mine"),
+        ("runs/mine", "runs/mine", "runs/mine"),
+        ("my bundle", "my bundle", "'my bundle'"),
+        ("runs/cxr_lung_segmentation", "runs/cxr_lung_segmentation", "runs/cxr_lung_segmentation"),
+    ],
+)
+def test_what_is_said_to_be_typed_finds_the_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, given: str, typed: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / folder)
+    bundle = find_bundle(given)
+    assert bundle.typed == typed
+    assert find_bundle(*shlex.split(bundle.typed)) == bundle
+    monkeypatch.chdir("/")
+    assert find_bundle(*shlex.split(bundle.typed)) == bundle
+
+
+def test_a_shipped_bundle_is_typed_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_bundle("cxr_lung_segmentation").typed == "cxr_lung_segmentation"
 
 
 def test_a_name_that_is_none_is_told_with_those_that_there_are() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,18 @@ class Bundle:
 
     root: Path
     name: str
+
+    @property
+    def typed(self) -> str:
+        """What to type for it in a command given here: its name if that finds it, else its path; quoted."""
+        try:
+            found = find_bundle(self.name).root
+        except InvalidBundle:
+            found = None
+        if found == self.root:
+            return shlex.quote(self.name)
+        here = Path.cwd()
+        return shlex.quote(str(self.root.relative_to(here) if self.root.is_relative_to(here) else self.root))
 
     def config(self, kind: str) -> Path:
         """Path of `configs/<kind>.yaml` (or .yml, .json).

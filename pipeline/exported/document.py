@@ -96,7 +96,7 @@ def program_of(bundle: Bundle) -> tuple[ProgramFile | None, str]:
     there = [one for one in (path, described) if one.is_file()]
     if not there:
         return None, ""
-    again = f"planar export {bundle.name} makes a new one"
+    again = f"planar export {bundle.typed} makes a new one"
     if len(there) == 1:
         gone = described if there == [path] else path
         return None, f"{gone.name} is missing beside {there[0].name}; {again}"

@@ -141,7 +141,7 @@ def read_gate(bundle: Bundle) -> Gate:
         InvalidBundle: if there is none, it cannot be read, or it was fitted to other weights or settings.
     """
     path = gate_path(bundle)
-    again = f"Fit it: planar calibrate {bundle.name} --data datalist.json"
+    again = f"Fit it: planar calibrate {bundle.typed} --data datalist.json"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         gate = _gate_of(document, bundle)

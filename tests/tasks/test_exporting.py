@@ -292,7 +292,7 @@ def test_an_openvino_that_cannot_be_loaded_leaves_it_to_the_bundle(
 def test_a_description_that_is_damaged_or_of_before_leaves_it_to_the_bundle(bundle: Bundle, content: str) -> None:
     program_files(bundle)[1].write_text(content)
     found, why = program_of(bundle)
-    assert found is None and why.endswith("planar export small_segmentation makes a new one")
+    assert found is None and why.endswith(f"planar export {bundle.typed} makes a new one")
 
 
 def test_neither_torch_nor_monai_is_imported_nor_what_reports_over_the_network(

@@ -101,7 +101,7 @@ def predictor_for(
         return Predictor(bundle, weights, settings, test_time_flips=test_time_flips), None
 
     if program is not None and gate is not None and not program.answers(gate):
-        instead = f"the program was made for another gate; planar export {bundle.name} makes a new one"
+        instead = f"the program was made for another gate; planar export {bundle.typed} makes a new one"
     elif program is not None:
         try:
             at_once = min(MOST_AT_ONCE, asked_threads() or usable_cores())

@@ -39,7 +39,7 @@ def gate_of(bundle: Bundle, changed: bool) -> tuple[Gate | None, str]:
     from pipeline.gate import gate_path, read_gate
 
     if not gate_path(bundle).is_file():
-        return None, f"{bundle.name} has no gate. Fit one: planar calibrate {bundle.name} --data datalist.json"
+        return None, f"{bundle.name} has no gate. Fit one: planar calibrate {bundle.typed} --data datalist.json"
     if changed:
         return None, "The gate was fitted to the bundle's own weights and settings; leave out what changes them."
     try:
