@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -111,4 +112,5 @@ def _say(result: Best, folder: Path) -> None:
             click.echo(f"Dice:    {name} {after:.4f} out of fold, {result.cases} images{changed}")
     click.echo(f"Bundle:  {result.bundle.root}  (weights in models/model.pt, reasons in docs/README.md)")
     if result.test_cases:
-        click.echo(f"Next:    planar evaluate {result.bundle.root} --data {folder / 'datalist.json'} --split test")
+        datalist = quote(str(folder / "datalist.json"))
+        click.echo(f"Next:    planar evaluate {result.bundle.typed} --data {datalist} --split test")

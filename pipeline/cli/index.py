@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -243,12 +244,13 @@ def summary(result: IndexResult) -> str:
         if datalist.refused
         else f"Written to {result.path}.",
     ]
+    path = quote(str(result.path))
     if datalist.training:
-        fingerprint = result.path.with_name("fingerprint.json")
-        lines.append(f"Next: planar inspect {result.path} -o {fingerprint}  (and then planar plan, for a bundle)")
-        lines.append(f"Or:   planar train BUNDLE --data {result.path}  (with a bundle that there is)")
+        fingerprint = quote(str(result.path.with_name("fingerprint.json")))
+        lines.append(f"Next: planar inspect {path} -o {fingerprint}  (and then planar plan, for a bundle)")
+        lines.append(f"Or:   planar train BUNDLE --data {path}  (with a bundle that there is)")
     else:
-        lines.append(f"Next: planar evaluate BUNDLE --split test --data {result.path}")
+        lines.append(f"Next: planar evaluate BUNDLE --split test --data {path}")
     return "\n".join(lines)
 
 

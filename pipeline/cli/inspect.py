@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -88,7 +89,7 @@ def summary(inspection: Inspection, datalist: Path, output: Path | None, page: P
     lines += [f"Note: {line}" for line in remarks(inspection.fingerprint)]
     lines += [f"{what}: {path}" for what, path in (("Fingerprint", output), ("Page", page)) if path is not None]
     if "training" in document["measured"]:
-        lines.append(f"Next: planar plan {output or datalist} --task TASK -o bundles/TASK_segmentation")
+        lines.append(f"Next: planar plan {quote(str(output or datalist))} --task TASK -o bundles/TASK_segmentation")
     return "\n".join(lines)
 
 

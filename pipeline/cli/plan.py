@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -62,7 +63,8 @@ def command(
     for note in result.notes:
         click.echo(f"Note: {note}")
     click.echo(f"Bundle:  {output}  (every choice in configs/*.yaml may be edited)")
-    click.echo(f"Next:    planar train {output} --data {'datalist.json' if data.name != 'datalist.json' else data}")
+    datalist = quote(str(data)) if data.name == "datalist.json" else "datalist.json"
+    click.echo(f"Next:    planar train {quote(str(output))} --data {datalist}")
     for finding in result.failed:
         click.echo(f"Left out: {finding.file}: {finding.reason}", err=True)
     return 1 if result.failed else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -34,7 +35,7 @@ def say_training(result: TrainingResult, datalist: Path, register_as: str | None
     else:
         click.echo(
             f"{told}, but never validated: there are no best weights. Train for at least val_interval epochs: "
-            f"planar train {folder} --data {datalist} --resume max_epochs=…",
+            f"planar train {quote(str(folder))} --data {quote(str(datalist))} --resume max_epochs=…",
             err=True,
         )
     _say_run(result.run_id)
@@ -42,7 +43,8 @@ def say_training(result: TrainingResult, datalist: Path, register_as: str | None
         return 1
     if register_as is not None:
         click.echo(f"Model:   {register_as}{', its champion' if champion else ''}, with the run")
-    click.echo(f"Next:    planar evaluate {folder} --data {datalist} --split {_part_to_score(datalist)}")
+    scored = f"{quote(str(folder))} --data {quote(str(datalist))} --split {_part_to_score(datalist)}"
+    click.echo(f"Next:    planar evaluate {scored}")
     return 0
 
 
@@ -63,7 +65,8 @@ def say_folds(result: CrossValidation) -> int:
         click.echo(f"Warning: fold {', '.join(poor)}: {FOUND_NOTHING}", err=True)
     if result.table is None:
         left = result.record.folds - sum(state.out_of_fold is not None for state in result.states)
-        click.echo(f"Folds:   {folder}; {left} of {result.record.folds} are left: planar train --resume {folder}")
+        again = f"planar train --resume {quote(str(folder))}"
+        click.echo(f"Folds:   {folder}; {left} of {result.record.folds} are left: {again}")
     else:
         table = result.table
         click.echo(f"Out of fold: {table.cases} images of {table.subjects} subjects. Mean over images [over subjects]")
@@ -76,7 +79,7 @@ def say_folds(result: CrossValidation) -> int:
         click.echo(f"Tables:  {folder / 'cases.csv'}, {folder / 'metrics.json'}")
     _say_run(result.run_id)
     if result.table is not None:
-        click.echo(f"Next:    planar find-best {folder} -o bundles/{result.record.bundle}_cv")
+        click.echo(f"Next:    planar find-best {quote(str(folder))} -o {quote(f'bundles/{result.record.bundle}_cv')}")
     return 0
 
 

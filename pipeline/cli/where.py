@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 __all__ = ["mlflow_hint"]
 
 
@@ -12,4 +14,4 @@ def mlflow_hint() -> str:
     uri = without_password(tracking_uri())
     if uri.startswith("http"):
         return f"open {uri}"
-    return f"to look: mlflow server --backend-store-uri {uri} --port 5000, then open http://127.0.0.1:5000"
+    return f"to look: mlflow server --backend-store-uri {quote(uri)} --port 5000, then open http://127.0.0.1:5000"

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from pipeline.archives import exists
@@ -137,7 +138,9 @@ def read_datalist(path: str | os.PathLike[str]) -> Datalist:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise MissingFile(f"{file}: no such datalist. Make one with: planar index IMAGES MASKS -o {file}") from None
+        raise MissingFile(
+            f"{file}: no such datalist. Make one with: planar index IMAGES MASKS -o {quote(str(file))}"
+        ) from None
     except IsADirectoryError:
         raise InvalidDatalist(f"{file} is a folder; expected a datalist.json, as planar index writes it.") from None
     except ValueError as error:

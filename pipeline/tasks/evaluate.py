@@ -171,7 +171,7 @@ def require_weights(bundle: Bundle, weights: Path) -> None:
     if not weights.is_file():
         raise MissingFile(
             f"{weights} is not there; expected trained weights. Train the bundle first "
-            f"(planar train {bundle.root} --data datalist.json -o trained), or name others with --checkpoint."
+            f"(planar train {bundle.typed} --data datalist.json -o trained), or name others with --checkpoint."
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import yaml
@@ -79,8 +80,8 @@ def require_free(folder: Path) -> None:
         raise OutputExists(f"{folder} is being trained now, by another process. Give another folder with -o.")
     if (folder / "models" / "last.pt").is_file():
         raise OutputExists(
-            f"{folder} holds a training. Go on with it (planar train {folder} --data … --resume), or give another "
-            "folder with -o."
+            f"{folder} holds a training. Go on with it (planar train {quote(str(folder))} --data … --resume), or give "
+            "another folder with -o."
         )
     if (folder / "models" / "model.pt").is_file():
         raise OutputExists(

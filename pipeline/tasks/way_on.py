@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from pipeline.atomic import NO_ROOM
@@ -57,7 +58,7 @@ def note_way_on(error: BaseException, bundle: Bundle, datalist: Path) -> None:
 def _again(bundle: Bundle, datalist: Path, setting: str = "") -> str:
     """What to do with the folder, and what to command."""
     if (bundle.root / "models" / "last.pt").is_file():
-        return f"Go on with: planar train {bundle.root} --data {datalist} --resume {setting}".rstrip()
+        return f"Go on with: planar train {bundle.typed} --data {quote(str(datalist))} --resume {setting}".rstrip()
     again = f"Give the command again{' with ' if setting else ''}{setting}"
     if (bundle.root / "models" / "model.pt").is_file():
         return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -65,5 +66,7 @@ def command(
     if result.public_key:
         click.echo(f"Signed: with the key {result.public_key[:16]}…")
     click.echo(f"Pack:   {result.pack} ({result.size_bytes / 1e6:.1f} MB, {result.files} files)")
-    click.echo(f"Check:  planar audit verify {result.pack}{' --key public.pem' if result.public_key else ''}")
+    click.echo(
+        f"Check:  planar audit verify {quote(str(result.pack))}{' --key public.pem' if result.public_key else ''}"
+    )
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -135,5 +136,8 @@ def _say(entry: PublicSet, result: GetResult) -> int:
     sides = ", ".join(f"{part} {len(content.part(part))}" for part in ("training", "validation", "test"))
     click.echo(f"Cases:    {sides}")
     click.echo(f"Datalist: {result.datalist}")
-    click.echo(f"Next:     planar inspect {result.datalist} -o {result.datalist.with_name('fingerprint.json')}")
+    datalist, fingerprint = (
+        quote(str(path)) for path in (result.datalist, result.datalist.with_name("fingerprint.json"))
+    )
+    click.echo(f"Next:     planar inspect {datalist} -o {fingerprint}")
     return 1 if result.notes or refused else 0

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from pipeline.bundle import OF_THE_MACHINE, Bundle
@@ -95,7 +96,8 @@ def _train(
     bundle = Bundle(folder, folder.name)
     begun = (folder / "models" / "last.pt").is_file()
     if begun and not may_go_on:
-        raise OutputExists(f"{folder} was begun. Go on with: planar train --resume {record.root} --fold {fold}")
+        again = f"planar train --resume {quote(str(record.root))} --fold {fold}"
+        raise OutputExists(f"{folder} was begun. Go on with: {again}")
     seconds, run_id = 0.0, None
     if begun and _has_ended(bundle, config):
         done = progress_of(bundle)

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from pipeline.bundle import Bundle, copy_bundle, note_on_classes, single_network, without_mirroring
@@ -61,7 +62,7 @@ def lay_out(
         read_folds(folder).require_same(record)
         return read_folds(folder), notes
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        further = f", or go on with: planar train --resume {folder}" if is_folds(folder) else ""
+        further = f", or go on with: planar train --resume {quote(str(folder))}" if is_folds(folder) else ""
         raise OutputExists(f"{folder} exists. Give another folder with -o{further}.")
     aside = folder.parent / f".part-{os.getpid()}-{folder.name}"
     shutil.rmtree(aside, ignore_errors=True)

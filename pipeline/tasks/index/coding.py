@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 
 from pipeline.errors import InvalidOption, UnknownLabel
 from pipeline.labels import (
@@ -174,7 +175,7 @@ def check_folders(options: LabelOptions, folders: Sequence[str]) -> None:
         names = ",".join(case.lower() for case in (Path(folder).name.split(".")[0] for folder in folders))
         raise InvalidOption(
             f"{len(folders)} mask folders: are they one class or several? "
-            f"Give --merge, or a name for each, e.g. --class-names {names}."
+            f"Give --merge, or a name for each, e.g. --class-names {quote(names)}."
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import quote
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +42,7 @@ def require_right_way_round(pairs: Sequence[Pair], images: str, masks: Sequence[
             return
     raise InvalidOption(
         f"{images} has few values a picture, as masks have, and {masks[0]} has many, as images have: are they the "
-        f"wrong way round? Images come first: planar index {masks[0]} {images}."
+        f"wrong way round? Images come first: planar index {quote(str(masks[0]))} {quote(str(images))}."
     )
 
 
