@@ -52,9 +52,12 @@ def test_index_inspect_and_plan_name_files_that_may_be_typed(
 
 
 def test_a_training_names_the_evaluation_of_its_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    phantom_datalist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    datalist = Path("my films/datalist.json")
+    datalist.parent.mkdir()
+    shutil.copyfile(phantom_datalist, datalist)
     result = SimpleNamespace(
         bundle=SimpleNamespace(root=tmp_path / "my lungs"),
         epochs=1,
@@ -64,7 +67,7 @@ def test_a_training_names_the_evaluation_of_its_folder(
         keeps_last=False,
         run_id=None,
     )
-    say_training(cast(Any, result), Path("my films/datalist.json"), None, False)
+    say_training(cast(Any, result), datalist, None, False)
     given = words_after("Next:    planar ", capsys.readouterr().out)
     assert given == ["evaluate", "my lungs", "--data", "my films/datalist.json", "--split", "test"]
 
