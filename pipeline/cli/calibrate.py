@@ -130,10 +130,13 @@ def _tell_fit(result: CalibrationResult) -> None:
         f"{origin['compared_with']['images']} training pictures, in {result.seconds:.0f} s"
     )
     click.echo(f"  Predicted Dice is off by {figures['mean_absolute_error']:.3f} on average ({where})")
-    click.echo(
-        f"  Accepted from a predicted Dice of {gate.dice_limit:.3f} and up to a distance of {gate.distance_limit:.2f}: "
-        f"{figures['accepted_as_they_are']:.0%} of the pictures as they are"
-    )
+    if gate.dice_limit > 1:  # which no prediction reaches
+        click.echo("  Accepts nothing: with no limit of the predicted Dice is the aim kept")
+    else:
+        click.echo(
+            f"  Accepted from a predicted Dice of {gate.dice_limit:.3f} and up to a distance of "
+            f"{gate.distance_limit:.2f}: {figures['accepted_as_they_are']:.0%} of the pictures as they are"
+        )
     click.echo(f"  Aim: at most {aim['risk']:.0%} of the accepted below Dice {aim['minimum_dice']:.3f}")
     for note in result.notes:
         click.echo(f"Note: {note}")

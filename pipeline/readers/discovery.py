@@ -18,6 +18,8 @@ __all__ = ["find_pictures", "natural_order", "passed_over"]
 
 DICOMDIR = "DICOMDIR"
 OTHER_PICTURES = frozenset({".avif", ".heic", ".j2k", ".jp2", ".jxl", ".pgm", ".pnm", ".ppm", ".svs", ".webp"})
+# A pair of NIfTI or Analyze files by its header.
+OTHER_VOLUMES = frozenset({".hdr", ".mgh", ".mgz", ".mnc"})
 
 
 def find_pictures(inputs: Iterable[str | os.PathLike[str]], *, recursive: bool = True) -> list[str]:
@@ -81,9 +83,10 @@ def passed_over(inputs: Iterable[str | os.PathLike[str]], *, recursive: bool = T
                 (str(Path(root, name)), "a link to a folder, not followed. Name it as an input") for name in links
             ]
             found += [
-                (str(Path(root, name)), "a format that is not read. Convert it to PNG or TIFF")
+                (str(Path(root, name)), f"a format that is not read. Convert it to {known}")
+                for others, known in ((OTHER_PICTURES, "PNG or TIFF"), (OTHER_VOLUMES, "NIfTI (.nii.gz)"))
                 for name in names
-                if suffix_of(name) in OTHER_PICTURES and not name.startswith(".")
+                if suffix_of(name) in others and not name.startswith(".")
             ]
             archives = [Path(root, name) for name in names if suffix_of(name) == ".zip" and not name.startswith(".")]
             found += [

@@ -71,3 +71,7 @@ def test_what_the_figures_are_of_is_told(held_out: bool, words: str, capsys: pyt
     told = capsys.readouterr().out
     assert f"off by 0.100 on average {words}" in told
     assert "50% of the pictures as they are" in told
+    gate.dice_limit = 1.01
+    _tell_fit(CalibrationResult(Path("gate.json"), gate, (), 1.0))
+    told = capsys.readouterr().out
+    assert "Accepts nothing" in told and "1.01" not in told

@@ -85,11 +85,13 @@ def test_a_folder_that_may_not_be_opened_is_told(folder, monkeypatch):
 
 def test_what_a_folder_holds_and_is_not_read_is_listed(folder):
     (folder / "b" / "film.webp").write_bytes(b"RIFF")
+    (folder / "b" / "brain.hdr").write_bytes(b"\x5c\x01\x00\x00")
     (folder / ".hidden.gif").write_bytes(b"GIF")
     (folder / "linked").symlink_to(folder / "b")
     listed = {path[len(str(folder)) + 1 :]: reason for path, reason in passed_over([folder, folder / "image2.png"])}
-    assert set(listed) == {"b/film.webp", "linked"}
+    assert set(listed) == {"b/brain.hdr", "b/film.webp", "linked"}
     assert "not followed" in listed["linked"]
+    assert listed["b/brain.hdr"].endswith("Convert it to NIfTI (.nii.gz)")
 
 
 @pytest.mark.parametrize("missing", ["nothing.png", "*.tif", "empty"])

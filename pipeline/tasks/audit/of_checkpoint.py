@@ -71,7 +71,8 @@ def _in_record(material: AuditMaterial, said: str) -> Check:
     if wrong:
         return failed("checkpoint", f"recorded is {said[:12]}, and that is not what the record holds", wrong)
     if not weights:
-        return skipped("checkpoint", "the record holds no weights, only their digest", essential=False)
+        given = "; those that were given come next" if material.checkpoint is not None else ""
+        return skipped("checkpoint", f"the record holds no weights, only their digest{given}", essential=False)
     return passed("checkpoint", f"the weights in the record have the recorded digest ({said[:12]})")
 
 
