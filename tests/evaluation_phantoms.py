@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pipeline.datalist import pixel_digest
 from pipeline.metrics import Tally, write_evaluation
+from pipeline.readers import read_picture
 
 LABELS = ("background", "lung", "heart")
 SIZE = (72, 60)
@@ -44,7 +46,8 @@ def films(
                 "label": f"masks/film{k:03d}.png",
                 "subject": sha256(b"%d" % (k // 2)).hexdigest()[:16],
                 "label_coding": "index",
-                "image_sha256": sha256(image.tobytes()).hexdigest(),
+                "image_sha256": pixel_digest(image),
+                "label_sha256": pixel_digest(mask),
                 "shape": list(SIZE),
                 "spacing_mm": None,
             }
@@ -65,6 +68,17 @@ def films(
     }
     (folder / "datalist.json").write_text(json.dumps(document))
     return folder / "datalist.json"
+
+
+def indexed_again(datalist: Path) -> Path:
+    """The datalist with the digests of its pictures as they are."""
+    document = json.loads(datalist.read_text())
+    for item in document["test"]:
+        for key in ("image", "label"):
+            picture = read_picture(datalist.parent / item[key], labels=key == "label")
+            item[f"{key}_sha256"] = pixel_digest(picture.array)
+    datalist.write_text(json.dumps(document))
+    return datalist
 
 
 def shifted(mask: np.ndarray, by: int) -> np.ndarray:

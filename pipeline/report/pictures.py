@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.datalist import load_cases, read_datalist
+from pipeline.datalist import load_cases, pixel_digest, read_datalist
 from pipeline.errors import GeometryMismatch, InvalidEvaluation
+from pipeline.labels import LabelCoding
 from pipeline.overlays import PREDICTION, REFERENCE, colour_of, draw_agreement, draw_filled, to_grey
-from pipeline.readers import read_mask, read_picture
+from pipeline.readers import Picture, read_picture
+from pipeline.readers.masks import stacked
 from pipeline.report.evaluation import EvaluationView
 from pipeline.report.page import picture_uri
 
@@ -107,10 +109,18 @@ def read_case(item: Mapping[str, Any], predictions: Sequence[Path], longest: int
 
     Raises:
         MissingFile, UnreadableImage, UnsupportedImage, UnknownLabel: as reading does.
+        InvalidEvaluation: if image or reference mask have other pixels than the datalist has the digests of.
         GeometryMismatch: if a mask is on another grid than the image.
     """
-    image = to_grey(read_picture(item["image"], voi=True).array)
-    reference = read_mask(item["label"], str(item.get("label_coding", "index")))
+    picture = read_picture(item["image"], voi=True)
+    # Digests are of values as they are stored, and only DICOM has a window that is not.
+    stored = read_picture(item["image"]) if picture.source_format == "DICOM" else picture
+    _require_recorded("image", item, [stored])
+    files = item["label"] if isinstance(item["label"], list) else [item["label"]]
+    drawn = [read_picture(file, labels=True) for file in files]
+    _require_recorded("label", item, drawn)
+    image = to_grey(picture.array)
+    reference = LabelCoding.parse(str(item.get("label_coding", "index"))).decode(stacked(drawn))
     masks = [reference, *(read_picture(path, labels=True).array for path in predictions)]
     for name, mask in zip((item["label"], *predictions), masks, strict=True):
         if mask.shape != image.shape[:2]:
@@ -130,6 +140,17 @@ def read_case(item: Mapping[str, Any], predictions: Sequence[Path], longest: int
         scaled = (round(left * by), round(top * by), round(right * by), round(bottom * by))
     shown, *predicted = (_resized(mask.astype(np.uint8), longest, Image.Resampling.NEAREST) for mask in parts)
     return CasePicture(whole, shown, tuple(predicted), detail, scaled)
+
+
+def _require_recorded(key: str, item: Mapping[str, Any], pictures: Sequence[Picture]) -> None:
+    """Raise InvalidEvaluation where pictures are not those that were scored; other tools' datalists have no digests."""
+    recorded = item.get(f"{key}_sha256")
+    if recorded and recorded != pixel_digest(*(picture.array for picture in pictures)):
+        what = {"image": "image", "label": "reference mask"}[key]
+        raise InvalidEvaluation(
+            f"{pictures[0].path}: the {what} was replaced: its pixels are not those that were indexed. Put back the "
+            f"{what} of then, or index and evaluate again."
+        )
 
 
 def panels(case: CasePicture, classes: Sequence[str]) -> list[str]:

@@ -10,7 +10,11 @@ import pytest
 from evaluation_phantoms import SIZE, evaluated, films, shifted
 from PIL import Image
 
+from pipeline.datalist import pixel_digest
 from pipeline.errors import GeometryMismatch, InvalidEvaluation
+from pipeline.phantom import radiograph, thorax
+from pipeline.phantom.dicom import film_bytes
+from pipeline.readers import read_picture
 from pipeline.report.evaluation import view_evaluation
 from pipeline.report.material import Material
 from pipeline.report.pictures import CaseSource, panels, read_case
@@ -102,6 +106,40 @@ def test_a_mask_on_another_grid_is_told_and_left_out(tmp_path: Path, datalist: P
     notes.clear()
     pictures_of(Material(view, source), notes)
     assert notes == [f"{Path(worst).name} is not shown: its mask is not in the evaluation folder."]
+
+
+@pytest.mark.parametrize(("key", "what"), [("image", "image"), ("label", "reference mask")])
+def test_what_was_replaced_since_it_was_indexed_is_told_and_not_drawn(
+    tmp_path: Path, datalist: Path, key: str, what: str
+) -> None:
+    view = view_evaluation(evaluated(tmp_path / "ev", datalist))
+    worst = view.images["image"].iloc[0]
+    source = CaseSource.of(view, datalist)
+    file = Path(source.items[worst][key])
+    with Image.open(file) as picture:
+        before = np.asarray(picture).T
+    save(file, np.roll(before, 7, axis=0))
+    notes: list[str] = []
+    drawn = pictures_of(Material(view, source), notes)
+    assert worst not in drawn.drawn
+    assert len(drawn.drawn) == len(cases_shown(Material(view, source))) - 1
+    (note,) = notes
+    assert note.startswith(f"{file.name} is not shown: {file.name}: the {what} was replaced")
+    assert note.endswith(f"Put back the {what} of then, or index and evaluate again.")
+    save(file, before)  # another file of the same pixels is no other picture
+    notes.clear()
+    assert worst in pictures_of(Material(view, source), notes).drawn
+    assert notes == []
+
+
+def test_the_window_of_a_dicom_film_does_not_make_it_another_picture(tmp_path: Path) -> None:
+    film = tmp_path / "film.dcm"
+    film.write_bytes(film_bytes(radiograph(thorax(1), seed=1, size=64), subject="P", number=1, origin="report"))
+    stored, shown = read_picture(film), read_picture(film, voi=True)
+    mask = save(tmp_path / "m.png", np.ones(stored.array.shape, np.uint8))
+    item = {"image": str(film), "label": str(mask), "image_sha256": pixel_digest(stored.array)}
+    assert item["image_sha256"] != pixel_digest(shown.array)
+    assert read_case(item, [mask]).image.shape[0] > 100
 
 
 def test_without_datalist_or_masks_nothing_is_drawn_and_the_page_says_why(tmp_path: Path, datalist: Path) -> None:

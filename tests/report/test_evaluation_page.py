@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from evaluation_phantoms import evaluated, films, shifted
+from evaluation_phantoms import evaluated, films, indexed_again, shifted
 
 from pipeline.bundle import find_bundle
 from pipeline.datalist import read_datalist
@@ -253,6 +253,7 @@ def test_noise_is_the_heaviest_picture_and_the_page_stays_below_three_megabytes(
         if path.parent.name == "images":
             large = Image.fromarray(rng.integers(0, 256, (400, 480, 3), dtype=np.uint8))
         large.save(path)
+    indexed_again(datalist)
     view = view_evaluation(evaluated(tmp_path / "ev", datalist, lambda number, mask: shifted(mask, 3 * number)))
     html, notes = evaluation_page(Material(view, CaseSource.of(view, datalist)))
     assert notes == []
