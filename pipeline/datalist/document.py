@@ -186,13 +186,16 @@ def _item_of(entry: Any) -> Item:
     return item
 
 
-def load_cases(path: str | os.PathLike[str], split: str = "training", *, labelled: bool = True) -> list[Item]:
+def load_cases(
+    path: str | os.PathLike[str], split: str = "training", *, labelled: bool = True, all_there: bool = True
+) -> list[Item]:
     """The items of one part of a datalist with absolute paths, after checking that every file is there.
 
     Args:
         path: The datalist.json.
         split: "training", "validation" or "test".
         labelled: Whether each item must have a label.
+        all_there: Whether every file must be there.
 
     Raises:
         MissingFile: if the datalist is not there.
@@ -207,13 +210,18 @@ def load_cases(path: str | os.PathLike[str], split: str = "training", *, labelle
         )
     folder = os.path.realpath(Path(path).parent)
     resolved = [_with_absolute_paths(item, folder) for item in items]
-    gone = [file for item in resolved for file in _files_of(item) if not exists(split_fragment(file)[0])]
+    gone = [file for item in resolved for file in files_gone(item)] if all_there else []
     if gone:
         raise InvalidDatalist(
             f"{path} names {len(gone)} file{'s' * (len(gone) > 1)} in '{split}' that are not there, first {gone[0]}. "
             "Its paths are relative to its own folder: move it together with the images, or index again."
         )
     return resolved
+
+
+def files_gone(item: Mapping[str, Any]) -> list[str]:
+    """The files of an item with absolute paths that are not there."""
+    return [file for file in _files_of(item) if not exists(split_fragment(file)[0])]
 
 
 def without_label(items: Iterable[Item]) -> str:
@@ -241,7 +249,7 @@ def subject_of(item: Mapping[str, Any]) -> str:
     return str(item.get("subject") or split_fragment(image)[0])
 
 
-def _files_of(item: Item) -> list[str]:
+def _files_of(item: Mapping[str, Any]) -> list[str]:
     return [
         file
         for key in ("image", "label")

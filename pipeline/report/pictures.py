@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.datalist import load_cases, pixel_digest, read_datalist
-from pipeline.errors import GeometryMismatch, InvalidEvaluation
+from pipeline.datalist import files_gone, load_cases, pixel_digest, read_datalist
+from pipeline.errors import GeometryMismatch, InvalidDatalist, InvalidEvaluation
 from pipeline.labels import LabelCoding
 from pipeline.overlays import PREDICTION, REFERENCE, colour_of, draw_agreement, draw_filled, to_grey
 from pipeline.readers import Picture, read_picture
@@ -46,10 +46,10 @@ class CaseSource:
 
     @classmethod
     def of(cls, evaluation: EvaluationView, datalist: Path) -> CaseSource:
-        """The cases of an evaluation in the datalist that it was made with.
+        """The cases of an evaluation in the datalist that it was made with; some of their files may be gone.
 
         Raises:
-            MissingFile, InvalidDatalist: if the datalist cannot be used, or a picture is gone.
+            MissingFile, InvalidDatalist: if the datalist cannot be used, or not one of the cases has its files.
             InvalidEvaluation: if the evaluation is of other pictures.
         """
         split = evaluation.split or "test"
@@ -58,7 +58,7 @@ class CaseSource:
         by_name: dict[str, Mapping[str, Any]] = {}
         for part in (first, *(other for other in others if content.part(other))):
             names = (str(item["image"]) for item in content.part(part))
-            by_name |= zip(names, load_cases(datalist, part), strict=True)
+            by_name |= zip(names, load_cases(datalist, part, all_there=False), strict=True)
         missing = [name for name in evaluation.images["image"] if name not in by_name]
         if missing:
             own = f": {evaluation.folder / 'datalist.json'}" if split in OUT_OF_FOLD else ""
@@ -73,6 +73,13 @@ class CaseSource:
                         f"{datalist}: {name} has other pixels than when {evaluation.folder} was made. Evaluate again, "
                         "or give the datalist of then."
                     )
+        gone = [files_gone(by_name[name]) for name in evaluation.images["image"]]
+        if all(gone):
+            raise InvalidDatalist(
+                f"{datalist}: none of the {len(gone)} images that were scored can be shown, for of each a file is not "
+                f"there, first {gone[0][0]}. Its paths are relative to its own folder: move it together with the "
+                "images, or leave out --data."
+            )
         return cls(by_name)
 
 

@@ -11,7 +11,7 @@ from evaluation_phantoms import SIZE, evaluated, films, shifted
 from PIL import Image
 
 from pipeline.datalist import pixel_digest
-from pipeline.errors import GeometryMismatch, InvalidEvaluation
+from pipeline.errors import GeometryMismatch, InvalidDatalist, InvalidEvaluation
 from pipeline.phantom import radiograph, thorax
 from pipeline.phantom.dicom import film_bytes
 from pipeline.readers import read_picture
@@ -130,6 +130,28 @@ def test_what_was_replaced_since_it_was_indexed_is_told_and_not_drawn(
     notes.clear()
     assert worst in pictures_of(Material(view, source), notes).drawn
     assert notes == []
+
+
+@pytest.mark.parametrize("key", ["image", "label"])
+def test_a_source_that_is_gone_or_damaged_is_told_and_the_others_are_drawn(
+    tmp_path: Path, datalist: Path, key: str
+) -> None:
+    view = view_evaluation(evaluated(tmp_path / "ev", datalist))
+    items = CaseSource.of(view, datalist).items
+    worst, second = (Path(items[name][key]) for name in view.images["image"][:2])
+    worst.unlink()
+    second.write_bytes(second.read_bytes()[:100])
+    material = Material(view, CaseSource.of(view, datalist))
+    notes: list[str] = []
+    drawn = pictures_of(material, notes)
+    assert len(drawn.drawn) == len(cases_shown(material)) - 2
+    assert len(notes) == 2
+    assert f"{worst.name} is not shown: {worst.name}: no such file." in notes
+    assert any(note.startswith(f"{second.name} is not shown: {second.name}: the PNG file is damaged") for note in notes)
+    for item in items.values():
+        Path(item[key]).unlink(missing_ok=True)
+    with pytest.raises(InvalidDatalist, match=r"none of the 12 images that were scored can be shown.*film\d+\.png"):
+        CaseSource.of(view, datalist)
 
 
 def test_the_window_of_a_dicom_film_does_not_make_it_another_picture(tmp_path: Path) -> None:
