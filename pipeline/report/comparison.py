@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.errors import InvalidEvaluation
-from pipeline.metrics import MEAN_OF_CLASSES, PairedDifference, paired_differences
+from pipeline.metrics import MEAN_OF_CLASSES, METRICS, PairedDifference, paired_differences
 from pipeline.report.evaluation import EvaluationView
 from pipeline.report.measures import Measure
 
@@ -25,6 +25,7 @@ __all__ = [
     "knows_the_set",
     "model_of",
     "rows_of",
+    "same_scores",
     "verdict",
 ]
 
@@ -193,6 +194,21 @@ def _cases(entry: Entry) -> frozenset[str]:
 def knows_the_set(entry: Entry) -> bool:
     """Whether a model says that it was trained on the set that it is measured on."""
     return entry.view.trained_on.partition(" (")[0].strip().casefold() == entry.view.data.casefold()
+
+
+def same_scores(one: Entry, other: Entry) -> bool:
+    """Whether two are of the same weights and scored each case alike: one evaluation, or the same once more."""
+    (_, weights), (_, theirs) = model_of(one), model_of(other)
+    if not weights or weights != theirs:
+        return False
+    tables = [
+        entry.view.cases.assign(image=entry.view.cases["image"].map(image_keys(entry.view)))
+        .set_index(["image", "class"])
+        .sort_index()
+        for entry in (one, other)
+    ]
+    first, second = (table[[name for name in METRICS if name in table]] for table in tables)
+    return bool(first.equals(second))
 
 
 def model_of(entry: Entry) -> tuple[str, str]:

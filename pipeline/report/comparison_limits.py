@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 
-from pipeline.report.comparison import Group, knows_the_set
+from pipeline.report.comparison import Group, knows_the_set, same_scores
 from pipeline.report.limits import FEW_SUBJECTS, Limit
 
 __all__ = ["comparison_limits"]
@@ -15,7 +16,7 @@ def comparison_limits(groups: Sequence[Group]) -> list[Limit]:
     found = [*_number_of_intervals(groups)]
     for group in groups:
         if group.comparisons:
-            found += [*_subjects(group), *_left_out(group), *_own_set(group), *_split(group)]
+            found += [*_same(group), *_subjects(group), *_left_out(group), *_own_set(group), *_split(group)]
     found.append(
         Limit(
             "one_run",
@@ -35,6 +36,17 @@ def _number_of_intervals(groups: Sequence[Group]) -> Iterator[Limit]:
             f"{count} intervals of differences are shown. Of so many, about {chance} would leave out zero by chance "
             "alone if nothing differed. Many of these metrics say nearly the same.",
         )
+
+
+def _same(group: Group) -> Iterator[Limit]:
+    for one, other in combinations(group.entries, 2):
+        if same_scores(one, other):
+            yield Limit(
+                "same_evaluation",
+                f"{one.letter} and {other.letter} are of the same weights and score every case alike: one evaluation "
+                "by two names, or made twice. That nothing differs says nothing of two models.",
+                True,
+            )
 
 
 def _subjects(group: Group) -> Iterator[Limit]:

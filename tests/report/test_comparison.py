@@ -194,6 +194,17 @@ def test_the_limits_name_the_number_of_intervals_and_who_knew_the_set(make: Make
     assert list(found)[-1] == "one_run"
 
 
+@pytest.mark.parametrize(("off", "weights", "same"), [(2, "1", True), (2, "2", False), (3, "1", False), (2, "", False)])
+def test_an_evaluation_against_itself_is_said_to_be_one(make: Make, off: int, weights: str, same: bool) -> None:
+    about = {"checkpoint_sha256": weights * 64}
+    group, _ = compared(make(lambda number: 2), make(lambda number: off, about=about))
+    found = {limit.code: limit for limit in comparison_limits([group])}
+    assert ("same_evaluation" in found) is same
+    if same:
+        assert found["same_evaluation"].grave
+        assert found["same_evaluation"].text.startswith("A and B are of the same weights and score every case alike")
+
+
 def test_the_page_shows_what_differs_most_from_both_sides(make: Make, datalist: Path) -> None:
     first = make(lambda number: 2)
     second = make(lambda number: {0: 5, 1: 4, 2: 0}.get(number, 2))

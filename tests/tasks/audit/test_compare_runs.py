@@ -20,6 +20,7 @@ def test_a_run_is_what_its_folder_is(story: Story, tmp_path: Path) -> None:
     differences = [*group.differences]
     assert differences and all(found.mean == 0 for found in differences if found.mean is not None)
     assert any(found.metric == "dice" and found.images and not found.left_out for found in differences)
+    assert "same_evaluation" in {limit["code"] for limit in result.document()["limits"]}
 
 
 def test_a_training_stands_for_its_evaluation_and_a_page_of_runs_names_no_image(story: Story, tmp_path: Path) -> None:
