@@ -13,6 +13,7 @@ from scipy.ndimage import binary_dilation, binary_erosion
 
 from pipeline.atomic import written_aside
 from pipeline.fonts import picture_font
+from pipeline.labels import FURTHER_COLOURS
 
 __all__ = [
     "AGREEMENT",
@@ -33,12 +34,13 @@ PREDICTION = (230, 40, 40)
 REFERENCE = (60, 120, 255)
 AGREEMENT = (255, 255, 255)
 CAPTION = (220, 220, 220)
-# Further classes, after the first: distinct for the colour-blind too (Okabe and Ito).
-CLASSES = (PREDICTION, (0, 158, 115), (240, 228, 66), (86, 180, 233), (204, 121, 167), (230, 159, 0))
+# Further classes, after the first: distinct for the colour-blind too (Okabe and Ito), as long as there are few.
+FEW = (PREDICTION, (0, 158, 115), (240, 228, 66), (86, 180, 233), (204, 121, 167), (230, 159, 0))
+CLASSES = (*FEW, *FURTHER_COLOURS)
 
 
 def colour_of(index: int) -> Colour:
-    """The colour of a class; 1 is the first."""
+    """The colour of a class; 1 is the first. Twenty can be told apart, then they come again."""
     return CLASSES[(index - 1) % len(CLASSES)]
 
 

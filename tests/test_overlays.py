@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from skimage.color import deltaE_ciede2000, rgb2lab
 
 from pipeline.overlays import (
     AGREEMENT,
@@ -53,13 +54,21 @@ def test_the_reference_is_outlined_in_blue_over_the_prediction() -> None:
     assert pixels_of(picture, REFERENCE).sum() == 12 * 10 - 10 * 8
 
 
+def test_the_colours_of_twenty_classes_and_of_references_can_be_told_apart() -> None:
+    colours = [*(colour_of(index) for index in range(1, 21)), REFERENCE]
+    lab = rgb2lab(np.asarray(colours).reshape(-1, 1, 3) / 255)
+    differences = deltaE_ciede2000(lab, lab.swapaxes(0, 1))
+    assert differences[np.triu_indices(len(colours), 1)].min() > 14
+    assert colour_of(7) != colour_of(1) == PREDICTION
+
+
 def test_classes_have_colours_of_their_own() -> None:
     mask = square(1) + square(2, at=(25, 18))
     picture = draw_overlay(FILM, mask)
     assert pixels_of(picture, colour_of(1)).any()
     assert pixels_of(picture, colour_of(2)).any()
     assert len({colour_of(index) for index in range(1, 7)} | {REFERENCE}) == 7
-    assert colour_of(7) == colour_of(1)
+    assert colour_of(21) == colour_of(1)
 
 
 def test_a_mask_up_to_the_edge_has_no_outline_along_the_edge() -> None:

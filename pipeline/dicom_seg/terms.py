@@ -12,7 +12,7 @@ import yaml
 
 from pipeline.bundle import Bundle, shipped_folder
 from pipeline.errors import InvalidBundle, MissingFile
-from pipeline.labels import label_words, parse_colour, rgb_of
+from pipeline.labels import FURTHER_COLOURS, label_words, parse_colour, rgb_of
 
 __all__ = ["TISSUE", "Code", "Term", "read_terms", "terms_of"]
 
@@ -178,7 +178,7 @@ def _paler(colour: Colour) -> Colour:
 
 def _free(wanted: Colour, taken: list[Colour]) -> Colour:
     """The wanted colour, or another that is not like one that is taken."""
-    for candidate in (wanted, *map(_rgb, SPARE)):
+    for candidate in (wanted, *map(_rgb, SPARE), *FURTHER_COLOURS):
         if all(_apart(candidate, other) > ALIKE for other in taken):
             return candidate
     # More classes than colours with names: hues at steps of the golden ratio.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 import yaml
 from pydicom.sr import _concepts_dict, codedict
+from skimage.color import deltaE_ciede2000, rgb2lab
 
 from pipeline.bundle import Bundle, shipped_folder
 from pipeline.dicom_seg import read_terms, terms_of
@@ -78,6 +80,13 @@ def test_no_two_classes_have_one_colour() -> None:
     many = read_terms(named(*(f"thing_{number}" for number in range(20)), "lung", "left_lung", "right_lung", "heart"))
     colours = [term.colour for term in many.values()]
     assert len(set(colours)) == len(colours)
+
+
+def test_the_colours_of_many_unknown_classes_can_be_told_apart() -> None:
+    colours = [term.colour for term in read_terms(named(*(f"thing_{number}" for number in range(20)))).values()]
+    lab = rgb2lab(np.asarray(colours).reshape(-1, 1, 3) / 255)
+    differences = deltaE_ciede2000(lab, lab.swapaxes(0, 1))
+    assert differences[np.triu_indices(len(colours), 1)].min() > 12
 
 
 def test_the_tables_colour_is_taken() -> None:
