@@ -25,7 +25,10 @@ FOUND_NOTHING = (
 def say_training(result: TrainingResult, datalist: Path, register_as: str | None, champion: bool) -> int:
     """A training's end, and the command that comes next; 1 if there are no best weights, else 0."""
     folder = _shown(result.bundle.root)
-    told = f"Trained {result.epochs} epoch{'s' * (result.epochs != 1)} in {result.seconds / 60:.1f} min"
+    new = result.epochs - result.epochs_before
+    told = f"Trained {new} epoch{'s' * (new != 1)} in {result.seconds / 60:.1f} min"
+    if result.epochs_before:
+        told += f", {result.epochs} with those before"
     if result.best_epoch:
         which = "last" if result.keeps_last else "best"
         click.echo(f"{told}; {which} validation Dice {result.best_metric:.4f} at epoch {result.best_epoch}.")

@@ -99,12 +99,14 @@ class Prepared:
         notes: What the user should know.
         made: What was made for it, and no more: the folder may be the working folder, with the runs in it.
         same_cases: Whether it goes on, and with the cases that it was begun with.
+        epochs_before: Epochs that it has had, if it goes on.
     """
 
     bundle: Bundle
     notes: list[str] = field(default_factory=list)
     made: tuple[Path, ...] = ()
     same_cases: bool = False
+    epochs_before: int = 0
 
     def withdraw(self) -> None:
         """Remove what was made, unless there is a checkpoint, so that the command can be given again."""
@@ -137,9 +139,9 @@ def going_on(
     on_loading()
     _require_device(settings)
     notes = compare_classes(bundle, bundle.labels("train"), datalist)
-    require_epochs_left(bundle, settings)
+    epochs_before = require_epochs_left(bundle, settings)
     same_cases = require_same_data(bundle, content, datalist)
-    return Prepared(bundle, list(notes), same_cases=same_cases)
+    return Prepared(bundle, list(notes), same_cases=same_cases, epochs_before=epochs_before)
 
 
 def copied(

@@ -114,8 +114,11 @@ def progress_of(bundle: Bundle) -> Progress:
         ) from error
 
 
-def require_epochs_left(bundle: Bundle, settings: Mapping[str, Any]) -> None:
-    """Raise InvalidOption if the training to resume has had all its epochs."""
+def require_epochs_left(bundle: Bundle, settings: Mapping[str, Any]) -> int:
+    """How many epochs the training to resume has had.
+
+    Raises: InvalidOption: if these are all.
+    """
     done = progress_of(bundle).epochs
     config = yaml.safe_load(bundle.config("train").read_text(encoding="utf-8"))
     wanted = settings.get("max_epochs", config.get("max_epochs"))
@@ -124,6 +127,7 @@ def require_epochs_left(bundle: Bundle, settings: Mapping[str, Any]) -> None:
             f"{bundle.root}: has been trained for {done} epochs and max_epochs is {wanted}: nothing is left to do. "
             f"To train on, give more: --resume max_epochs={2 * done}."
         )
+    return done
 
 
 def data_digest(datalist: Datalist, parts: Sequence[str] = ("training", "validation")) -> str:

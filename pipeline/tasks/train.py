@@ -45,10 +45,11 @@ class TrainingResult:
         best_epoch: Epoch of that score.
         keeps_last: Whether these are the last validation's, and not the best one's.
         epochs: Epochs that were run in all.
-        seconds: Duration, s.
+        seconds: Duration, s; of a training that went on, without what was before.
         run_id: MLflow run, or None without tracking.
         notes: What the user should know.
         step_times: Where the time went, if it was asked for.
+        epochs_before: Those of `epochs` that it had had already when it was resumed.
     """
 
     bundle: Bundle
@@ -60,6 +61,7 @@ class TrainingResult:
     run_id: str | None
     notes: tuple[str, ...]
     step_times: tuple[PhaseTime, ...] = ()
+    epochs_before: int = 0
 
 
 def train(
@@ -155,6 +157,7 @@ def train(
         run_id=run_id,
         notes=tuple(notes),
         step_times=tuple(times.phases) if times is not None else (),
+        epochs_before=ready.epochs_before,
     )
 
 

@@ -110,6 +110,20 @@ def test_the_next_command_scores_a_part_that_there_is(
     assert f"--data {path} --split {scored}\n" in text
 
 
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [(0, "Trained 5 epochs in 0.8 min; best"), (4, "Trained 1 epoch in 0.8 min, 5 with those before; best")],
+)
+def test_the_time_is_that_of_the_epochs_that_are_told_with_it(
+    before: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = TrainingResult(Bundle(tmp_path, "lungs"), 0.9, 3, False, 5, 48.0, None, (), epochs_before=before)
+    monkeypatch.setattr("pipeline.tasks.train.train", lambda *arguments, **options: result)
+    status, text = run(train.command, "lungs", "--data", str(datalist(tmp_path, "test")))
+    assert status == 0
+    assert f"{told} validation Dice 0.9000 at epoch 3." in text
+
+
 def test_a_fold_that_found_nothing_is_pointed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     states = (state(0, 0.9), FoldState(1, 20, 10, 8, 0.0, 1, 90.0, None, None))
     result = CrossValidation(FoldsRecord(tmp_path, "lungs", 2, 0, "films", "a" * 64), states, None, 1.0, None, ())

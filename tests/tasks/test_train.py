@@ -114,7 +114,7 @@ def test_a_resumed_training_goes_on_where_it_ended(
         2 * before["trainer"]["epoch_length"],
         3 * before["trainer"]["epoch_length"],
     )
-    assert result.epochs == 3
+    assert (result.epochs, result.epochs_before) == (3, 2)
     assert result.best_metric >= before["best"]["best_metric"]
     # A run of its own, which says which one it resumes.
     assert result.run_id != trained[0].run_id
