@@ -61,6 +61,7 @@ def test_a_training_names_the_evaluation_of_its_folder(
     result = SimpleNamespace(
         bundle=SimpleNamespace(root=tmp_path / "my lungs"),
         epochs=1,
+        epochs_before=0,
         seconds=1.0,
         best_epoch=1,
         best_metric=0.9,
