@@ -219,10 +219,13 @@ def test_the_card_says_of_which_masks_the_gates_figures_are(
         monkeypatch.setattr("pipeline.gate.read_gate", lambda bundle: replace(gate, record=record))
         return " ".join(write_card(story.evaluation, str(bundle), store=story.store).card.read_text().split())
 
-    fitted = card({**gate.record})
+    # Figures of this test: those of the bundle change when it is trained again.
+    record = {**gate.record}
+    figures = {**record.pop("in_sample"), "accepted_below_minimum": 0.57, "mean_absolute_error": 0.15}
+    fitted = card({**record, "in_sample": figures})
     assert "Of the masks that it was fitted to and would accept, most of them of pictures made worse, 57 %" in fitted
     assert "On the masks it was fitted to, its predicted Dice was wrong by 0.150" in fitted
-    other = card({**gate.record, "held_out": gate.record["in_sample"]})
+    other = card({**record, "held_out": figures})
     assert "Of the masks that it had not learnt from and would accept" in other
     assert "Of masks that it had not learnt from, its predicted Dice was wrong by 0.150" in other
 
