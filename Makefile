@@ -33,8 +33,9 @@ demo: $(STAMP)  ## The main job on a digital phantom: index, train, evaluate, in
 	@echo "Pictures: demo/masks/*_overlay.png    Scores: demo/evaluation/cases.csv"
 	@echo "Runs:     $(BIN)/mlflow server --backend-store-uri sqlite:///demo/mlruns.db --port 5000, then http://127.0.0.1:5000"
 
+# Each file in one process: its fixtures, trainings among them, are made once. A process takes about a gigabyte.
 test: $(STAMP)  ## The tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 test-slow: $(STAMP)  ## Tests that take long: whole trainings, the README, several processes, exports
 	$(BIN)/python -m pytest -m "slow and not services and not label"
