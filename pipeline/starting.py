@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from pipeline.errors import InvalidBundle
+from pipeline.tensor_files import read_state
 
 __all__ = ["begin_with", "seed_of"]
 
@@ -25,17 +26,14 @@ def begin_with(network: nn.Module, weights: str | Path) -> list[str]:
     Returns: Names of the network's tensors that nothing was loaded into.
     Raises: InvalidBundle: if the file is no state dict, or less than half of the network's numbers would be loaded.
     """
-    try:
-        state = torch.load(weights, map_location="cpu", weights_only=True)
-        found = {name.removeprefix(MEMBER): value for name, value in state.items()}
-        shapes = {name: value.shape for name, value in found.items()}
-    except OSError:
-        raise
-    except Exception as error:  # torch has an error of its own for each way of being none
-        said = next(iter(str(error).splitlines()), type(error).__name__)
+    state = read_state(weights)
+    found = {str(k).removeprefix(MEMBER): value for k, value in state.items() if isinstance(value, torch.Tensor)}
+    if not found:
         raise InvalidBundle(
-            f"{weights}: no weights of a network ({said}). Give a bundle that was trained, or its models/model.pt."
-        ) from None
+            f"{weights}: no weights of a network: it holds {', '.join(map(str, state)) or 'nothing'}, and no tensors "
+            "by their names. Give a bundle that was trained, or its models/model.pt."
+        )
+    shapes = {name: value.shape for name, value in found.items()}
     wanted = network.state_dict()
     fits = {name: found[name] for name, value in wanted.items() if shapes.get(name) == value.shape}
     loaded, total = (sum(value.numel() for value in some.values()) for some in (fits, wanted))

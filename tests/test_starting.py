@@ -75,6 +75,14 @@ def test_a_file_that_is_no_weights_is_refused_in_a_line(tmp_path: Path, content:
     assert "\n" not in str(told.value)
 
 
+def test_a_whole_training_is_no_state_dict(tmp_path: Path) -> None:
+    torch.save({"network": network(seed=1).state_dict(), "best": {}}, tmp_path / "last.pt")
+    with pytest.raises(
+        InvalidBundle, match=r"last\.pt: no weights of a network: it holds network, best, and no tensors"
+    ):
+        begin_with(network(), tmp_path / "last.pt")
+
+
 def test_a_training_that_goes_on_draws_anew_and_the_same_each_time(tmp_path: Path) -> None:
     assert seed_of(7, tmp_path, False) == seed_of(7, tmp_path, True) == 7
     (tmp_path / "history.csv").write_text("epoch,train_loss\n1,0.5\n2,0.4\n3,0.3\n")

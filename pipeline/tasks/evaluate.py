@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.bundle import Bundle, checked_overrides, find_bundle
 from pipeline.cluster import require_ray
 from pipeline.datalist import load_cases, read_datalist
-from pipeline.errors import InvalidBundle, InvalidDatalist, InvalidOption, MissingFile
+from pipeline.errors import InvalidDatalist, InvalidOption, MissingFile
 from pipeline.labels import plain_name
 from pipeline.tasks.resuming import cross_validated_on
 from pipeline.tasks.workflow import default_folder, fitting_weights, open_workflow, quiet_libraries, run_recorded
@@ -207,18 +207,12 @@ def compare_classes(bundle: Bundle, expected: dict[int, str], datalist: Path) ->
 
 
 def _require_state_dict(weights: Path) -> None:
-    """Raise InvalidBundle for a file that holds no weights, InvalidOption for a whole training."""
-    import torch
+    """Raise InvalidBundle for a file that holds no weights, InvalidOption for a whole training; this loads torch."""
+    from pipeline.tensor_files import read_state
 
-    try:
-        content = torch.load(weights, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:
-        raise InvalidBundle(f"{weights}: is no checkpoint, or is damaged. Expected a state dict of PyTorch.") from error
+    content = read_state(weights)
     # MONAI's loader takes a state dict, and one under the name "model".
-    values = content.values() if isinstance(content, dict) and "model" not in content else ()
-    if not isinstance(content, dict) or any(isinstance(value, dict) for value in values):
+    if "model" not in content and any(isinstance(value, dict) for value in content.values()):
         raise InvalidOption(
             f"{weights}: holds more than weights, as last.pt does, from which a training is resumed. Give model.pt."
         )

@@ -171,6 +171,8 @@ def copied(
     require_free(folder)
     on_loading()
     _require_device(settings)
+    if wishes.start is not None:
+        wishes.start.require_readable()
     made = [] if folder.exists() else [folder.resolve()]
     recipe = wishes.recipe
     if recipe is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.bundle import START_FILE, Bundle, begin_with_start_file, find_bundle
 from pipeline.digests import file_sha256
-from pipeline.errors import InvalidBundle, InvalidOption, MissingFile
+from pipeline.errors import InvalidBundle, InvalidOption, MissingFile, user_error_within
 
 __all__ = ["StartWeights", "find_start"]
 
@@ -29,6 +29,19 @@ class StartWeights:
     def tags(self) -> dict[str, str]:
         """For the MLflow run."""
         return {"planar.start_from": self.name, "planar.start_from_sha256": file_sha256(self.path)}
+
+    def require_readable(self) -> None:
+        """Raise InvalidBundle for a file that holds no weights, by its own name; this loads torch."""
+        from pipeline.tensor_files import read_state
+
+        read_state(self.path)
+
+    def refusal(self, error: BaseException, bundle: Bundle) -> InvalidBundle | None:
+        """What a training said of weights that do not fit, of the file that the user knows: its copy is gone."""
+        cause, copied = user_error_within(error), str(bundle.root / START_FILE)
+        if not isinstance(cause, InvalidBundle) or copied not in str(cause):
+            return None
+        return InvalidBundle(str(cause).replace(copied, str(self.path)))
 
     def put_into(self, bundle: Bundle) -> None:
         """Copy them into a training's folder, which then depends on no other, and let it begin with them."""

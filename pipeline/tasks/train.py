@@ -143,6 +143,8 @@ def train(
     except BaseException as error:
         ready.withdraw()
         told = way_on(error, bundle, datalist, batch_size)
+        if told is None and wishes.start is not None:
+            told = wishes.start.refusal(error, bundle)
         if told is not None:
             raise told from error
         note_way_on(error, bundle, datalist)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from pipeline.tasks.device import require_device
 from pipeline.tasks.infer.prediction import Prediction
 from pipeline.tasks.infer.reading import PreprocessingAside
 from pipeline.tasks.infer.windows import fewer_windows, wide_windows
+from pipeline.tensor_files import read_state
 from pipeline.transforms.quicker import quicker
 
 __all__ = ["Prediction", "Predictor"]
@@ -131,8 +131,8 @@ class Predictor:
 
 def _loaded(definition: torch.nn.Module, path: Path, device: torch.device, *, autocast: bool) -> torch.nn.Module:
     network = copy.deepcopy(definition)
+    content = read_state(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
         # A last.pt, from which training resumes, holds the weights among other things.
         network.load_state_dict(content.get("averaged") or content.get("network") or content)
     except Exception as error:
@@ -144,9 +144,6 @@ def _loaded(definition: torch.nn.Module, path: Path, device: torch.device, *, au
 
 
 def _why(error: Exception) -> str:
-    # Torch's own words on a file that is none of its own are advice to run whatever code is in it.
-    if isinstance(error, pickle.UnpicklingError):
-        return "it is no file of PyTorch weights"
     told = " ".join(str(error).split())
     return f"{told[:200]}…" if len(told) > 200 else told.rstrip(".")
 
