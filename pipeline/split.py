@@ -28,6 +28,7 @@ __all__ = [
 
 PARTS = ("training", "validation", "test")
 SEEDS_TRIED = 200
+USUAL_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ class SubjectSplit:
     fold: dict[str, int] = field(default_factory=dict)
 
 
-def split_subjects(cases: Mapping[str, int], fractions: Fractions, *, seed: int, folds: int = 5) -> SubjectSplit:
+def split_subjects(
+    cases: Mapping[str, int], fractions: Fractions, *, seed: int, folds: int | None = None
+) -> SubjectSplit:
     """Split subjects so that each part has about its share of the cases.
 
     Subjects with many cases are placed first, each where most cases are still wanted; equal ones in hash order.
@@ -86,14 +89,15 @@ def split_subjects(cases: Mapping[str, int], fractions: Fractions, *, seed: int,
         cases: Number of cases of each subject.
         fractions: Share of the cases wanted in each part.
         seed: Another seed gives another split.
-        folds: Number of folds that training and validation subjects are divided into for cross-validation.
+        folds: Number of folds that training and validation subjects are divided into for cross-validation; None for
+            five, or as many as there are subjects where they are fewer.
     Raises: InvalidSplit: if there are fewer subjects than parts or folds need.
     """
     total = sum(cases.values())
     wanted = {part: share * total for part, share in zip(PARTS, fractions.shares, strict=True) if share > 0}
     if len(cases) < len(wanted):
         shares = "--split 1,0,0" if len(cases) == 1 else "--split 0.5,0,0.5"
-        less = f" --folds {max(1, len(cases) - 1)}" if len(cases) <= folds else ""
+        less = f" --folds {max(1, len(cases) - 1)}" if folds is not None and len(cases) <= folds else ""
         raise InvalidSplit(
             f"{len(cases)} subject{'s' * (len(cases) != 1)} cannot be split into {' and '.join(wanted)}, which need "
             f"one each. Give more cases, set a share to 0 ({shares}{less}), or check how subjects are told apart."
@@ -113,7 +117,12 @@ def split_subjects(cases: Mapping[str, int], fractions: Fractions, *, seed: int,
 
 
 def stratified_split(
-    cases: Mapping[str, int], classes: Mapping[str, Set[int]], fractions: Fractions, *, seed: int, folds: int = 5
+    cases: Mapping[str, int],
+    classes: Mapping[str, Set[int]],
+    fractions: Fractions,
+    *,
+    seed: int,
+    folds: int | None = None,
 ) -> SubjectSplit:
     """The split whose parts, and the folds whose members, come nearest to their share of each class's subjects.
 
@@ -135,6 +144,7 @@ def stratified_split(
         key=lambda part: _unevenness(part, classes, wanted),
     )
     inside = {subject: n for subject, n in cases.items() if parts[subject] != "test"}
+    folds = _possible(folds, inside)
     even = dict.fromkeys(range(folds), 1 / folds)
     fold = min(
         (assign_folds(inside, folds=folds, seed=one) for one in seeds),
@@ -150,11 +160,21 @@ def _unevenness(side: Mapping[str, Any], classes: Mapping[str, Set[int]], wanted
     return sum(abs(there[on, number] / n - share) for number, n in subjects.items() for on, share in wanted.items())
 
 
-def assign_folds(cases: Mapping[str, int], *, folds: int, seed: int) -> dict[str, int]:
+def _possible(folds: int | None, cases: Mapping[str, int]) -> int:
+    """As many folds as are asked for; where nobody asked, no more than there are subjects."""
+    return max(1, min(USUAL_FOLDS, len(cases))) if folds is None else folds
+
+
+def assign_folds(cases: Mapping[str, int], *, folds: int | None, seed: int) -> dict[str, int]:
     """Divide subjects into folds of about equal numbers of cases.
 
+    Args:
+        cases: Number of cases of each subject.
+        folds: How many, or None for five or fewer; see `split_subjects`.
+        seed: Another seed gives other folds.
     Raises: InvalidSplit: if there are fewer subjects than folds.
     """
+    folds = _possible(folds, cases)
     if folds < 1:
         raise InvalidSplit(f"The number of folds must be 1 or more, got {folds}.")
     if cases and len(cases) < folds:

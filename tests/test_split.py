@@ -79,15 +79,31 @@ def test_too_few_subjects_for_the_parts_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("subjects", "said"), [("a", "--split 1,0,0 --folds 1"), ("ab", "--split 0.5,0,0.5 --folds 1")]
+    ("subjects", "folds", "said"),
+    [
+        ("a", None, "--split 1,0,0"),
+        ("ab", None, "--split 0.5,0,0.5"),
+        ("a", 5, "--split 1,0,0 --folds 1"),
+        ("ab", 5, "--split 0.5,0,0.5 --folds 1"),
+    ],
 )
-def test_what_too_few_subjects_are_told_to_say_works(subjects, said):
+def test_what_too_few_subjects_are_told_to_say_works(subjects, folds, said):
     cases = dict.fromkeys(subjects, 9)
     with pytest.raises(InvalidSplit) as caught:
-        split_subjects(cases, Fractions(), seed=0)
+        split_subjects(cases, Fractions(), seed=0, folds=folds)
     assert f"({said})" in str(caught.value)
-    shares, folds = said.removeprefix("--split ").split(" --folds ")
-    assert len(split_subjects(cases, Fractions.parse(shares), seed=0, folds=int(folds)).part) == len(subjects)
+    shares, _, number = said.removeprefix("--split ").partition(" --folds ")
+    split = split_subjects(cases, Fractions.parse(shares), seed=0, folds=int(number) if number else None)
+    assert len(split.part) == len(subjects)
+
+
+def test_where_nobody_asked_for_folds_few_subjects_have_as_many_as_they_can_fill():
+    assert set(assign_folds({"a": 3, "b": 1}, folds=None, seed=0).values()) == {0, 1}
+    assert set(assign_folds(HUNDRED, folds=None, seed=0).values()) == set(range(5))
+    assert set(split_subjects({"a": 1, "b": 1, "c": 1}, Fractions(), seed=0).fold.values()) == {0, 1}
+    shown = {"a": {1}, "b": {1}, "c": {1}, "d": {1}}
+    assert len(stratified_split(dict.fromkeys(shown, 1), shown, Fractions(0.5, 0, 0.5), seed=0).fold) == 2
+    assert assign_folds({}, folds=None, seed=0) == {}
 
 
 def test_too_few_subjects_for_the_folds_are_refused_with_the_number_that_works():

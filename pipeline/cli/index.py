@@ -82,7 +82,11 @@ __all__ = ["command"]
 )
 @click.option("--seed", default=0, show_default=True, help="Another seed gives another split.")
 @click.option("--stratify", is_flag=True, help="Rare classes are shared out too: of many splits the most even one.")
-@click.option("--folds", default=5, show_default=True, help="Folds for cross-validation outside the test part.")
+@click.option(
+    "--folds",
+    type=int,
+    help="Folds for cross-validation outside the test part; by default 5 where there are as many subjects.",
+)
 @click.option(
     "--near-duplicates-apart",
     is_flag=True,
@@ -122,7 +126,7 @@ def command(
     split: str,
     seed: int,
     stratify: bool,
-    folds: int,
+    folds: int | None,
     near_duplicates_apart: bool,
     split_column: str | None,
     test_only: bool,

@@ -16,7 +16,11 @@ import click
     "--split", metavar="TRAIN,VAL,TEST", help="Split all anew by subject, by these shares.  [each case keeps its part]"
 )
 @click.option("--seed", default=0, show_default=True, help="Of the split and of the folds.")
-@click.option("--folds", default=5, show_default=True, help="Folds for cross-validation outside the test part.")
+@click.option(
+    "--folds",
+    type=int,
+    help="Folds for cross-validation outside the test part; by default 5 where there are as many subjects.",
+)
 @click.option(
     "--union",
     "unions",
@@ -32,7 +36,7 @@ def command(
     name: str | None,
     split: str | None,
     seed: int,
-    folds: int,
+    folds: int | None,
     unions: tuple[str, ...],
     workers: int | None,
 ) -> int:

@@ -64,7 +64,7 @@ def merge_datalists(
     name: str | None = None,
     fractions: Fractions | None = None,
     seed: int = 0,
-    folds: int = 5,
+    folds: int | None = None,
     unions: Mapping[str, Sequence[str]] | None = None,
     workers: int | None = None,
     overwrite: bool = False,
@@ -81,7 +81,7 @@ def merge_datalists(
         name: Of the set; by default the names of the lists.
         fractions: Split all anew by subject; None keeps the part that each case has.
         seed: Of that split and of the folds.
-        folds: For cross-validation, anew among all.
+        folds: For cross-validation, anew among all; None for five, or one a subject where they are fewer.
         unions: Name of what further lists may mark in place of several of the first one's classes → these classes. Of
             such a list the training part is taken, for the network to learn from; see `pipeline.unions`.
         workers: Processes that decode; None for one a core.
@@ -121,7 +121,7 @@ def merge_datalists(
             "method": "seeded" if fractions else "as joined",
             "seed": seed,
             "fractions": dict(zip(PARTS, fractions.shares, strict=True)) if fractions else None,
-            "folds": folds if inside else 0,
+            "folds": (folds or len({*fold.values()})) if inside else 0,
             "unit": "subject",
             "subjects_from": "the joined datalists",
             "subjects": {side: sum(part[subject] == side for subject in counts) for side in PARTS},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,9 +36,12 @@ class Column:
 
 
 def names_of(pair: Pair) -> tuple[str, ...]:
-    """What a row may call a case: the path below the folder first, then the bare file name with and without suffix."""
-    file = os.path.basename(pair.image)  # noqa: PTH119
-    return pair.name, file, case_name(file)
+    """What a row may call a case: the path below the folder first, then the bare file name with and without suffix.
+
+    In one Unicode form, as `read_table` has them.
+    """
+    file = unicodedata.normalize("NFC", os.path.basename(pair.image))  # noqa: PTH119
+    return unicodedata.normalize("NFC", pair.name), file, case_name(file)
 
 
 def read_column(text: str, pairs: Sequence[Pair]) -> Column:
@@ -52,7 +56,7 @@ def read_column(text: str, pairs: Sequence[Pair]) -> Column:
             one.
     """
     path, colon, columns = text.rpartition(":")
-    column, _, file_column = columns.partition("@")
+    column, _, file_column = unicodedata.normalize("NFC", columns).partition("@")
     if not colon or not path or not column:
         raise InvalidOption(f"{text!r} names no column. Write FILE.csv:COLUMN, e.g. index.csv:patient.")
     header, rows = read_table(path)
@@ -127,9 +131,12 @@ def values_by_name(path: str, rows: Sequence[dict[str, str]], column: str, file_
 
 
 def read_table(path: str) -> tuple[list[str], list[dict[str, str]]]:
-    """Header and rows of a CSV file, whichever of , ; and tab divides it."""
+    """Header and rows of a CSV file, whichever of , ; and tab divides it, in one Unicode form.
+
+    A table that was made on a Mac writes "ü" as two characters, and names no file that writes it as one.
+    """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = unicodedata.normalize("NFC", Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise MissingFile(f"{path}: no such table.") from None
     except UnicodeDecodeError:

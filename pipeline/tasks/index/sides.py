@@ -31,7 +31,7 @@ class SplitOptions:
     Args:
         fractions: Share of the cases in each part.
         seed: Another seed gives another split.
-        folds: Folds for cross-validation.
+        folds: Folds for cross-validation; None for five, or one a subject where they are fewer.
         column: A column `[FILE.csv:]COLUMN` that says the part of each case.
         test_only: Everything is test.
         stratify: Each part gets its share of the subjects that show a class, for every class.
@@ -40,7 +40,7 @@ class SplitOptions:
 
     fractions: Fractions = field(default_factory=Fractions)
     seed: int = 0
-    folds: int = 5
+    folds: int | None = None
     column: str | None = None
     test_only: bool = False
     stratify: bool = False
@@ -180,7 +180,7 @@ def split_facts(split: SubjectSplit, options: SplitOptions, subjects_from: str) 
         "method": method + ", stratified by class" * (seeded and options.stratify),
         "seed": options.seed,
         "fractions": dict(shares) if seeded else None,
-        "folds": 0 if options.test_only else options.folds,
+        "folds": 0 if options.test_only else options.folds or len({*split.fold.values()}),
         "unit": "subject",
         "subjects_from": subjects_from,
         "subjects": {part: counts[part] for part in PARTS},

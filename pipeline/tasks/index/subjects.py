@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import sys
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -99,7 +100,10 @@ def subject_by_pattern(pattern: str, pair: Pair, slice_name: str = "") -> str | 
         slice_name: The name of the slice, `#slice=K` and all. It is asked where the volume's name does not match: a
             pattern that says nothing of slices must not make a subject of each.
     """
-    found = re.search(pattern, pair.name) or re.search(pattern, slice_name)
+    # In one Unicode form: "ü" may be one character or two in names of files that are one person's.
+    expression = unicodedata.normalize("NFC", pattern)
+    names = (unicodedata.normalize("NFC", name) for name in (pair.name, slice_name))
+    found = next(filter(None, (re.search(expression, name) for name in names)), None)
     return found[1] if found else None
 
 

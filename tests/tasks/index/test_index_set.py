@@ -288,9 +288,9 @@ def test_slices_of_a_series_stay_single_if_their_masks_do(small_set):
 def test_split_column_is_followed(small_set):
     small_set.cases(4)
     (small_set.root / "index.csv").write_text("file,set\nc00,train\nc01,Val\nc02,test\nc03,TRAIN\n")
-    split = SplitOptions(folds=1, column=f"{small_set.root / 'index.csv'}:set")
-    result = index(small_set, split=split)
+    result = index(small_set, split=SplitOptions(column=f"{small_set.root / 'index.csv'}:set"))
     assert [len(result.datalist.part(part)) for part in PARTS] == [2, 1, 1]
+    assert result.datalist.split["folds"] == 3  # nobody asked for five, which three subjects cannot fill
 
 
 def test_subject_on_two_sides_of_a_split_column_is_refused(small_set):

@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,19 @@ def test_image_without_row_or_with_an_empty_cell_has_no_value(tmp_path):
     path = table(tmp_path, "file,patient\na_1.jpg, \n")
     column = read_column(f"{path}:patient", PAIRS)
     assert [column.of(pair) for pair in PAIRS] == [None, None]
+
+
+@pytest.mark.parametrize(("in_table", "of_file"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_a_table_and_files_in_other_unicode_forms_name_the_same_images(tmp_path, in_table, of_file):
+    name = unicodedata.normalize(of_file, "Müller")
+    pair = Pair(f"größe/{name}", f"i/größe/{name}.png", ("m",))
+    path = table(tmp_path, unicodedata.normalize(in_table, "datei,füller\ngröße/Müller.png,Özil\n"))
+    assert read_column(f"{path}:{unicodedata.normalize(of_file, 'füller')}", [pair]).of(pair) == "Özil"
+
+
+def test_a_pattern_finds_one_subject_in_names_of_both_unicode_forms():
+    names = [unicodedata.normalize(form, "Müller_1") for form in ("NFC", "NFD")]
+    assert {subject_by_pattern("^(.ü[^_]+)_", Pair(name, f"i/{name}.png", ("m",))) for name in names} == {"Müller"}
 
 
 def test_same_file_name_in_two_folders_is_told_apart_by_its_path(tmp_path):
