@@ -67,6 +67,13 @@ def test_capitals_make_no_other_class(tmp_path: Path) -> None:
         assert all(line.startswith("labels:") for line in changed)
 
 
+def test_a_name_in_another_unicode_form_or_with_spaces_is_no_other_class(tmp_path: Path) -> None:
+    labels = {0: "background", 1: "gr\u00f6\u00dfe"}
+    assert "left out" not in note_on_classes(labels, {0: "background", 1: " Gro\u0308\u00dfe"})[0]
+    copy = copied("ct_chest_segmentation", tmp_path / "copy", "lung", "heart", " Trachea ")
+    assert [numbers for _, numbers in refined(copy)] == [[2], [2], [3]]
+
+
 def test_unions_follow_their_classes(tmp_path: Path) -> None:
     original = find_bundle("fundus_disc_cup_segmentation")
     assert (original.labels("train"), read(original, "train")["unions"]) == (FUNDUS, {3: [1, 2]})

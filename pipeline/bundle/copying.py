@@ -17,6 +17,7 @@ from pipeline.bundle.other_classes import renumber_classes
 from pipeline.bundle.overrides import OF_THE_MACHINE, shared_out, split_key
 from pipeline.bundle.recipe import Recipe, apply_recipe, describe_input
 from pipeline.errors import InvalidBundle, OutputExists
+from pipeline.labels import class_key
 
 __all__ = ["apply_settings", "copy_bundle"]
 
@@ -100,21 +101,21 @@ def apply_settings(bundle: Bundle, settings: Mapping[str, Any]) -> None:
 
 def _rename_rules(quality: Path, names: Sequence[str]) -> None:
     """Let the rules of plausibility speak of the classes as the data write them (Lung, lung), and of no other."""
-    written = {name.casefold(): name for name in names}
+    written = {class_key(name): name for name in names}
 
     def change(content: Any) -> bool:
         classes = content.get("classes") if isinstance(content, dict) else None
         if not isinstance(classes, CommentedMap):
             return False
         for name, rules in list(classes.items()):
-            if str(name).casefold() not in written:
+            if class_key(str(name)) not in written:
                 classes.pop(name)
                 continue
             if isinstance(rules, dict) and "inside" in rules:
-                rules["inside"] = written.get(str(rules["inside"]).casefold())
+                rules["inside"] = written.get(class_key(str(rules["inside"])))
                 if rules["inside"] is None:
                     del rules["inside"]
-            if (other := written.get(str(name).casefold(), name)) != name:
+            if (other := written.get(class_key(str(name)), name)) != name:
                 place = list(classes).index(name)
                 classes.pop(name)
                 classes.insert(place, other, rules)
@@ -131,9 +132,9 @@ def _left_out(root: Path, folder: str, names: list[str]) -> set[str]:
 
 
 def _same_names(one: Any, other: Mapping[str, str]) -> bool:
-    """Whether two lists of classes by number are the same but for small and large letters."""
-    return isinstance(one, Mapping) and [str(name).casefold() for name in one.values()] == [
-        name.casefold() for name in other.values()
+    """Whether two lists of classes by number are the same but for their spelling."""
+    return isinstance(one, Mapping) and [class_key(str(name)) for name in one.values()] == [
+        class_key(name) for name in other.values()
     ]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.bundle.editing import flow, rewrite_config
 from pipeline.bundle.find import SUFFIXES
+from pipeline.labels import class_key
 
 __all__ = ["note_on_classes", "renumber_classes"]
 
@@ -28,8 +29,8 @@ def note_on_classes(former: Mapping[int, str], labels: Mapping[int, str]) -> lis
     if dict(former) == dict(labels):
         return []
     told = f"The classes are the datalist's: {', '.join(labels.values())}."
-    known = {name.casefold() for name in labels.values()}
-    gone = [name for name in former.values() if name.casefold() not in known]
+    known = {class_key(name) for name in labels.values()}
+    gone = [name for name in former.values() if class_key(name) not in known]
     if gone:
         told += f" What the bundle does for {', '.join(gone)} alone (post-processing, augmentation) is left out."
     return [told]
@@ -45,11 +46,11 @@ def renumber_classes(root: Path, former: Mapping[int, str], labels: Mapping[int,
     Args:
         root: The copy, which may be changed.
         former: Class index → name that its configs were written for.
-        labels: Those that it will have. Capitals make no other class.
+        labels: Those that it will have. Another spelling makes no other class.
     Raises: InvalidBundle: if a config cannot be read.
     """
-    numbers = {name.casefold(): number for number, name in labels.items()}
-    new = {number: numbers[name.casefold()] for number, name in former.items() if name.casefold() in numbers}
+    numbers = {class_key(name): number for number, name in labels.items()}
+    new = {number: numbers[class_key(name)] for number, name in former.items() if class_key(name) in numbers}
     if all(new.get(number) == number for number in former) and len(former) == len(labels):
         return
 

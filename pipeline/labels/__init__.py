@@ -1,5 +1,6 @@
 """How stored mask pixels become class indices (each item's label coding, or guessed), and which classes have a side."""
 
+from pipeline.labels.class_names import class_key, repeated_class
 from pipeline.labels.coding import GREY_TOLERANCE, LabelCoding, largest_difference, nearest_colour, parse_colour, rgb_of
 from pipeline.labels.further_colours import FURTHER_COLOURS
 from pipeline.labels.guess import colour_clusters, colour_name, guess_coding, surrounding_value, zero_may_be_the_object
@@ -12,6 +13,7 @@ __all__ = [
     "GREY_TOLERANCE",
     "LabelCoding",
     "MaskHistogram",
+    "class_key",
     "classes_of_segments",
     "colour_clusters",
     "colour_name",
@@ -22,6 +24,7 @@ __all__ = [
     "nearest_colour",
     "parse_colour",
     "plain_name",
+    "repeated_class",
     "rgb_of",
     "segments_coding",
     "surrounding_value",

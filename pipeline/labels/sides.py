@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 __all__ = ["has_sides", "label_words", "plain_name"]
@@ -29,7 +30,7 @@ def has_sides(names: Iterable[str]) -> bool:
 def label_words(name: str) -> list[str]:
     """Lower-case words of a name that is written with _, - or spaces between them, or inCapitals."""
     ends = r"[\W_]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=\D)(?=\d)|(?<=\d)(?=\D)"
-    return [word.lower() for word in re.split(ends, name) if word]
+    return [word.lower() for word in re.split(ends, unicodedata.normalize("NFC", name)) if word]
 
 
 def plain_name(name: str) -> str:

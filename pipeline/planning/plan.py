@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.errors import InvalidDatalist
 from pipeline.fingerprint import Fingerprint
+from pipeline.labels import class_key
 from pipeline.planning.augmentation import Augmentation, choose_augmentation
 from pipeline.planning.choice import Choice, Step
 from pipeline.planning.intensity import Normalisation, choose_normalisation
@@ -124,7 +125,7 @@ def make_plan(fingerprint: Fingerprint, spec: TaskSpec, options: PlanOptions) ->
         InvalidOption: if no network keeps to the limits.
     """
     found = list(fingerprint["labels"].values())
-    if [name.casefold() for name in found] != [name.casefold() for name in spec.labels]:
+    if list(map(class_key, found)) != list(map(class_key, spec.labels)):
         raise InvalidDatalist(
             f"The data have the classes {', '.join(found)}; the task {spec.name} has {', '.join(spec.labels)}. Index "
             "the masks again with --task, or give the task of these data."

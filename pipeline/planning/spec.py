@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.bundle import shipped_folder
 from pipeline.errors import InvalidOption, MissingFile, UnknownLabel
-from pipeline.labels import LabelCoding
+from pipeline.labels import LabelCoding, repeated_class
 from pipeline.planning.refinement import Regions
 
 __all__ = ["TaskSpec", "read_task_spec", "shipped_tasks"]
@@ -206,7 +206,7 @@ def _labels_in(file: Path, given: Any) -> tuple[str, ...]:
     if isinstance(given, str):
         raise InvalidOption(f"{file}: labels is '{given}'; expected a list, such as [background, lung].")
     labels = tuple(str(label) for label in given)
-    twice = next((label for place, label in enumerate(labels) if label in labels[:place]), None)
+    twice = repeated_class(labels)
     if twice is not None:
         raise InvalidOption(f"{file}: labels has '{twice}' twice ({', '.join(labels)}). Give each class its own name.")
     return labels

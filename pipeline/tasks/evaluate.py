@@ -14,7 +14,7 @@ from pipeline.bundle import Bundle, checked_overrides, find_bundle
 from pipeline.cluster import require_ray
 from pipeline.datalist import load_cases, read_datalist
 from pipeline.errors import InvalidDatalist, InvalidOption, MissingFile
-from pipeline.labels import plain_name
+from pipeline.labels import class_key, plain_name
 from pipeline.tasks.resuming import cross_validated_on
 from pipeline.tasks.workflow import default_folder, fitting_weights, open_workflow, quiet_libraries, run_recorded
 
@@ -191,7 +191,7 @@ def compare_classes(bundle: Bundle, expected: dict[int, str], datalist: Path) ->
         )
     for index, name in found.items():
         # Names that differ in their signs alone, as CD3+ and CD3-, are told apart where they are there as they are.
-        same = [number for number, ours in expected.items() if ours.casefold() == name.casefold()] or [
+        same = [number for number, ours in expected.items() if class_key(ours) == class_key(name)] or [
             number for number, ours in expected.items() if plain_name(ours) == plain_name(name)
         ]
         if same and index not in same:

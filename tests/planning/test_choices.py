@@ -419,6 +419,10 @@ def test_pictures_that_do_not_fit_into_memory_are_cached_in_part(fingerprint: Ma
     assert kept == ["pipeline.transforms.ComposeOnDisk"] * 2
 
 
+def test_a_class_in_another_unicode_form_is_the_tasks(fingerprint: Maker) -> None:
+    assert plan(fingerprint(labels=("background", "Gro\u0308\u00dfe")), "gr\u00f6\u00dfe").classes == 2
+
+
 def test_other_classes_than_the_tasks_are_refused(fingerprint: Maker) -> None:
     with pytest.raises(InvalidDatalist, match="classes background, lung; the task a_task has background, disc"):
         plan(fingerprint(), "disc")

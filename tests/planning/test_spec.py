@@ -40,6 +40,8 @@ def test_each_shipped_task_can_be_read() -> None:
     ("labels", "told"),
     [
         ("[background, lung, lung]", r"^\S+task\.yaml: labels has 'lung' twice \(background, lung, lung\)\. Give each"),
+        ("[background, lung, Lung]", r"^\S+task\.yaml: labels has 'Lung' twice \(background, lung, Lung\)\. Give each"),
+        ("[background, gro\u0308\u00dfe, gr\u00f6sse]", r"labels has 'gr\u00f6sse' twice"),
         ("abc", r"^\S+task\.yaml: labels is 'abc'; expected a list, such as \[background, lung\]\.$"),
     ],
 )

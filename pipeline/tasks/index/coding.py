@@ -15,6 +15,7 @@ from pipeline.labels import (
     colour_name,
     guess_coding,
     parse_colour,
+    repeated_class,
     surrounding_value,
     zero_may_be_the_object,
 )
@@ -64,6 +65,9 @@ class LabelPlan:
     by_segment: bool = False
     doubt: str = ""
 
+    def __post_init__(self) -> None:
+        _require_names(self.labels)
+
 
 def plan_from_options(options: LabelOptions, folders: Sequence[str]) -> LabelPlan | None:
     """The plan if the options say how masks are coded; None if that must be guessed.
@@ -73,6 +77,7 @@ def plan_from_options(options: LabelOptions, folders: Sequence[str]) -> LabelPla
         folders: The mask folders.
     Raises: InvalidOption: if the options contradict each other or the number of folders.
     """
+    _require_names((BACKGROUND, *options.class_names))
     said = {
         "--task": options.task,
         "--levels": options.levels,
@@ -98,6 +103,17 @@ def plan_from_options(options: LabelOptions, folders: Sequence[str]) -> LabelPla
         coding = LabelCoding("threshold", threshold=options.threshold)
         return _finish(coding, default_labels(coding, 2), options, folders)
     return None
+
+
+def _require_names(labels: Sequence[str]) -> None:
+    """Raise InvalidOption if a class has no name of its own."""
+    twice = repeated_class(labels)
+    if twice is not None or not all(name.strip() for name in labels):
+        what = f"'{twice}' is there twice" if twice is not None else "one has no name"
+        raise InvalidOption(
+            f"The classes are {', '.join(labels)}: {what}. Give each its own name; --class-names begins behind "
+            f"{labels[0]}, and capitals or spaces make no other class."
+        )
 
 
 def plan_from_segments(segmentations: Sequence[Sequence[tuple[int, str]]], options: LabelOptions) -> LabelPlan:

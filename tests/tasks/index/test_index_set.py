@@ -391,6 +391,20 @@ def test_case_missing_in_one_folder_keeps_the_class_of_the_other(small_set):
     assert np.unique(decoded(result, "c00.png")).tolist() == [0, 2]
 
 
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("lung", "Lung"), "lung, Lung: 'Lung' is there twice"),
+        (("lung", ""), "one has no name"),
+        (("background", "lung"), "background, background, lung: 'background' is there twice"),
+    ],
+)
+def test_classes_without_a_name_of_their_own_are_refused(small_set, names, said):
+    small_set.cases(4)
+    with pytest.raises(InvalidOption, match=said):
+        index(small_set, labels=LabelOptions(class_names=names))
+
+
 def test_several_folders_need_to_be_one_class_or_several(small_set):
     small_set.cases(3)
     small_set.mask("c00.png", folder="Right")
