@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import sys
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from pipeline.atomic import NO_ROOM
 from pipeline.bundle import Bundle
 from pipeline.errors import NoMemory, NoRoom, PlanarError, user_error_within
+from pipeline.memory import is_gpu_full
 from pipeline.terminations import Terminated
 
 __all__ = ["note_way_on", "way_on"]
@@ -69,11 +69,10 @@ def _again(bundle: Bundle, datalist: Path, setting: str = "") -> str:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    torch = sys.modules.get("torch")  # what was not loaded has not raised it
     seen: set[int] = set()
     inner: BaseException | None = error
-    while torch is not None and inner is not None and id(inner) not in seen:
-        if isinstance(inner, torch.cuda.OutOfMemoryError):
+    while inner is not None and id(inner) not in seen:
+        if is_gpu_full(inner):
             return True
         seen.add(id(inner))
         inner = inner.__cause__

@@ -582,6 +582,14 @@ def test_a_gpu_without_memory_left_is_told_with_the_way_on(
     assert (tmp_path / "new").exists() == bool(written)
 
 
+def test_a_full_gpu_that_the_driver_tells_of_is_told_alike(
+    phantom_datalist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.tasks.train.open_workflow", ended_by(RuntimeError("CUDA error: out of memory")))
+    with pytest.raises(NoMemory, match=r"The GPU's memory is full at batch_size=8"):
+        train("cxr_lung_segmentation", phantom_datalist, tmp_path / "new", ("batch_size=8",))
+
+
 @pytest.mark.parametrize(
     ("number", "written", "says"),
     [

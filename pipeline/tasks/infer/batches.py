@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pipeline.memory import is_gpu_full
+
 if TYPE_CHECKING:
     from pipeline.tasks.infer.choosing import Chosen
     from pipeline.tasks.infer.prediction import Observation, Prediction
@@ -66,9 +68,8 @@ class Batches:
 
     def _smaller_may_do(self, error: Exception, count: int) -> bool:
         """Whether fewer pictures, or fewer windows of a single one, may find the memory that was missing."""
-        torch = sys.modules.get("torch")  # an exported program does without
-        if torch is None or not isinstance(error, torch.cuda.OutOfMemoryError):
+        if not is_gpu_full(error):
             return False
-        torch.cuda.empty_cache()
+        sys.modules["torch"].cuda.empty_cache()
         self.most = max(1, min(self.most, count // 2))
         return count > 1 or bool(getattr(self._chosen.predict, "fewer_windows", bool)())

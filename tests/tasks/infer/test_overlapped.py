@@ -168,13 +168,17 @@ def test_a_bad_film_among_others_is_refused_alone(tmp_path: Path, pace: Pace, wh
     assert [name for name, done in found if done.written is not None] == list("0123467")
 
 
-def test_where_memory_does_not_suffice_fewer_pictures_are_predicted_together(tmp_path: Path) -> None:
+FULL = (torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("CUDA error: out of memory"))
+
+
+@pytest.mark.parametrize("full", FULL)
+def test_where_memory_does_not_suffice_fewer_pictures_are_predicted_together(tmp_path: Path, full: Exception) -> None:
     tried = []
 
     def network(names: Sequence[str]) -> None:
         tried.append(len(names))
         if len(names) > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
+            raise full
 
     found = Stub(on_predict=network).results(films(10), tmp_path, WIDE)
     assert not any(done.refusal for _, done in found)
