@@ -103,10 +103,12 @@ def decide_refinement(
     """
     foreground = [index for index in labels if index != 0]
     regions = {index: ReferenceRegions() for index in foreground}
-    for case in cases:
+    shown = np.zeros((len(cases), len(foreground)))
+    for number, case in enumerate(cases):
         _, reference = case.masks()
-        for index in foreground:
+        for column, index in enumerate(foreground):
             regions[index].add(reference == index)
+            shown[number, column] = (reference == index).any()
     done, total = 0, len(cases) * len(foreground)
 
     def one_more() -> None:
@@ -118,12 +120,12 @@ def decide_refinement(
     for column, index in enumerate(foreground):
         removals, fills = removals_of(index, regions[index]), fills_of(index)
         scores = score_candidates(cases, index, len(labels), removals, fills, one_more)
-        removal = _decide(labels[index], removals, scores[:, 1:, 0], scores[:, 0, 0], column, cases)
+        removal = _decide(labels[index], removals, scores[:, 1:, 0], scores[:, 0, 0], column, cases, shown)
         decisions += [removal] if removal else []
         chosen = (
             1 + removal.verdict.best if removal and removal.verdict.kept and removal.verdict.best is not None else 0
         )
-        fill = _decide(labels[index], fills, scores[:, chosen, 1:], scores[:, chosen, 0], column, cases)
+        fill = _decide(labels[index], fills, scores[:, chosen, 1:], scores[:, chosen, 0], column, cases, shown)
         decisions += [fill] if fill else []
     # What takes away comes before what fills: a region that is removed may leave a hole in another class.
     kept = [decision for decision in decisions if decision.verdict.kept and decision.step is not None]
@@ -147,6 +149,7 @@ def _decide(
     unchanged: Array,
     column: int,
     cases: Sequence[Observed],
+    shown: Array,
 ) -> Decision | None:
     """Apply the rule to the candidates for one class.
 
@@ -157,11 +160,15 @@ def _decide(
         unchanged: The same without them, (cases, classes).
         column: Of the class.
         cases: In the same order.
+        shown: 1 where a case's reference has a class, else 0, (cases, classes).
     """
     if not candidates:
         return None
     gains, folds = subject_means(changed - unchanged[:, None], cases)
-    found = verdict(gains[..., column], folds, np.delete(gains, column, axis=-1))
+    # What takes a class away everywhere is right wherever the class is not: that must not pay for where it is.
+    where_shown, _ = subject_means((changed - unchanged[:, None])[..., column] * shown[:, None, column], cases)
+    others = np.concatenate([np.delete(gains, column, axis=-1), where_shown[..., None]], axis=-1)
+    found = verdict(gains[..., column], folds, others)
     chosen = candidates[found.best or 0]
     looked_at = tuple(
         (candidate.said, float(gain))

@@ -26,8 +26,9 @@ RULE = (
     "less that without it. Of the candidates the one with the largest mean gain is looked at. It is kept if its mean "
     f"gain is at least {LEAST_GAIN}; the bootstrap interval of the mean ({RESAMPLES} resamples of subjects) lies above "
     f"0, at the level {LEVEL:.0%} for one candidate and 1 − {1 - LEVEL:.2f} / n for the best of n; at least "
-    f"{LEAST_CHANGED} subjects change; no other class loses on average; and mean and {LEVEL:.0%} interval hold for the "
-    "leave-fold-out gain too, in which the candidate for the subjects of each fold is chosen on the other folds alone. "
+    f"{LEAST_CHANGED} subjects change; no other class loses on average, nor the class itself over the images that show "
+    f"it; and mean and {LEVEL:.0%} interval hold for the leave-fold-out gain too, in which the candidate for the "
+    "subjects of each fold is chosen on the other folds alone. "
     "Otherwise, ties included, nothing is changed. A class that is absent from both masks of an image counts as Dice 1 "
     "here, so that removing a false region from an image without the class is a gain. The sizes and numbers that "
     "candidates have come from the reference masks of all folds."
@@ -84,7 +85,8 @@ def verdict(gains: Array, folds: Sequence[int], others: Array | None = None) -> 
     Args:
         gains: Of each subject under each candidate, (subjects, candidates).
         folds: Each subject's fold.
-        others: Gains of the other classes, (subjects, candidates, classes); None if they do not change.
+        others: Gains of what must not lose by it, such as the other classes, (subjects, candidates, classes); None if
+            they do not change.
     """
     fold_of = np.asarray(folds)
     losses = np.zeros((*gains.shape, 1)) if others is None or not others.size else others
@@ -101,11 +103,13 @@ def verdict(gains: Array, folds: Sequence[int], others: Array | None = None) -> 
     sure = mean_interval(shown, 1 - (1 - LEVEL) / gains.shape[1]).above_zero
     changed = int((np.abs(shown) > TIE).sum())
     why = _failed(best, gain, sure, left_out, changed)
+    if best is None and (gains.mean(axis=0) > TIE).any():
+        why = "a class loses by it, or is lost where it is shown"
     return Verdict(best, not why, why, gain, left_out, changed)
 
 
 def _best(gains: Array, losses: Array) -> int | None:
-    """The candidate with the largest mean gain, of those that gain and by which no other class loses."""
+    """The candidate with the largest mean gain, of those that gain and by which nothing else loses."""
     means = np.where((losses.mean(axis=0) < -TIE).any(axis=-1), -np.inf, gains.mean(axis=0))
     chosen = int(means.argmax())
     return chosen if means[chosen] > TIE else None

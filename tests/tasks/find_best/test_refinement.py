@@ -77,6 +77,20 @@ def test_masks_without_faults_are_left_alone(tmp_path: Path) -> None:
     assert found.before == found.after
 
 
+def test_a_rare_class_is_not_taken_away_for_the_images_that_do_not_show_it(tmp_path: Path) -> None:
+    cases = []
+    for n in range(20):
+        reference, prediction = two_lungs(n % 4), two_lungs(n % 4)
+        prediction[26:30, 20:24] = 2  # a region of the same size, right in every fourth image
+        if n % 4 == 0:
+            reference[25:31, 20:25] = 2
+        cases.append(keep(tmp_path, n, prediction, reference))
+    found = decide_refinement(cases, {0: "background", 1: "lung", 2: "implant"})
+    assert dict(found.decisions[2].looked_at)["remove regions below 0.0098 of the picture"] > 0.5
+    assert found.steps == ()
+    assert "not kept, a class loses by it" in found.decisions[2].line()
+
+
 def test_few_subjects_decide_nothing(tmp_path: Path) -> None:
     assert decide_refinement(lungs_with(tmp_path, specks=True, holes=True, number=5), LUNG).steps == ()
 
