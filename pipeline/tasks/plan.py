@@ -133,8 +133,10 @@ def _notes(plan: Plan, out: Path) -> list[str]:
         notes.append("MONAI Label takes the kind of a bundle from its name: let it end in _segmentation.")
     if plan.schedule.seconds > plan.options.budget_s:
         notes.append(f"The training will take about {plan.schedule.seconds / 60:.0f} min, more than the budget.")
-    if cases["training"] < 20:
-        notes.append(f"{cases['training']} training cases are few; train --folds 5 uses and scores each of them.")
+    subjects = plan.fingerprint["subjects"]
+    folds = min(5, subjects["training"] + subjects["validation"])  # each has a subject of its own at least
+    if cases["training"] < 20 and folds > 1:
+        notes.append(f"{cases['training']} training cases are few; train --folds {folds} uses and scores each of them.")
     if not cases["validation"]:
         notes.append("No validation cases, by which training chooses its best weights: index with another --split.")
     absent = [name for name, c in plan.fingerprint["classes"].items() if not c["cases"]]
