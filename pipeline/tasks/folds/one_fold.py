@@ -13,6 +13,7 @@ from pipeline.bundle import OF_THE_MACHINE, Bundle
 from pipeline.bundle.overrides import split_key
 from pipeline.datalist import read_datalist
 from pipeline.errors import InvalidDatalist, OutputExists
+from pipeline.history import read_history
 from pipeline.tasks.evaluate import evaluate
 from pipeline.tasks.folds.record import FoldsRecord, FoldState, read_state, write_state
 from pipeline.tasks.lock import held
@@ -98,7 +99,7 @@ def _train(
     if begun and not may_go_on:
         again = f"planar train --resume {quote(str(record.root))} --fold {fold}"
         raise OutputExists(f"{folder} was begun. Go on with: {again}")
-    seconds, run_id = 0.0, None
+    seconds, run_id = _seconds_behind(bundle) if begun else 0.0, None
     if begun and _has_ended(bundle, config):
         done = progress_of(bundle)
     else:
@@ -119,7 +120,7 @@ def _train(
             tags=parent.child_tags(fold) if parent is not None else None,
         )
         done = Progress(result.epochs, result.best_metric, result.best_epoch)
-        seconds, run_id = result.seconds, result.run_id
+        seconds, run_id = seconds + result.seconds, result.run_id
     if not done.best_epoch:
         raise InvalidDatalist(
             f"{record.datalist(fold)}: no validation of this fold had a score, as if its masks were all empty. Use "
@@ -136,6 +137,13 @@ def _train(
         seconds=seconds,
         run_id=run_id,
     )
+
+
+def _seconds_behind(bundle: Bundle) -> float:
+    """What the epochs of a fold that was stopped have taken; starting anew is no part of it."""
+    history = bundle.root / "models" / "history.csv"
+    rows = read_history(history) if history.is_file() else []
+    return sum(row["seconds"] for row in rows if row.get("seconds", 0.0) > 0)
 
 
 def _has_ended(bundle: Bundle, config: Mapping[str, Any]) -> bool:

@@ -95,7 +95,7 @@ class FoldState:
         epochs: Epochs that were run.
         best_metric: Best validation score during training.
         best_epoch: Its epoch.
-        seconds: Duration of the training, s, as far as it ran in the process that ended it.
+        seconds: Duration of the training, s; of stretches that were stopped, that of their epochs.
         run_id: Its MLflow run.
         out_of_fold: Mean Dice over its images by class, on each picture's own grid; None before they are scored.
     """
