@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def output_names(sources: Sequence[Path], inputs: Sequence[str]) -> list[str]:
 
     A file under an input folder keeps its place in it; a file that was named itself keeps its stem. Where two would
     be alike (`a.png` and `a.jpg`, or one name in two input folders) they keep their suffix, then as many of the folders
-    above as tell them apart, then get a number.
+    above as tell them apart. Where nothing does (`A.png` and `a.PNG`) they get a number.
 
     Args:
         sources: Files, or the folders of DICOM series.
@@ -45,12 +45,14 @@ def output_names(sources: Sequence[Path], inputs: Sequence[str]) -> list[str]:
 
 
 def _told_apart(candidates: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """The shortest of each one's names that no other has, or its longest."""
+    """The shortest of each one's names that tells it from all that a longer one could tell it from."""
     names = {path: options[0] for path, options in candidates.items()}
     for level in range(1, max(map(len, candidates.values()), default=1)):
-        count = Counter(name.casefold() for name in names.values())  # some file systems do not tell A from a
+        alike: dict[str, set[str]] = defaultdict(set)
         for path, name in names.items():
-            if count[name.casefold()] > 1:
+            alike[name.casefold()].add(path.casefold())  # some file systems do not tell A from a
+        for path, name in names.items():
+            if len(alike[name.casefold()]) > 1:
                 names[path] = candidates[path][min(level, len(candidates[path]) - 1)]
     return names
 

@@ -28,6 +28,15 @@ def test_names_that_differ_in_case_alone_are_told_apart(tmp_path: Path) -> None:
     assert len({name.casefold() for name in names}) == 2
 
 
+def test_files_that_only_case_tells_apart_get_a_number_and_no_folders(tmp_path: Path) -> None:
+    assert named(tmp_path, ["set/A.png", "set/a.PNG", "set/b.png"], ["set"]) == ["A", "a_2", "b"]
+    assert named(tmp_path, ["one/A.png", "one/a.PNG", "two/a.png"], ["one", "two"]) == [
+        "one/A.png",
+        "one/a.PNG_2",
+        "two/a.png",
+    ]
+
+
 def test_one_name_in_two_input_folders_gets_the_folder(tmp_path: Path) -> None:
     assert named(tmp_path, ["one/x.png", "two/x.png"], ["one", "two"]) == ["one/x.png", "two/x.png"]
 
