@@ -107,7 +107,7 @@ def group_series(files: Iterable[str]) -> list[DicomSeries | str]:
 
     Slices belong together that share patient, SeriesInstanceUID, size, pixel spacing and orientation, and the phase
     where phases overlap. Films, multi-frame objects, other formats, and what cannot be read stay as they are, in their
-    place. A second copy of a slice (the same SOPInstanceUID and place) is left out with a warning.
+    place. A second copy of a slice of a volume (the same SOPInstanceUID and place) is left out with a warning.
 
     Args:
         files: Picture files, as `find_pictures` gives them.
@@ -139,6 +139,8 @@ def group_series(files: Iterable[str]) -> list[DicomSeries | str]:
                 continue
             result.append(made := _series_of(volume, remarks))
             remember_volume(made)
+        if all(len(volume) == 1 for volume in volumes):
+            result += group.copies  # which no volume could tell: each is a file as any other
     return result
 
 

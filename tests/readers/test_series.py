@@ -190,6 +190,12 @@ def test_acquisitions_that_are_one_stack_are_so_with_a_slice_missing_or_rounded_
     assert len(series.files) == (11 if step == 2.5 else 12)
 
 
+def test_copies_of_a_slice_that_is_no_volume_are_files_as_any_other(tmp_path):
+    for name in ("a.dcm", "b.dcm", "c.dcm"):
+        write_slice(tmp_path / name, 1, (0, 0, 10), SOPInstanceUID=SERIES)
+    assert group_series(files_in(tmp_path)) == files_in(tmp_path)
+
+
 def test_slices_that_share_one_instance_uid_are_no_copies(tmp_path):
     for number in range(4):
         write_slice(tmp_path / f"{number}", number, (0, 0, 2 * number), SOPInstanceUID="1.2.3")
