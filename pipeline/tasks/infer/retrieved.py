@@ -15,6 +15,7 @@ from pipeline.errors import ArchiveUnreachable, PlanarError
 from pipeline.tasks.infer.archive import Model
 from pipeline.tasks.infer.earlier import Earlier
 from pipeline.tasks.infer.planned import Planned
+from pipeline.tasks.infer.resuming import Known, note_source
 from pipeline.tasks.infer.returned import Errand, Returned, Returning
 from pipeline.tasks.infer.sources import Refusal, Source
 from pipeline.tasks.infer.units import ImageName, Unit, sources_in, units_of
@@ -111,6 +112,8 @@ class ArchiveSupply:
 
     def written(self, source: Source, masks: Sequence[Path]) -> None:
         """Store the DICOM results of a source, while the next one is segmented."""
+        # For inferences of files above this folder, to which results are no images (`noted_results`).
+        note_source(self._out, source.stem, Known(source.said, ""))
         study, planned = self._errands.pop(source.stem)
         if self._wish.store:
             self._returning.add(Errand(source.said, study, planned, self._earlier.files(source.stem, planned)))

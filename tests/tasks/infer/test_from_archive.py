@@ -18,6 +18,7 @@ import pydicom
 import pytest
 import torch
 from fake_archive import FakeArchive, Request, Response
+from PIL import Image
 
 from pipeline.bundle import Bundle
 from pipeline.dicomweb import Patience, Query, Selection
@@ -25,6 +26,8 @@ from pipeline.errors import ArchiveUnreachable, InvalidOption, MissingFile
 from pipeline.phantom import ct_series, radiograph, thorax
 from pipeline.phantom.dicom import ct_slices_bytes, film_bytes
 from pipeline.tasks.infer import FromArchive, InferenceResult, infer
+from pipeline.tasks.infer.resuming import SOURCES
+from pipeline.tasks.infer.sources import find_sources
 
 QUICK = Patience(connect_s=5, read_s=5, away_s=0.5, first_s=0.01, longest_s=0.05, found_s=0.2)
 
@@ -93,7 +96,18 @@ def test_films_and_a_series_get_results_in_their_studies_and_in_the_folder(
         assert fake.objects[str(seg.SOPInstanceUID)].content == path.read_bytes()
         (series,) = seg.ReferencedSeriesSequence
         assert series.ReferencedInstanceSequence[0].ReferencedSOPInstanceUID == film.SOPInstanceUID
-    assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
+    assert [path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")] == [SOURCES]
+
+
+def test_results_of_an_archives_images_are_no_input_of_an_inference_of_files(
+    random_bundle: Bundle, fake: FakeArchive, films: list[bytes], tmp_path: Path
+) -> None:
+    fake.add(films[:2])
+    options = {"formats": ["dicomseg", "png"], "overlay": True, "preview": True}
+    run(random_bundle, fake, tmp_path / "results", **options)
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "film.png")
+    found, refused, _ = find_sources([str(tmp_path)], tmp_path / "masks")
+    assert ([source.stem for source in found], refused) == (["film"], [])
 
 
 def test_a_second_command_makes_and_stores_nothing(
