@@ -1,7 +1,7 @@
 """PNG, JPEG, BMP, GIF and TIFF: pixels without orientation or known spacing.
 
-Alpha is dropped, not blended: what lies under it is what was measured. The dots per inch of these files speak of print,
-not of the patient, so the spacing is unknown.
+Alpha is dropped, not blended: what lies under it is what was measured. A mask that lies in it alone is refused. The
+dots per inch of these files speak of print, not of the patient, so the spacing is unknown.
 """
 
 from __future__ import annotations
@@ -34,12 +34,17 @@ def read_raster(path: str, container: str, *, labels: bool = False) -> Picture:
         path: The file.
         container: "PNG", "JPEG", "BMP", "GIF" or "TIFF".
         labels: Keep the indices of a palette image, and give a 1-bit image as 0/1 rather than 0/255.
-    Raises: UnsupportedImage: for a mode that is no picture, or for pages of different sizes.
+    Raises: UnsupportedImage: for a mode that is no picture, for pages of different sizes, or for a mask in alpha alone.
     """
     image = _open(path, container)
     if image is None:
         return _read_deep(path, container)
     with image:
+        if labels and _is_alpha_alone(image):
+            raise UnsupportedImage(
+                f"{path}: its colour is the same everywhere: what is drawn lies in the alpha channel (transparency) "
+                "alone, which is not read. Save that channel as grey, with Pillow: image.getchannel('A')."
+            )
         mode, pages = image.mode, _pages(image)
         palette = _palette(image) if labels and mode in ("P", "1") and not _is_grey_gif(image) else None
         orientation = _orientation(image)
@@ -157,6 +162,14 @@ def _pixels(image: Image.Image, labels: bool) -> npt.NDArray[Any]:
     elif min_is_white and mode.startswith("I;16") and not labels:
         array = np.uint16(65535) - array.astype(np.uint16)  # 16 bits it does not turn round
     return exact_dtype(array)
+
+
+def _is_alpha_alone(image: Image.Image) -> bool:
+    """Whether a picture shows nothing but by its transparency."""
+    if image.mode not in ("LA", "RGBA"):
+        return False
+    *colours, alpha = (band.getextrema() for band in image.split())
+    return all(low == high for low, high in colours) and alpha[0] != alpha[1]
 
 
 def _is_grey_gif(image: Image.Image) -> bool:

@@ -25,6 +25,19 @@ def test_alpha_is_dropped_and_not_blended(tmp_path):
     np.testing.assert_array_equal(read_picture(path).array, ramp())
 
 
+@pytest.mark.parametrize("colour", [[255], [0, 0, 255]])
+def test_a_mask_that_lies_in_alpha_alone_is_refused_with_what_to_do(tmp_path, colour):
+    drawn = np.zeros((7, 5, len(colour) + 1), np.uint8)
+    drawn[..., :-1] = colour
+    path = write_raster(tmp_path / "mask.png", drawn)
+    assert read_picture(path, labels=True).array.shape[:2] == (7, 5)  # one alpha everywhere says nothing
+    drawn[2:4, 1:3, -1] = 255
+    path = write_raster(tmp_path / "mask.png", drawn)
+    with pytest.raises(UnsupportedImage, match=r"mask\.png: .*alpha channel .* alone.*getchannel"):
+        read_picture(path, labels=True)
+    assert read_picture(path).array.shape[:2] == (7, 5)
+
+
 def test_a_palette_gives_colours_in_an_image_and_indices_in_a_mask(tmp_path):
     indices = (ramp() % 3).astype(np.uint8)
     palette = np.array([[0, 0, 0], [0, 0, 255], [200, 10, 0]], np.uint8)
