@@ -128,4 +128,5 @@ def _pixels(image: sitk.Image) -> npt.NDArray[np.generic]:
     channels = image.GetNumberOfComponentsPerPixel()
     spatial = array.ndim - (channels > 1)
     array = exact_dtype(array.transpose(*reversed(range(spatial)), *range(spatial, array.ndim)))
+    array = array[:, :, :, 0] if spatial == 4 else array  # a series of one volume, which `_grid` lets pass
     return array[..., :3] if channels == 4 else array

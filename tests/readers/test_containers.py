@@ -62,6 +62,14 @@ def test_16_bit_colours_are_kept(tmp_path, suffix):
     assert picture.array.dtype == np.uint16
 
 
+@pytest.mark.parametrize("suffix", ["nii.gz", "mha", "nrrd"])
+def test_a_series_of_one_volume_is_that_volume(tmp_path, suffix):
+    volume = np.stack([ramp(seed=k) for k in range(3)], axis=-1)
+    picture = read_picture(write_itk(tmp_path / f"series.{suffix}", volume[..., np.newaxis], spacing=(0.5, 0.6, 2, 1)))
+    np.testing.assert_array_equal(picture.array, volume)
+    np.testing.assert_allclose(np.linalg.norm(picture.affine[:3, :3], axis=0), [0.5, 0.6, 2], rtol=1e-6)
+
+
 def test_a_jpeg_reads_as_pillow_decodes_it(tmp_path):
     path = write_raster(tmp_path / "picture.jpg", np.linspace(0, 255, 32 * 24).reshape(32, 24).astype(np.uint8))
     np.testing.assert_array_equal(read_picture(path).array, np.asarray(Image.open(path)).T)
