@@ -46,8 +46,9 @@ MAGIC = (
 )
 DICOM_MAGIC_AT = 128
 # The groups that a DICOM file without a preamble begins with (file meta information, identification), little-endian,
-# and how long its first value may be: none of the first elements is longer.
+# and how long its first value may be: none of the first elements is longer. In big-endian order all have value types.
 FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
+FIRST_GROUP_BIG_ENDIAN = b"\x00\x08\x00"
 LONGEST_FIRST_VALUE = 1024
 NIFTI_MAGIC = ((344, b"n+1\0"), (4, b"n+2\0"))
 HEADER_BYTES = 352
@@ -93,7 +94,9 @@ def container_of(path: str) -> str:
         return container
     expected = SUFFIXES.get(suffix)
     # A MetaImage header is text without a magic number; a DICOM file may lack its preamble.
-    if (expected == "MetaImage" and b"NDims" in start) or (expected == "DICOM" and len(start) > 8 and start[1] == 0):
+    if expected == "MetaImage" and b"NDims" in start:
+        return expected
+    if expected == "DICOM" and ((len(start) > 8 and start[1] == 0) or _begins_as_dicom(start)):
         return expected
     if expected is None and _is_nameless(suffix) and _begins_as_dicom(start):
         return "DICOM"
@@ -143,9 +146,12 @@ def _is_nameless(suffix: str) -> bool:
 
 def _begins_as_dicom(start: bytes) -> bool:
     """Whether a file's first bytes are a DICOM element of the first groups, with a value type or a likely length."""
+    typed = start[4:6].isalpha() and start[4:6].isupper()
+    if len(start) >= DICOM_MAGIC_AT and typed and start.startswith(FIRST_GROUP_BIG_ENDIAN):
+        return True
     if len(start) < DICOM_MAGIC_AT or start[:2] not in FIRST_GROUPS or start[3] > 1:
         return False
-    if start[4:6].isalpha() and start[4:6].isupper():
+    if typed:
         return True
     length = int.from_bytes(start[4:8], "little")
     return length % 2 == 0 and length <= LONGEST_FIRST_VALUE

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pydicom
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from pipeline.errors import UnreadableImage, UnsupportedImage
 from pipeline.readers.codestreams import RLE_LOSSLESS, check_frames, fragments_of, frames_begun, with_whole_scans
@@ -103,8 +103,10 @@ def _transfer_syntax(ds: Any) -> str:
     syntax = ds.file_meta.get("TransferSyntaxUID") if hasattr(ds, "file_meta") else None
     if syntax is None:
         # A file without its meta header: pydicom has found out how it is encoded.
-        implicit = ds.original_encoding[0] if hasattr(ds, "original_encoding") else ds.read_implicit_vr
-        ds.file_meta.TransferSyntaxUID = syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+        known = hasattr(ds, "original_encoding")
+        implicit, little_endian = ds.original_encoding if known else (ds.read_implicit_vr, ds.read_little_endian)
+        explicit = ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian
+        ds.file_meta.TransferSyntaxUID = syntax = ImplicitVRLittleEndian if implicit else explicit
     return str(syntax)
 
 

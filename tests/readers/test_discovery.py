@@ -5,7 +5,7 @@ import zipfile
 import numpy as np
 import pytest
 from PIL import Image
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from reader_phantoms import dicom_of, in_syntax, ramp, save_dicom, write_dicom, write_raster
 
 from pipeline.errors import MissingFile
@@ -143,15 +143,16 @@ def test_a_folder_without_pictures_says_what_it_holds(tmp_path, held, said):
         find_pictures([tmp_path])
 
 
-@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
-@pytest.mark.parametrize("name", ["IM1", "1.2.840.7"])
-def test_dicom_without_a_preamble_and_a_suffix_is_found_and_read(tmp_path, name, syntax):
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
+@pytest.mark.parametrize("name", ["IM1", "1.2.840.7", "im.dcm"])
+def test_dicom_without_a_preamble_is_found_and_read(tmp_path, name, syntax):
     ds = in_syntax(dicom_of(ramp(dtype=np.uint16).T.copy()), syntax)
     whole = save_dicom(ds, tmp_path / "whole.dcm")
     content = (tmp_path / "whole.dcm").read_bytes()[132:]
     (tmp_path / name).write_bytes(content)
-    if syntax == ImplicitVRLittleEndian:  # as old software writes it: no file meta information either
-        (tmp_path / name).write_bytes(content[content.index(b"\x08\x00\x16\x00") :])
+    if syntax != ExplicitVRLittleEndian:  # as old software writes it: no file meta information either
+        first = b"\x08\x00\x16\x00" if syntax == ImplicitVRLittleEndian else b"\x00\x08\x00\x16"
+        (tmp_path / name).write_bytes(content[content.index(first) :])
     assert set(names(find_pictures([tmp_path]), tmp_path)) == {name, "whole.dcm"}
     np.testing.assert_array_equal(read_picture(tmp_path / name).array, read_picture(whole).array)
 
