@@ -23,6 +23,7 @@ __all__ = [
     "exists",
     "is_archive",
     "is_folder",
+    "leading_out",
     "members_below",
     "on_disk",
     "open_binary",
@@ -89,6 +90,14 @@ def members_below(path: str | os.PathLike[str]) -> list[str]:
     return [f"{archive}/{name}" for name in _opened(archive).names if name.startswith(start)]
 
 
+def leading_out(path: str | os.PathLike[str]) -> list[str]:
+    """The files of an archive that are none of its members, for their paths lead out of it.
+
+    Raises: UnreadableImage: if the archive is damaged.
+    """
+    return [f"{os.fspath(path)}/{name}" for name in _opened(os.fspath(path)).outside] if is_archive(path) else []
+
+
 def time_of_change(path: str | os.PathLike[str]) -> tuple[int, int]:
     """Time of change, ns, and size, bytes, of a file or of the archive that it lies in."""
     found = split_archive(path)
@@ -103,7 +112,7 @@ def open_binary(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     Raises:
         MissingFile: if the archive has no such member.
         UnreadableImage: if the archive is damaged.
-        UnsupportedImage: if it is encrypted, or the member too large to read there.
+        UnsupportedImage: if it is encrypted, compressed in a rare way, or the member too large to read there.
         OSError: as `open`.
     """
     found = split_archive(path)
@@ -132,6 +141,10 @@ def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: str) -> IO[b
         return archive.open(entry)
     except OSError:
         raise
+    except NotImplementedError as error:  # deflate64, as Windows packs what is large
+        raise UnsupportedImage(
+            f"{path}: compressed in a way that is not read in an archive. Unpack it first."
+        ) from error
     except Exception as error:  # a damaged directory makes zipfile raise almost anything
         raise _damaged(path) from error
 
@@ -184,13 +197,13 @@ class _Archive:
             raise
         except Exception as error:  # a damaged directory makes zipfile raise almost anything
             raise UnreadableImage(f"{path}: the zip archive is damaged or cut short. Copy it again.") from error
-        self.names = {entry.filename: entry for entry in self.file.infolist() if _is_member(entry)}
+        files = {entry.filename: entry for entry in self.file.infolist() if entry.filename and not entry.is_dir()}
+        self.names = {name: entry for name, entry in files.items() if _stays_inside(name)}
+        self.outside = [name for name in files if not _stays_inside(name)]
 
 
-def _is_member(entry: zipfile.ZipInfo) -> bool:
-    """Whether an entry is a file whose path stays inside the archive."""
-    name = entry.filename
-    return bool(name) and not entry.is_dir() and not name.startswith("/") and ".." not in name.split("/")
+def _stays_inside(name: str) -> bool:
+    return not name.startswith("/") and ".." not in name.split("/")
 
 
 def _opened(archive: str) -> _Archive:

@@ -113,6 +113,21 @@ def test_a_member_made_to_fill_the_memory_is_refused(tmp_path, monkeypatch):
         content(tmp_path / "bomb.zip" / "large")
 
 
+def test_a_member_that_is_compressed_in_a_rare_way_is_not_called_damaged(archive):
+    with zipfile.ZipFile(archive) as file:
+        entries = file.infolist()
+    whole = bytearray(Path(archive).read_bytes())
+    for entry in entries:
+        whole[entry.header_offset + 8] = 9  # deflate64
+    at = whole.find(b"PK\x01\x02")
+    while at >= 0:
+        whole[at + 10] = 9
+        at = whole.find(b"PK\x01\x02", at + 1)
+    Path(archive).write_bytes(whole)
+    with pytest.raises(UnsupportedImage, match=r"/3: compressed in a way .* Unpack it first"):
+        content(f"{archive}/3")
+
+
 def test_an_encrypted_member_is_refused(archive):
     whole = bytearray(Path(archive).read_bytes())
     with zipfile.ZipFile(io.BytesIO(bytes(whole))) as file:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline.archives import exists, is_archive, is_folder, members_below, split_archive
+from pipeline.archives import exists, is_archive, is_folder, leading_out, members_below, split_archive
 from pipeline.errors import MissingFile
 from pipeline.fragments import split_fragment
 from pipeline.readers.container import SUFFIXES, is_cut_short, is_dicom, suffix_of
@@ -49,6 +49,8 @@ def find_pictures(inputs: Iterable[str | os.PathLike[str]], *, recursive: bool =
         elif split_archive(entry) is not None and is_folder(entry):
             files = _pictures([Path(file) for file in members_below(entry) if _is_seen(file, entry)])
             missing = f"{entry}: no pictures in this archive."
+            if any(suffix_of(name) == ".zip" for name in members_below(entry)):
+                missing += " Unpack it: it holds archives."
         elif path.name == DICOMDIR and path.is_file():
             from pipeline.readers.dicomdir import files_listed
 
@@ -73,10 +75,16 @@ def passed_over(inputs: Iterable[str | os.PathLike[str]], *, recursive: bool = T
     """What `find_pictures` left out of folders although a user may mean it, each with the reason.
 
     These are links to folders, which are not followed because they may lead round in a circle, pictures in formats that
-    are not read, and zip archives.
+    are not read, and zip archives; in a zip archive those in it, and files whose paths lead out of it.
     """
+    named = [os.fspath(given) for given in inputs]
     found = []
-    for folder in (Path(given) for given in inputs):
+    for entry in named:
+        if is_archive(entry):
+            nested = [name for name in members_below(entry) if suffix_of(name) == ".zip" and _is_seen(name, entry)]
+            found += [(name, "an archive in an archive, not opened. Unpack it") for name in nested]
+            found += [(name, "its path leads out of the archive; not read") for name in leading_out(entry)]
+    for folder in map(Path, named):
         for root, folders, names in os.walk(folder) if folder.is_dir() else ():
             links = [name for name in folders if Path(root, name).is_symlink()]
             found += [

@@ -166,6 +166,22 @@ def test_other_files_without_a_suffix_stay_out(tmp_path, content):
     assert names(find_pictures([tmp_path]), tmp_path) == ["IM1"]
 
 
+def test_what_an_archive_holds_beside_its_pictures_is_told(tmp_path):
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for name in ("a.png", "more/inner.zip", "../out.png"):
+            archive.writestr(name, b"x")
+    assert names(find_pictures([tmp_path / "all.zip"]), tmp_path) == ["all.zip/a.png"]
+    whole = str(tmp_path / "all.zip")
+    assert passed_over([whole]) == [
+        (f"{whole}/../out.png", "its path leads out of the archive; not read"),
+        (f"{whole}/more/inner.zip", "an archive in an archive, not opened. Unpack it"),
+    ]
+    with zipfile.ZipFile(tmp_path / "nested.zip", "w") as archive:
+        archive.write(whole, "all.zip")
+    with pytest.raises(MissingFile, match=r"no pictures in this archive\. Unpack it: it holds archives"):
+        find_pictures([tmp_path / "nested.zip"])
+
+
 def test_gif_files_are_pictures(tmp_path):
     Image.fromarray(ramp()).save(tmp_path / "a.gif")
     assert names(find_pictures([tmp_path]), tmp_path) == ["a.gif"]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.archives import is_archive, members_below
 from pipeline.errors import MissingFile, NoPicture, OutputExists, PlanarError, user_error_within
 from pipeline.readers import (
     DicomSeries,
@@ -95,10 +96,10 @@ def find_sources(inputs: Sequence[str], out: Path) -> tuple[list[Source], list[R
     Returns: The sources, the files whose header cannot even be read, and what a user should know.
     Raises: MissingFile: if an input is not there or holds no picture.
     """
+    inputs, refused = _without_damaged_archives(inputs)
     files = find_pictures(inputs)
     earlier = _results_below(out, files, inputs)
     found: list[tuple[Path, list[str], DicomSeries | None]] = []
-    refused: list[Refusal] = []
     named = {_real(name) for name in inputs}
     target = _real(out)
     noted = noted_results((file for file in files if file not in earlier and _real(file) not in named), RESULTS)
@@ -168,6 +169,18 @@ def _innermost(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
     return error
+
+
+def _without_damaged_archives(inputs: Sequence[str]) -> tuple[Sequence[str], list[Refusal]]:
+    """The inputs but for archives that cannot be opened, which are refused as bad files are: the others go on."""
+    refused = []
+    for entry in dict.fromkeys(filter(is_archive, inputs)):
+        try:
+            members_below(entry)
+        except (PlanarError, OSError) as error:
+            refused.append(Refusal(entry, reason(error, entry)))
+    damaged = {one.file for one in refused}
+    return [entry for entry in inputs if entry not in damaged], refused
 
 
 def _first_of(files: Sequence[str]) -> str:

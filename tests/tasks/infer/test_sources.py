@@ -1,6 +1,7 @@
 """What is segmented, and what is not: results of an earlier run, and one picture named twice."""
 
 import errno
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 from pipeline.errors import MissingFile, OutputExists, UnreadableImage
 from pipeline.tasks.infer import sources as sources_module
 from pipeline.tasks.infer.resuming import SOURCES, Known, note_source
-from pipeline.tasks.infer.sources import find_sources, reason, require_new
+from pipeline.tasks.infer.sources import Refusal, find_sources, reason, require_new
 
 
 def draw(folder: Path, *names: str) -> None:
@@ -81,6 +82,19 @@ def test_results_of_another_inference_among_the_images_are_no_input(tmp_path: Pa
     draw(tmp_path, "in/a.png", "in/a_mask.png", "in/b_mask.png")
     note(tmp_path / "in", "a")
     assert stems([tmp_path / "in"], tmp_path / "out")[0] == ["a", "b_mask"]
+
+
+def test_a_damaged_archive_is_refused_and_the_others_are_sources(tmp_path: Path) -> None:
+    draw(tmp_path, "a.png")
+    with zipfile.ZipFile(tmp_path / "good.zip", "w") as archive:
+        archive.write(tmp_path / "a.png", "b.png")
+    (tmp_path / "bad.zip").write_bytes((tmp_path / "good.zip").read_bytes()[:-30])
+    bad, good = str(tmp_path / "bad.zip"), str(tmp_path / "good.zip")
+    found, refused, _ = find_sources([bad, good], tmp_path / "out")
+    assert [source.stem for source in found] == ["b"]
+    assert refused == [Refusal(bad, f"{bad}: the zip archive is damaged or cut short. Copy it again.")]
+    found, refused, told = find_sources([bad], tmp_path / "out")
+    assert (found, len(refused), told) == ([], 1, [])
 
 
 def test_a_note_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:
