@@ -194,7 +194,9 @@ def infer(
             recorded(bundle, weights, supply.named, out, asked, tracking=recording, soon_over=soon_over)
         )
         needed = gate and (first is not None or review_list is not None)
-        judge, not_judged = gate_of(bundle, changed) if needed else (None, "")
+        # The gate goes by masks, whatever computes them.
+        other_masks = bool(checkpoints or set(settings) - {"device"} or not test_time_flips)
+        judge, not_judged = gate_of(bundle, other_masks) if needed else (None, "")
         if review_list is not None and judge is None:
             raise InvalidOption(f"--review-list needs the gate. {not_judged or 'Leave out --no-gate.'}")
         job = Job(

@@ -117,6 +117,12 @@ def test_what_the_gate_was_not_fitted_to_is_not_judged(
     assert not verdicts(tmp_path / "out")
 
 
+def test_another_device_has_the_same_gate(calibrated: Bundle, pictures: Path, tmp_path: Path) -> None:
+    cell = [str(pictures / "cell_35.png")]
+    result = infer(str(calibrated.root), cell, tmp_path / "out", overrides=["device=cpu"])
+    assert (result.not_judged, len(result.judged)) == ("", 1)
+
+
 def test_a_gate_of_other_weights_judges_nothing_and_says_so(
     gated_bundle: Bundle, pictures: Path, tmp_path: Path
 ) -> None:
