@@ -40,7 +40,8 @@ def count_files(
     for pattern, expected in counts.items():
         found = sum(Path(path).is_file() for path in glob.glob(places(pattern, folders), recursive=True))  # noqa: PTH207
         if found != expected:
-            told.append(f"{found} files match {pattern}, expected {expected}")
+            # The folders are named at the end; what the globs call them is the catalogue's.
+            told.append(f"{found} files match {pattern.partition('}/')[2] or pattern}, expected {expected}")
     if told and not any_number:
         raise DownloadFailed(
             f"{name}: {'; '.join(told)}. The set is not whole, or its publisher has changed it: look into "

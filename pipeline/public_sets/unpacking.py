@@ -64,6 +64,8 @@ def _told(archive: Path, error: zipfile.BadZipFile) -> str:
         begins = file.read(24)
     if begins.startswith(b"Rar!"):
         return "is a RAR archive. Unpack it (unar does) and give the folder with --from."
+    if begins.startswith(b"PK"):
+        return "is cut short: it begins as a zip archive and lacks its end. Throw it away and get it again."
     return f"is no zip archive (it begins with {begins!r}). Throw it away and get it again."
 
 

@@ -86,6 +86,13 @@ def test_what_is_no_archive_is_told_by_how_it_begins(content: bytes, said: str, 
         unpack(tmp_path / "set.zip", tmp_path / "files")
 
 
+def test_an_archive_without_its_end_is_told_to_be_cut_short(tmp_path: Path) -> None:
+    whole = archive(tmp_path, a=b"12345")
+    whole.write_bytes(whole.read_bytes()[:-20])
+    with pytest.raises(DownloadFailed, match="is cut short: it begins as a zip archive"):
+        unpack(whole, tmp_path / "files")
+
+
 def test_a_mask_of_32_bits_is_no_bomb(tmp_path: Path) -> None:
     assert unpack(archive(tmp_path, mask=bytes(4 * 1024 * 1024)), tmp_path / "files") == 1
 
