@@ -248,13 +248,20 @@ def _count_masks(
     pairs: Sequence[Pair], n_folders: int, in_order: MapInOrder, on_progress: OnProgress
 ) -> list[MaskHistogram]:
     totals = [MaskHistogram() for _ in range(n_folders)]
+    unread: list[Finding] = []
+    any_read = False
     with closing(in_order(count_values, pairs, when_killed=_uncounted)) as results:
         for done, counted in enumerate(results, 1):
             # A mask that cannot be read is refused when its pair is checked.
             for folder, histogram in zip(pairs[done - 1].folder_of_masks, counted, strict=False):
                 if isinstance(histogram, MaskHistogram):
                     totals[folder].update(histogram)
+                    any_read = True
+                else:
+                    unread.append(histogram)
             on_progress("Reading masks", done, len(pairs))
+    if unread and not any_read:  # which is not to be told as masks without a class
+        raise InvalidDatalist(f"No mask can be read: {summary_of(unread)}. Nothing was written.")
     return totals
 
 
@@ -279,5 +286,5 @@ def _killed(pair: Pair) -> Checked:
 def summary_of(refused: Sequence[Finding]) -> str:
     """How many files were refused for which reason, and one of them."""
     counts = Counter(finding.code for finding in refused)
-    first = f"; e.g. {refused[0].file}: {refused[0].reason}" if refused else ""
+    first = f"; e.g. {refused[0].file}: {refused[0].reason.removesuffix('.')}" if refused else ""
     return ", ".join(f"{count} {code}" for code, count in counts.most_common()) + first

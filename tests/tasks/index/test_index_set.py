@@ -36,6 +36,16 @@ def index(small_set, *mask_folders, options=FEW, **changes):
     return index_set(small_set.images, folders, small_set.output, replace(options, **changes))
 
 
+def test_masks_of_which_none_can_be_read_are_not_called_empty(small_set):
+    small_set.cases(3)
+    for mask in small_set.masks.iterdir():
+        mask.write_bytes(mask.read_bytes()[:20])
+    with pytest.raises(
+        InvalidDatalist, match=r"No mask can be read: \d+ unreadable; e\.g\. .*[^.]\. Nothing was written"
+    ):
+        index(small_set)
+
+
 def film(path, *, seed, patient="Doe", study="1.2", series=None, slice_mm=0.0):
     """A DICOM film of 20 rows and 24 columns, or a CT slice if it is of a series."""
     path.parent.mkdir(parents=True, exist_ok=True)
