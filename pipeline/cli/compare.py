@@ -86,7 +86,7 @@ def _lines(result: CompareResult) -> list[str]:
             lines.append(f"  {sentence(comparison)}")
             for label, found in comparison.differences.items():
                 for measure in group.measures:
-                    if measure.key in ("dice", "hd95", "nsd"):
+                    if measure.key in ("dice", "hd95", "nsd") and measure.key in found:
                         text = with_interval(measure, vars(found[measure.key]), signed=True)
                         name = f"{label.replace('_', ' ')}: {measure.title(comparison.first.view.unit)}"
                         lines.append(f"    {name:<38} {comparison.second.letter} − {comparison.first.letter}  {text}")

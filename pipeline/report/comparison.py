@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.errors import InvalidEvaluation
 from pipeline.metrics import MEAN_OF_CLASSES, METRICS, PairedDifference, paired_differences
 from pipeline.report.evaluation import EvaluationView
-from pipeline.report.measures import Measure
+from pipeline.report.measures import MEASURES, Measure
 
 __all__ = [
     "ENOUGH_SUBJECTS",
@@ -99,9 +99,8 @@ class Group:
 
     @property
     def measures(self) -> list[Measure]:
-        """The metrics that all of them have."""
-        others = [{measure.key for measure in entry.view.measures} for entry in self.entries[1:]]
-        return [measure for measure in self.entries[0].view.measures if all(measure.key in keys for keys in others)]
+        """The metrics that any of them has: what one did not measure is missing in its column alone."""
+        return [measure for measure in MEASURES if any(measure in entry.view.measures for entry in self.entries)]
 
     @property
     def labels(self) -> list[str]:
@@ -154,11 +153,12 @@ def comparisons(group: Group, advance: Callable[[], None] = lambda: None) -> lis
     first, *others = group.entries
     made = []
     for second in others:
+        measured_by_both = [measure for measure in first.view.measures if measure in second.view.measures]
         differences: dict[str, dict[str, PairedDifference]] = {}
         for label in group.labels:
             differences[label] = {
                 measure.key: paired_differences(first.view.cases, second.view.cases, measure.key, label)
-                for measure in group.measures
+                for measure in measured_by_both
             }
             advance()
         made.append(Comparison(first, second, differences))

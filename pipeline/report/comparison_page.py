@@ -47,7 +47,7 @@ def comparison_page(
                     "title": f"{second} against {first} on {group.title}",
                     "sentence": sentence(comparison),
                     "on": f"On {group.title}: " if len(groups) > 1 else "",
-                    "tables": [_differences(group, comparison, label) for label in reversed(group.labels)],
+                    "tables": [_differences(comparison, label) for label in reversed(group.labels)],
                     "plots": difference_plots(comparison),
                     "strips": comparison_strips(comparison, source, notes, advance) if source is not None else [],
                 }
@@ -120,12 +120,14 @@ def _side_by_side(group: Group) -> list[ScoreTable]:
     return tables
 
 
-def _differences(group: Group, comparison: Comparison, label: str) -> ScoreTable:
+def _differences(comparison: Comparison, label: str) -> ScoreTable:
     """All metrics of one class."""
     first, second = comparison.first, comparison.second
     rows: list[list[str]] = []
-    for measure in group.measures:
-        found = comparison.differences[label][measure.key]
+    for measure in MEASURES:
+        found = comparison.differences[label].get(measure.key)
+        if found is None:
+            continue
         name = named(measure, first.view.unit)
         rows.append(
             [

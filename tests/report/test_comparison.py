@@ -243,3 +243,14 @@ def test_a_class_that_one_of_them_has_nowhere_is_left_out_and_counted(tmp_path: 
     assert comparison.differences["lung"]["dice"].left_out == 1
     assert len(comparison.by_image()) == 11
     assert "left_out" in {limit.code for limit in comparison_limits([group])}
+
+
+def test_what_one_of_three_did_not_measure_is_missing_in_its_column_alone(make: Make) -> None:
+    first, second = make(), make(lambda number: number % 3 + 2)
+    (group,) = group_evaluations([first, second, make(probabilities=False)])
+    group.comparisons.extend(comparisons(group))
+    assert ["ece" in found.differences["lung"] for found in group.comparisons] == [True, False]
+    page = comparison_page([group], {}, [])
+    rows = re.findall(r"<tr><th[^>]*><span[^>]*>Calibration error</span></th>(.*?)</tr>", page)
+    assert [row.count("<td") for row in rows] == [3, 3, 3, 6, 6, 6]  # side by side, and the second against the first
+    assert all(row.endswith(">–</td>") and row.count("–</td>") == 1 for row in rows[:3])
