@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ class CaseSource:
     """Where the pictures of an evaluation's cases are.
 
     Attributes:
-        items: The datalist's items by image as the datalist calls it, with absolute paths.
+        items: The datalist's items by image as the evaluation calls it, with absolute paths.
     """
 
     items: Mapping[str, Mapping[str, Any]]
@@ -59,6 +60,7 @@ class CaseSource:
         for part in (first, *(other for other in others if content.part(other))):
             names = (str(item["image"]) for item in content.part(part))
             by_name |= zip(names, load_cases(datalist, part, all_there=False), strict=True)
+        by_name = _renamed(by_name, evaluation)
         missing = [name for name in evaluation.images["image"] if name not in by_name]
         if missing:
             own = f": {evaluation.folder / 'datalist.json'}" if split in OUT_OF_FOLD else ""
@@ -81,6 +83,23 @@ class CaseSource:
                 "images, or leave out --data."
             )
         return cls(by_name)
+
+
+def _renamed(by_name: Mapping[str, Mapping[str, Any]], evaluation: EvaluationView) -> dict[str, Mapping[str, Any]]:
+    """The items, also by the evaluation's names of the pictures that the datalist calls otherwise.
+
+    Names are relative to a datalist's folder: those of one in another folder are other ones, as are those of a
+    cross-validation's own. The pixels' digest tells a picture, unless two have the same.
+    """
+    if "image_sha256" not in evaluation.cases:
+        return {**by_name}
+    digests = Counter(item.get("image_sha256") for item in by_name.values())
+    of_pixels = {item.get("image_sha256"): item for item in by_name.values() if digests[item.get("image_sha256")] == 1}
+    images = zip(evaluation.cases["image"], evaluation.cases["image_sha256"], strict=True)
+    others = {
+        name: of_pixels[digest] for name, digest in images if digest and name not in by_name and digest in of_pixels
+    }
+    return {**by_name, **others}
 
 
 @dataclass(frozen=True, eq=False)

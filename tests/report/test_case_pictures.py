@@ -186,6 +186,27 @@ def test_the_datalist_must_be_the_one_that_was_evaluated(tmp_path: Path, datalis
         CaseSource.of(view, changed)
 
 
+@pytest.mark.parametrize("split", ["test", "out of fold"])
+def test_a_datalist_in_another_folder_calls_its_pictures_otherwise_and_shows_the_same(
+    tmp_path: Path, datalist: Path, split: str
+) -> None:
+    view = view_evaluation(evaluated(tmp_path / "ev", datalist, about={"split": split}))
+    document = json.loads(datalist.read_text())
+    for item in document["test"]:
+        item |= {key: f"../films/{item[key]}" for key in ("image", "label")}
+    part = "training" if split == "out of fold" else "test"
+    moved = tmp_path / "elsewhere" / "datalist.json"
+    moved.parent.mkdir()
+    moved.write_text(json.dumps(document | {"test": [], part: document["test"]}))
+    notes: list[str] = []
+    assert len(pictures_of(Material(view, CaseSource.of(view, moved)), notes).drawn) > 3
+    assert notes == []
+    twins = [item | {"image_sha256": document["test"][0]["image_sha256"]} for item in document["test"]]
+    moved.write_text(json.dumps(document | {"test": [], part: twins}))
+    with pytest.raises(InvalidEvaluation, match=r"scores 12 images that .* does not have"):
+        CaseSource.of(view, moved)
+
+
 @pytest.mark.parametrize("validation", [4, 0])
 def test_what_a_cross_validation_scored_is_found_in_training_and_validation(
     tmp_path: Path, datalist: Path, validation: int
