@@ -60,7 +60,11 @@ def _strip(comparison: Comparison, source: CaseSource, row: dict[str, Any], note
         notes.append(f"{short} is not shown: its mask is not in both evaluation folders.")
         return None
     try:
-        case = read_case(source.items[row["image_first"]], [mask for mask in masks if mask is not None])
+        case = read_case(
+            source.items[row["image_first"]],
+            [mask for mask in masks if mask is not None],
+            scored=[first.view.dice_of(row["image_first"]), second.view.dice_of(row["image_second"])],
+        )
     except PlanarError as error:
         notes.append(f"{short} is not shown: {without_folders(str(error))}")
         return None

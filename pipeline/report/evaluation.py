@@ -131,6 +131,11 @@ class EvaluationView:
             table["area_error"] = pooled.reindex(table.index).fillna(table["area_error"])
         return table.reset_index()
 
+    def dice_of(self, image: str) -> list[float]:
+        """The Dice of each class in one image, in the order of the classes; NaN where there is none."""
+        rows = self.cases[self.cases["image"] == image].set_index("class")["dice"]
+        return [float(rows[label]) for label in self.classes]
+
     def figures(self, label: str, measure: Measure, level: str = "per_subject") -> dict[str, Any]:
         """The figures of one metric of a class, or of "mean_of_classes"; empty where there are none."""
         found: dict[str, Any] = self.summary.get(label, {}).get(level, {}).get(measure.key, {})

@@ -86,7 +86,7 @@ def _draw(material: Material, folder: Path, advance: Callable[[], None]) -> list
     for number, name in enumerate(_worst_first(evaluation, cases_shown(material)), 1):
         short = evaluation.short[name]
         try:
-            case = read_case(items[name], [evaluation.folder / masks[name]])
+            case = read_case(items[name], [evaluation.folder / masks[name]], scored=[evaluation.dice_of(name)])
         except PlanarError as error:
             notes.append(f"{short} is not drawn: {without_folders(str(error))}")
             continue

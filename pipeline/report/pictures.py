@@ -31,6 +31,8 @@ HEAVIEST = 80_000  # characters of the largest picture; films have a quarter of 
 LARGEST_PIXEL = 4.0
 # What a cross-validation has scored is no part of a datalist of its own.
 OUT_OF_FOLD = {"out of fold": ("training", "validation")}
+# Tables of cases have six digits.
+ROUNDED = 2e-6
 # Something smaller than this share of the picture is shown cut out.
 DETAIL = 0.45
 
@@ -125,17 +127,25 @@ def class_colours(classes: Sequence[str], one: tuple[int, int, int]) -> dict[int
     return {1: one} if len(classes) == 1 else {index: colour_of(index) for index in range(1, len(classes) + 1)}
 
 
-def read_case(item: Mapping[str, Any], predictions: Sequence[Path], longest: int = LONGEST) -> CasePicture:
+def read_case(
+    item: Mapping[str, Any],
+    predictions: Sequence[Path],
+    longest: int = LONGEST,
+    *,
+    scored: Sequence[Sequence[float]] = (),
+) -> CasePicture:
     """Read a case and bring it to the size of the page.
 
     Args:
         item: The datalist's item, with absolute paths.
         predictions: Mask files with class indices, on the image's grid.
         longest: Longest side, pixels.
+        scored: For each prediction the Dice of each class as it was scored, NaN where there was none; empty: not known.
 
     Raises:
         MissingFile, UnreadableImage, UnsupportedImage, UnknownLabel: as reading does.
-        InvalidEvaluation: if image or reference mask have other pixels than the datalist has the digests of.
+        InvalidEvaluation: if image or reference mask have other pixels than the datalist has the digests of, or the
+            masks another Dice than was scored.
         GeometryMismatch: if a mask is on another grid than the image.
     """
     picture = read_picture(item["image"], voi=True)
@@ -154,6 +164,8 @@ def read_case(item: Mapping[str, Any], predictions: Sequence[Path], longest: int
                 f"{name}: is {mask.shape[0]}×{mask.shape[1]}, its image {image.shape[0]}×{image.shape[1]}; expected "
                 "one grid. Evaluate again."
             )
+    for path, prediction, dice in zip(predictions, masks[1:], scored, strict=False):
+        _require_scored(path, prediction, reference, dice)
     box = _detail(masks)
     whole = _resized(image, longest, Image.Resampling.LANCZOS)
     if box is None:
@@ -177,6 +189,19 @@ def _require_recorded(key: str, item: Mapping[str, Any], pictures: Sequence[Pict
             f"{pictures[0].path}: the {what} was replaced: its pixels are not those that were indexed. Put back the "
             f"{what} of then, or index and evaluate again."
         )
+
+
+def _require_scored(path: Path, prediction: NDArray[Any], reference: NDArray[Any], scored: Sequence[float]) -> None:
+    """Raise InvalidEvaluation where masks are not those that were scored, though a datalist may have their digests."""
+    for index, recorded in enumerate(scored, start=1):
+        found, wanted = prediction == index, reference == index
+        size = int(np.count_nonzero(found)) + int(np.count_nonzero(wanted))
+        dice = 2 * int(np.count_nonzero(found & wanted)) / size if size else np.nan
+        if not np.isclose(dice, recorded, rtol=0, atol=ROUNDED, equal_nan=True):
+            raise InvalidEvaluation(
+                f"{path}: reference and predicted mask are not those that were scored: their Dice is {dice:.3f}, the "
+                f"recorded one {recorded:.3f}. One of them was replaced: evaluate again."
+            )
 
 
 def panels(case: CasePicture, classes: Sequence[str]) -> list[str]:

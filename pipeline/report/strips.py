@@ -87,7 +87,7 @@ def pictures_of(material: Material, notes: list[str], advance: Callable[[], None
             if not mask or not (evaluation.folder / mask).is_file():
                 notes.append(f"{short} is not shown: its mask is not in the evaluation folder.")
                 continue
-            case = read_case(source.items[name], [evaluation.folder / mask])
+            case = read_case(source.items[name], [evaluation.folder / mask], scored=[evaluation.dice_of(name)])
             *uris, small = panels(case, evaluation.classes)
             drawn[name] = Strip(short, caption_of(evaluation, name), list(zip(PANELS, uris, strict=True)), small)
         except PlanarError as error:

@@ -3,11 +3,12 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluation_phantoms import SIZE, evaluated, films, shifted
+from evaluation_phantoms import SIZE, evaluated, films, indexed_again, shifted
 from PIL import Image
 
 from pipeline.datalist import pixel_digest
@@ -130,6 +131,25 @@ def test_what_was_replaced_since_it_was_indexed_is_told_and_not_drawn(
     notes.clear()
     assert worst in pictures_of(Material(view, source), notes).drawn
     assert notes == []
+
+
+def test_a_mask_that_was_replaced_and_indexed_again_is_not_drawn_beside_the_score_of_the_old_one(
+    tmp_path: Path, datalist: Path
+) -> None:
+    view = view_evaluation(evaluated(tmp_path / "ev", datalist))
+    (worst, second), notes = view.images["image"][:2], []
+    file = Path(CaseSource.of(view, datalist).items[worst]["label"])
+    with Image.open(file) as picture:
+        save(file, np.roll(np.asarray(picture).T, 7, axis=0))  # as many pixels as before, at another place
+    indexed_again(datalist)
+    save(view.folder / view.images["mask"][1], np.ones(SIZE, np.uint8))
+    material = Material(view, CaseSource.of(view, datalist))
+    drawn = pictures_of(material, notes)
+    assert set(cases_shown(material)) - {*drawn.drawn} == {worst, second}
+    assert len(notes) == 2
+    for name, note in zip((worst, second), notes, strict=True):
+        lung = f"{view.dice_of(name)[0]:.3f}"
+        assert re.search(rf"{view.short[name]} is not shown: .* their Dice is 0\.\d+, the recorded one {lung}\.", note)
 
 
 @pytest.mark.parametrize("key", ["image", "label"])
