@@ -92,6 +92,8 @@ class RunFacts:
         models: What it made or applied.
         files: Paths of its artifacts.
         fetch: From such a path to a file on this disk.
+        shown: The one value of each metric that MLflow's pages show, which a store keeps beside all values; empty where
+            the run was not read from a store.
     """
 
     run_id: str
@@ -107,6 +109,7 @@ class RunFacts:
     models: tuple[ModelUse, ...] = ()
     files: tuple[str, ...] = ()
     fetch: Callable[[str], Path] = field(default=Path, compare=False, repr=False)
+    shown: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def kind(self) -> str:
@@ -177,7 +180,10 @@ class RunFacts:
         if content["format"] != FORMAT:
             raise ValueError(f"the format is {content['format']!r}, expected {FORMAT!r}")
         return cls(
-            **{name: str(content[name]) for name in ("run_id", "name", "experiment", "status")},
+            run_id=str(content["run_id"]),
+            name=str(content["name"]),
+            experiment=str(content["experiment"]),
+            status=str(content["status"]),
             started_ms=int(content["started_ms"]),
             ended_ms=None if content["ended_ms"] is None else int(content["ended_ms"]),
             tags=dict(content["tags"]),

@@ -141,9 +141,11 @@ class RunStore:
 
         models = tuple(sorted(self._models(run), key=lambda use: (use.name, use.model_id)))
         files = RunFiles(self.client, self.uri, run_id, models, folder)
+        shown = {name: float(value) for name, value in run.data.metrics.items() if not name.startswith(UNREAD)}
         return replace(
             self._without_artifacts(run),
-            metrics={name: self.points(run_id, name) for name in run.data.metrics if not name.startswith(UNREAD)},
+            metrics={name: self.points(run_id, name) for name in shown},
+            shown=shown,
             models=models,
             files=files.paths,
             fetch=files.fetch,

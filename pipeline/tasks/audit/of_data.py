@@ -20,7 +20,8 @@ from pipeline.tasks.audit.material import AuditMaterial
 from pipeline.tasks.audit.of_inference import KIND, check_inference
 from pipeline.tracking import RunFacts
 from pipeline.tracking.datasets import case_leaf, merkle_root
-from pipeline.tracking.recorded import RecordedCase, merkle_roots, recorded_cases, scored_part
+from pipeline.tracking.facts import DatasetUse
+from pipeline.tracking.recorded import RecordedCase, datalist_artifact, merkle_roots, recorded_cases, scored_part
 from pipeline.tracking.state import places_of
 
 __all__ = ["check_data"]
@@ -106,8 +107,11 @@ def _within_record(run: RunFacts, cases: Sequence[RecordedCase]) -> Iterator[Che
         root = _root([(case.image_sha256, case.label_sha256) for case in cases if case.part == part])
         checked += len(stated)
         wrong += [f"{where}, {part}" for where, said in stated.items() if said != root]
+    unlike = [f"the dataset {use.name} ({use.digest})" for use in run.datasets if not _as_recorded(run, use)]
     if wrong:
         yield failed("record of data", "the recorded cases do not give the recorded Merkle roots", wrong)
+    elif unlike:
+        yield failed("record of data", "what MLflow calls the data is not the recorded name, part and root", unlike)
     elif checked:
         yield passed("record of data", f"{len(cases)} recorded cases give the recorded Merkle roots")
     else:
@@ -120,6 +124,15 @@ def _within_record(run: RunFacts, cases: Sequence[RecordedCase]) -> Iterator[Che
         yield failed("subjects", f"{len(both)} subjects are in more than one part", both)
     elif any(sides):
         yield passed("subjects", f"{len(sides)} subjects, each in one part")
+
+
+def _as_recorded(run: RunFacts, use: DatasetUse) -> bool:
+    """Whether the name and the short digest that MLflow's pages show are those of the recorded datalist and root."""
+    root = str(use.profile.get("merkle_root") or use.digest)
+    artifact = datalist_artifact(run)
+    recorded = run.json(artifact) if artifact is not None else None
+    name = recorded.get("name") if isinstance(recorded, Mapping) else None
+    return root.startswith(use.digest) and name in (None, use.name.removesuffix(f" {use.context}"))
 
 
 def _look_at(part: str, item: Mapping[str, Any], datalist: Path) -> HereCase:

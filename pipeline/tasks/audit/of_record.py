@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -88,6 +89,9 @@ def _numbers(run: RunFacts, manifest: Mapping[str, Any]) -> Check:
         for name, entry in listed.items()
         if points_sha256((point.step, point.value) for point in run.metrics.get(name, ())) != entry.get("sha256")
     ]
+    wrong += [
+        f"{name}, as MLflow's pages show it" for name in run.shown if name not in wrong and not _is_last(run, name)
+    ]
     if params_sha256(run.params) != manifest["params"].get("sha256"):
         wrong.append("the parameters")
     tags = manifest.get("tags")
@@ -100,6 +104,12 @@ def _numbers(run: RunFacts, manifest: Mapping[str, Any]) -> Check:
     words = f"{len(listed)} metrics and {len(run.params)} parameters have their digests"
     words += f", {len(tags)} tags are listed" if tags is not None else "; of its tags this older record has none"
     return passed("numbers", words + (f"; added later: {_first(more)}" if more else ""))
+
+
+def _is_last(run: RunFacts, name: str) -> bool:
+    """Whether the value that pages show, which a store keeps beside all of a metric's, is the last one of these."""
+    last, shown = run.latest(name), run.shown[name]
+    return last is not None and (shown == last or (math.isnan(shown) and math.isnan(last)))
 
 
 def _first(names: Sequence[str]) -> str:

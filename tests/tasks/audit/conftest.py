@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -43,7 +45,17 @@ def changing() -> Iterator[Callable[..., None]]:
 
     yield keep
     for path, content in kept.items():
-        path.write_bytes(content)
+        if content.startswith(b"SQLite format 3"):
+            _restore_database(path, content)
+        else:
+            path.write_bytes(content)
+
+
+def _restore_database(path: Path, content: bytes) -> None:
+    """By a transaction: MLflow's open connections take bytes that were put back for those that they have read."""
+    with closing(sqlite3.connect(":memory:")) as before, closing(sqlite3.connect(path)) as database:
+        before.deserialize(content)
+        before.backup(database)
 
 
 @pytest.fixture(autouse=True)

@@ -247,6 +247,25 @@ def test_9_a_metric_edited_in_the_database(story: Story, changing: Keep) -> None
     assert "dice_lung" in found["scored again"]
 
 
+@pytest.mark.parametrize("shown", ["value = 0.99", "is_nan = 1"])
+def test_9_the_value_of_a_metric_that_mlflow_shows_edited_in_the_database(
+    story: Story, changing: Keep, shown: str
+) -> None:
+    changing(story.database)
+    story.sql(f"UPDATE latest_metrics SET {shown} WHERE run_uuid = ? AND key = 'dice_lung'", story.evaluation)
+    found = failures(audit(story, evaluate=False))
+    assert found["numbers"] == "dice_lung, as MLflow's pages show it"
+
+
+@pytest.mark.parametrize("shown", ["name = 'Shenzhen test'", "digest = '0123abcd'"])
+def test_10_the_data_under_another_name_or_short_digest(story: Story, changing: Keep, shown: str) -> None:
+    changing(story.database)
+    own = "(SELECT source_id FROM inputs WHERE destination_id = ? AND source_type = 'DATASET')"
+    story.sql(f"UPDATE datasets SET {shown} WHERE dataset_uuid IN {own}", story.evaluation)
+    found = failures(audit(story, evaluate=False))
+    assert re.fullmatch(r"the dataset .* test \([0-9a-f]+\)", found["record of data"])
+
+
 def test_10_a_subject_moved_from_training_to_test(story: Story, changing: Keep) -> None:
     changing(story.datalist)
     subject = items(story, "training")[0]["subject"]
@@ -333,7 +352,8 @@ def test_16_whoever_forges_the_whole_record_is_told_by_the_scores(story: Story, 
         row["dice"] = dice
     paths["tables/metrics.json"].write_text(json.dumps(summary))
     mean = summary["summary"]["lung"]["per_image"]["dice"]["mean"]
-    story.sql("UPDATE metrics SET value = ? WHERE run_uuid = ? AND key = 'dice_lung'", mean, story.evaluation)
+    for table in ("metrics", "latest_metrics"):
+        story.sql(f"UPDATE {table} SET value = ? WHERE run_uuid = ? AND key = 'dice_lung'", mean, story.evaluation)
     of_model = "UPDATE logged_model_metrics SET metric_value = ? WHERE run_id = ? AND metric_name = 'dice_lung'"
     story.sql(of_model, mean, story.evaluation)
     note = MlflowClient(story.store).get_run(story.evaluation).data.tags["mlflow.note.content"]
