@@ -13,6 +13,8 @@ __all__ = ["SELECTING", "Headline", "headline_of"]
 # What the best checkpoint is chosen by.
 SELECTING = "val_mean_dice"
 OUT_OF_FOLD = "out_of_fold_dice_"
+# Not "mean_dice": runs have a metric of that name, by MONAI's rule for images without a class, and of another value.
+OVER_CLASSES = "mean of dice_CLASS"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def headline_of(run: RunFacts) -> Headline | None:
     values = [value for name in by_class if (value := run.latest(name)) is not None and math.isfinite(value)]
     if not values:
         return None
-    return Headline(by_class[0] if len(by_class) == 1 else "mean_dice", _mean(values))
+    return Headline(by_class[0] if len(by_class) == 1 else OVER_CLASSES, _mean(values))
 
 
 def _mean(values: Sequence[float]) -> float:

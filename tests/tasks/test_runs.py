@@ -30,7 +30,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     record.end("FINISHED")
     record = Record.begin(uri, "lungs", run_name="on the test", tags={"planar.kind": "evaluation"})
     record.params({"split": "test", "cases": 3})
-    record.metrics({"dice_left": 0.9, "dice_right": 0.8, "dice_none": float("nan")}, 0)
+    record.metrics({"dice_left": 0.9, "dice_right": 0.8, "dice_none": float("nan"), "mean_dice": 0.95}, 0)
     record.end("FINISHED")
     Record.begin(uri, "lungs", tags={"planar.kind": "training"}).end("KILLED")
     return uri
@@ -52,7 +52,7 @@ def test_a_row_says_status_data_and_the_best_number_and_when_it_was(store: str) 
     assert evaluation.run.name == "on the test"
     assert evaluation.data == "3 test"
     assert evaluation.best is not None
-    assert (evaluation.best.metric, evaluation.best.value) == ("mean_dice", pytest.approx(0.85))
+    assert (evaluation.best.metric, evaluation.best.value) == ("mean of dice_CLASS", pytest.approx(0.85))
     assert (killed.run.status, killed.best, killed.data) == ("KILLED", None, "")
     assert [row.run.kind for row in list_runs(store, kind="evaluation")] == ["evaluation"]
     assert len(list_runs(store, limit=2)) == 2
