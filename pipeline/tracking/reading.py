@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import InvalidOption, TrackingUnreachable
 from pipeline.tracking.facts import DatasetUse, ModelUse, Point, RunFacts
 from pipeline.tracking.headline import SELECTING
+from pipeline.tracking.manifest import TAG
 from pipeline.tracking.run_files import RunFiles
 from pipeline.tracking.stale import close_stale
 from pipeline.tracking.store import (
@@ -150,6 +151,27 @@ class RunStore:
             files=files.paths,
             fetch=files.fetch,
         )
+
+    def require_artifacts(self, run_id: str) -> None:
+        """See that the files of a run that has recorded some can be there.
+
+        MLflow keeps absolute paths: beside a database that was moved with its folder they are looked for where they
+        were, and all would seem to be gone.
+
+        Raises: TrackingUnreachable: if they are to lie in a folder that is not there.
+        """
+        from mlflow.utils.file_utils import local_file_uri_to_path
+        from mlflow.utils.uri import is_local_uri
+
+        run = self.client.get_run(run_id)
+        if TAG not in run.data.tags or not is_local_uri(run.info.artifact_uri):
+            return
+        folder = Path(local_file_uri_to_path(run.info.artifact_uri))
+        if not folder.exists():
+            raise TrackingUnreachable(
+                f"{self.name}: the files of the run {run_id[:8]} are to lie in {folder}, which is not there. MLflow "
+                "keeps absolute paths: put the folder back, or a link in its place."
+            )
 
     def points(self, run_id: str, metric: str) -> tuple[Point, ...]:
         """All values of a metric by step; one that was recorded twice at a step by its time."""

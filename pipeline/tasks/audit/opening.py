@@ -62,7 +62,7 @@ def open_run(text: str, folder: Path, *, store: str | None = None, key: Path | N
         key: Public key that a pack must be signed by.
 
     Raises:
-        TrackingUnreachable: if the store is not there or does not answer.
+        TrackingUnreachable: if the store is not there or does not answer, or the folder of the run's files is gone.
         InvalidOption: if there is no such run, or several, or a key is given for a run that is in no pack.
         MissingFile, InvalidPack: if the pack is not there, or has no readable description of its run.
     """
@@ -120,7 +120,9 @@ def open_run(text: str, folder: Path, *, store: str | None = None, key: Path | N
         found = [related(str(one.info.run_id)) for one in reversed(runs.runs(tags={PARENT: run_id}))]
         return [one for one in found if one is not None]
 
-    return Opened(runs.read(runs.find(text), folder / "record"), related, scored=all_scored, children=children)
+    run_id = runs.find(text)
+    runs.require_artifacts(run_id)
+    return Opened(runs.read(run_id, folder / "record"), related, scored=all_scored, children=children)
 
 
 def _has_scored(run: RunFacts, sha256: str) -> bool:

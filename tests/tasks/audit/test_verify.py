@@ -18,6 +18,7 @@ from PIL import Image
 
 from pipeline.errors import TrackingUnreachable
 from pipeline.tasks.audit import Outcome, Verdict
+from pipeline.tasks.audit.diff import diff_runs
 from pipeline.tasks.audit.verify import verify
 from pipeline.tasks.evaluate import evaluate
 from pipeline.tasks.train import train
@@ -503,6 +504,15 @@ def test_a_store_that_is_not_there_is_told_and_not_made(
     with pytest.raises(TrackingUnreachable, match="there is no such store"):
         verify("x", store=text)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_that_was_moved_is_told_and_its_files_are_not_said_to_be_gone(story: Story, changing: Keep) -> None:
+    changing(story.database)
+    story.sql("UPDATE runs SET artifact_uri = '/moved/away' WHERE run_uuid = ?", story.evaluation)
+    with pytest.raises(TrackingUnreachable, match="are to lie in /moved/away, which is not there"):
+        audit(story, evaluate=False)
+    with pytest.raises(TrackingUnreachable, match="are to lie in /moved/away, which is not there"):
+        diff_runs(story.training, story.evaluation, store=story.store)
 
 
 def test_a_store_may_be_named_by_its_file(story: Story) -> None:
