@@ -174,10 +174,10 @@ class RunStore:
             )
 
     def points(self, run_id: str, metric: str) -> tuple[Point, ...]:
-        """All values of a metric by step; one that was recorded twice at a step by its time."""
+        """All values of a metric by step; one that was recorded twice at a step by its time, as MLflow orders them."""
         history = self.client.get_metric_history(run_id, metric)
         found = {Point(int(one.step), float(one.value), int(one.timestamp)) for one in history}
-        return tuple(sorted(found, key=lambda point: (point.step, point.time_ms)))
+        return tuple(sorted(found, key=lambda point: (point.step, point.time_ms, point.value)))
 
     def _without_artifacts(self, run: Run) -> RunFacts:
         ended = None if run.info.end_time is None else int(run.info.end_time)
