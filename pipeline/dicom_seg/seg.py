@@ -146,12 +146,19 @@ def _built(
     if not images.placed:  # frames of films have no orientation in space, but the sides that their image has
         seg.PatientOrientation = first.get("PatientOrientation") or ""
     restore_references(seg, images)
+    _name_dimensions(seg, result_uid("dimensions", instance))
     copy_identity(seg, first, (labels, algorithm.title))
     if isinstance(algorithm, Annotation):
         # Of several the newest counts.
         seg.ContentDate = f"{algorithm.local_time:%Y%m%d}"
         seg.ContentTime = f"{algorithm.local_time:%H%M%S.%f}"
     return seg
+
+
+def _name_dimensions(seg: Any, uid: str) -> None:
+    """Give the organisation of the frames an identifier of this object's, for highdicom's is a new one each time."""
+    for item in (*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence):
+        item.DimensionOrganizationUID = uid
 
 
 def _pixels(images: SourceImages, array: npt.NDArray[Any], kind: str) -> npt.NDArray[Any]:

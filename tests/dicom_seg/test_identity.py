@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,6 +153,13 @@ def test_a_segment_says_what_it_is_and_what_made_it(film: Radiograph, tmp_path: 
     assert len(set(colours)) == 3
 
 
+def _side_by_side(now: Dataset, before: Dataset) -> Iterator[tuple[pydicom.DataElement, object]]:
+    """The elements that have a value, in sequences too, and what each was before."""
+    for new, old in zip(now.iterall(), before.iterall(), strict=True):
+        if new.VR != "SQ":
+            yield new, old.value
+
+
 def test_the_same_mask_of_the_same_film_is_the_same_object(film: Radiograph, tmp_path: Path) -> None:
     source = write_film(tmp_path / "film.dcm", film)
     one, again = (seg_of(source, tmp_path / f"{n}.dcm") for n in "ab")
@@ -159,6 +167,12 @@ def test_the_same_mask_of_the_same_film_is_the_same_object(film: Radiograph, tmp
     assert one.SOPInstanceUID == again.SOPInstanceUID
     assert one.SOPInstanceUID != other.SOPInstanceUID
     assert one.SeriesInstanceUID != other.SeriesInstanceUID
+    # It was made at another moment, and is the same in all else.
+    assert {element.VR for element, before in _side_by_side(again, one) if element.value != before} <= {
+        "TM",
+        "DT",
+        "DA",
+    }
 
 
 def test_images_without_a_study_get_one_and_it_is_said(film: Radiograph, tmp_path: Path) -> None:
