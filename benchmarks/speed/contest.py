@@ -33,7 +33,7 @@ BASE = "stock/unet"
 CORES_TO_START_TOGETHER = 8
 # A contestant whose step or pass takes so many turns has one alone, if nobody is compared with it: it is slower by
 # orders of magnitude, which one turn shows, and the others took a tenth of the whole measurement.
-OVERLONG = 4
+OVERLONG = 3
 # Of the turns: who takes part, what the others are compared with, and what it is called.
 TURNS = {
     "training": (entrants_of_training, BASE, "the MONAI bundle"),

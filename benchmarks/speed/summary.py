@@ -62,10 +62,10 @@ def markdown(document: Mapping[str, Any]) -> str:
         f"{document['load_before']:.2f}. {_versions(document['versions'])}",
         "",
         f"Contestants work in turns of {document['scale']['turn_s']:g} s, {document['scale']['rounds']} each, every "
-        "other round in the opposite order; medians, least and greatest. One whose step or pass takes longer than four "
-        "turns has a single one: its ranges are points. Ratios are of turns of the same round. The floor is the longer "
-        "of the network's operations at the measured rate of matrix products and its memory traffic at the measured "
-        "bandwidth.",
+        "other round in the opposite order; medians, least and greatest. One whose step or pass takes longer than "
+        "three turns has a single one: its ranges are points. Ratios are of turns of the same round. The floor is the "
+        "longer of the network's operations at the measured rate of matrix products and its memory traffic at the "
+        "measured bandwidth.",
     ]
     for measurement in document["measurements"]:
         lines += ["", f"## {measurement['title']}", "", *_table(measurement)]
