@@ -33,7 +33,7 @@ demo: $(STAMP)  ## The main job on a digital phantom: index, train, evaluate, in
 	@echo "Pictures: demo/masks/*_overlay.png    Scores: demo/evaluation/cases.csv"
 	@echo "Runs:     $(BIN)/mlflow server --backend-store-uri sqlite:///demo/mlruns.db --port 5000, then http://127.0.0.1:5000"
 
-# Each file in one process: its fixtures, trainings among them, are made once. A process takes about a gigabyte.
+# Each file in one process: its fixtures, trainings among them, are made once. Four at most, for each loads torch and MONAI.
 test: $(STAMP)  ## The tests
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 

@@ -18,6 +18,7 @@ from pipeline.errors import InvalidSplit
 __all__ = [
     "PARTS",
     "SEEDS_TRIED",
+    "USUAL_FOLDS",
     "Fractions",
     "SubjectSplit",
     "assign_folds",
@@ -28,7 +29,7 @@ __all__ = [
 
 PARTS = ("training", "validation", "test")
 SEEDS_TRIED = 200
-USUAL_FOLDS = 5
+USUAL_FOLDS = 5  # of a cross-validation for which nobody named a number
 
 
 @dataclass(frozen=True)

@@ -47,9 +47,10 @@ def find_pictures(inputs: Iterable[str | os.PathLike[str]], *, recursive: bool =
             files = _in_folder(path, recursive)
             missing = f"{entry}: no pictures in this folder."
         elif split_archive(entry) is not None and is_folder(entry):
-            files = _pictures([Path(file) for file in members_below(entry) if _is_seen(file, entry)])
+            members = members_below(entry)
+            files = _pictures([Path(file) for file in members if _is_seen(file, entry)])
             missing = f"{entry}: no pictures in this archive."
-            if any(suffix_of(name) == ".zip" for name in members_below(entry)):
+            if any(suffix_of(member) == ".zip" for member in members):
                 missing += " Unpack it: it holds archives."
         elif path.name == DICOMDIR and path.is_file():
             from pipeline.readers.dicomdir import files_listed

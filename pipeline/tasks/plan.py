@@ -13,6 +13,7 @@ from pipeline.errors import InvalidDatalist, InvalidOption, MissingFile
 from pipeline.fingerprint import FORMAT, Fingerprint
 from pipeline.gate import default_rules
 from pipeline.planning import Plan, PlanOptions, make_plan, read_task_spec, write_bundle
+from pipeline.split import USUAL_FOLDS
 
 __all__ = ["PlanResult", "plan_bundle"]
 
@@ -134,7 +135,7 @@ def _notes(plan: Plan, out: Path) -> list[str]:
     if plan.schedule.seconds > plan.options.budget_s:
         notes.append(f"The training will take about {plan.schedule.seconds / 60:.0f} min, more than the budget.")
     subjects = plan.fingerprint["subjects"]
-    folds = min(5, subjects["training"] + subjects["validation"])  # each has a subject of its own at least
+    folds = min(USUAL_FOLDS, subjects["training"] + subjects["validation"])  # each has a subject of its own at least
     if cases["training"] < 20 and folds > 1:
         notes.append(f"{cases['training']} training cases are few; train --folds {folds} uses and scores each of them.")
     if not cases["validation"]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.atomic import write_text_aside
-from pipeline.bundle import checked_overrides, find_bundle
+from pipeline.bundle import OF_THE_MACHINE, checked_overrides, find_bundle
 from pipeline.cluster import ENGINES, require_ray
 from pipeline.digests import file_sha256
 from pipeline.errors import InvalidOption, OutputExists
@@ -195,7 +195,7 @@ def infer(
         )
         needed = gate and (first is not None or review_list is not None)
         # The gate goes by masks, whatever computes them.
-        other_masks = bool(checkpoints or set(settings) - {"device"} or not test_time_flips)
+        other_masks = bool(checkpoints or set(settings).difference(OF_THE_MACHINE) or not test_time_flips)
         judge, not_judged = gate_of(bundle, other_masks) if needed else (None, "")
         if review_list is not None and judge is None:
             raise InvalidOption(f"--review-list needs the gate. {not_judged or 'Leave out --no-gate.'}")
